@@ -1,0 +1,1 @@
+export * from './src/expanded-layer.js';

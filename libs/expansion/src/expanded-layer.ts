@@ -1,0 +1,41 @@
+import type { Digest } from '#oci';
+import type { Crc64 } from '#shares';
+
+/**
+ * The version of the writer: which bytes a layer becomes. It is part of an expanded layer's identity and grows with every
+ * change that gives any layer other bytes, so that the bytes of two formats are never mixed in one file.
+ */
+export const EXPANSION_WRITER_VERSION = 1;
+
+/** What an expansion reads: a layer as its image's manifest and config name it. */
+export interface LayerToExpand {
+  /** Of the blob as it is stored, compressed or not. */
+  readonly digest: Digest;
+  /** Of the blob as it is stored. */
+  readonly sizeBytes: number;
+  /** From the manifest's descriptor, OCI or Docker; it decides the decompression. */
+  readonly mediaType: string;
+  /** Of the uncompressed tar, from the image config's `rootfs.diff_ids`. */
+  readonly diffId: Digest;
+}
+
+/**
+ * The record of one layer that was expanded and verified whole: what every replica of it is compared against.
+ * It depends on the layer and on the writer's version alone: expanding the same layer again gives an equal value.
+ */
+export interface ExpandedLayer {
+  /** The blob's own digest: the identity of the layer, and the name of its file on every share. */
+  readonly digest: Digest;
+  /** The digest of the uncompressed tar, verified. */
+  readonly diffId: Digest;
+  /** {@link EXPANSION_WRITER_VERSION} of the writer that made it. */
+  readonly writerVersion: number;
+  /** The file: an EROFS filesystem followed by a 512-byte fixed VHD footer. */
+  readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  /** One entry per piece of `PIECE_BYTES` of the file, in order: its CRC64, or null where the piece is all zeros and is never written. */
+  readonly pieceCrc64s: readonly (Crc64 | null)[];
+  /** Bytes of the file that were written: its size without the holes that the writer left. */
+  readonly dataBytes: number;
+  /** Directory entries of the filesystem, its root not counted; a hard link counts like any other name. */
+  readonly entryCount: number;
+}
