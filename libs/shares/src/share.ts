@@ -1,0 +1,105 @@
+import type { RegionName } from '#regions';
+
+/** Some bytes of a file: from `offset`, `length` of them (> 0). */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** CRC-64 of a range as Azure Storage computes it (reflected polynomial 0x9A6C9329AC4BC9B5), little-endian bytes in base64: `u661BimQ84c=`. */
+export type Crc64 = string;
+
+/** What is known of a file without reading it. */
+export interface ShareFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Changes with every write. */
+  readonly etag: string;
+  /** Small named texts kept with the file; names in lower case. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A URL from which another share may read one file until `expiresAt`: it carries a read-only grant for that file and is a secret until then. */
+export interface CopySource {
+  readonly url: string;
+  readonly expiresAt: Date;
+}
+
+/** How a node can reach one file: containerd's `{type, source, options}` without the target. */
+export interface MountSource {
+  readonly type: 'smb' | 'nfs' | 'https' | 'file';
+  readonly region: RegionName;
+  readonly source: string;
+  readonly options: readonly string[];
+  /** Until when the source's own grant holds; absent where it carries none. */
+  readonly expiresAt?: Date;
+}
+
+/**
+ * A file share in one region that holds expanded layers.
+ *
+ * The life of a file: `createFile` makes it under a partial name with its full size, all zeros and taking no room;
+ * ranges arrive in any order and more than once, by `writeRange` from our own memory or by `copyRange` straight from
+ * another share; `rename` gives it its final name in one step; `readRange` and the mounts see it; `remove` ends it.
+ *
+ * Paths are relative, with `/` between components, and need no escaping here. Missing folders are made by whoever writes.
+ * A path with empty, `.` or `..` components, a trailing dot, or characters that SMB forbids is refused with `SHARE_PROTOCOL`.
+ * Every method throws {@link ShareError} and nothing else, but for the reason of an aborted `signal`. Transient
+ * failures are tried again within the driver's own policy before they are thrown.
+ */
+export abstract class Share {
+  /** Unique among all shares of the service: lower-case letters, digits, hyphens. */
+  abstract readonly name: string;
+  abstract readonly region: RegionName;
+  /** How many bytes of files it may hold, counted by their logical sizes, as the provider bills them. */
+  abstract readonly capacityBytes: number;
+
+  /** Creates the share at the provider where it does not exist yet. Repeating it changes nothing. */
+  abstract ensureExists(signal?: AbortSignal): Promise<void>;
+
+  /** Creates or truncates a file of `sizeBytes` zeros (0 to 4 TiB), without metadata. @throws `SHARE_FULL` */
+  abstract createFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void>;
+
+  /** Sets a file's size; what is beyond it goes, what is new is zero. @throws `FILE_NOT_FOUND`, `SHARE_FULL` */
+  abstract resizeFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void>;
+
+  /**
+   * Writes 1 to 4 MiB at `offset`, within the file's size; durable when it returns.
+   * @throws `FILE_NOT_FOUND`, `RANGE_INVALID` beyond the end or over 4 MiB, `SHARE_FULL`
+   */
+  abstract writeRange(path: string, offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+
+  /**
+   * Has the share itself read `range` of `source` and write it at the same offset here: the bytes do not pass through us. At most 4 MiB.
+   * @returns the CRC64 of what was written.
+   * @throws `COPY_SOURCE_FAILED` when the source could not be read (transient when it was only busy), and as `writeRange`.
+   */
+  abstract copyRange(path: string, range: ByteRange, source: CopySource, signal?: AbortSignal): Promise<Crc64>;
+
+  /** Reads `range` whole: any length that fits memory; longer ones are fetched in pieces. @throws `FILE_NOT_FOUND`, `RANGE_INVALID` */
+  abstract readRange(path: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer>;
+
+  /** The file at `path`, or undefined when there is none. */
+  abstract stat(path: string, signal?: AbortSignal): Promise<ShareFile | undefined>;
+
+  /** The ranges that were ever written, ascending and disjoint, widened to the provider's granularity; everything else is zero. @throws `FILE_NOT_FOUND` */
+  abstract dataRanges(path: string, signal?: AbortSignal): Promise<ByteRange[]>;
+
+  /** Replaces all metadata of a file: names of letters, digits and `_`, values in printable ASCII. @throws `FILE_NOT_FOUND` */
+  abstract setMetadata(path: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
+
+  /** Moves a file in one step, replacing what stands at `to`. @throws `FILE_NOT_FOUND` */
+  abstract rename(from: string, to: string, signal?: AbortSignal): Promise<void>;
+
+  /** Removes a file. @returns false when there was none. @throws `FILE_IN_USE` while a client holds it open. */
+  abstract remove(path: string, signal?: AbortSignal): Promise<boolean>;
+
+  /** The files directly in `folder`, by name, with their sizes; an absent folder is empty. */
+  abstract list(folder: string, signal?: AbortSignal): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }>;
+
+  /** Grants other shares reading `path` until `expiresAt`. */
+  abstract grantCopySource(path: string, expiresAt: Date): Promise<CopySource>;
+
+  /** How nodes reach `path`, best first. Credentials in it are read-only, for this one file, and hold until `expiresAt`. */
+  abstract mountSources(path: string, expiresAt: Date): MountSource[];
+}

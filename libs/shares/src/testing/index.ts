@@ -1,0 +1,2 @@
+export * from './memory-share.js';
+export * from './share-conformance.js';
