@@ -1,0 +1,3 @@
+import { formatBytes } from '#quantities';
+
+console.log(formatBytes(123456));

@@ -1,0 +1,3 @@
+export * from './src/claim.js';
+export * from './src/claim-loop.js';
+export * from './src/folder-lock.js';

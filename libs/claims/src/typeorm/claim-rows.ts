@@ -1,0 +1,86 @@
+import type { DataSource, EntityManager } from 'typeorm';
+
+import type { Claim, ClaimRequest } from '../claim.js';
+
+/**
+ * The columns that a table of work has besides its own, in the words of its migration:
+ * `claim_id uuid, claimed_by text, claim_expires_at timestamptz, attempts integer NOT NULL DEFAULT 0,
+ * not_before timestamptz NOT NULL DEFAULT '-infinity', last_error text`.
+ */
+export interface ClaimRow {
+  readonly claim_id: string;
+  readonly claimed_by: string;
+  readonly claim_expires_at: Date;
+  readonly attempts: number;
+}
+
+/** One table of work. Every text here is SQL written in our own code, never input. */
+export interface ClaimTable {
+  readonly table: string;
+  /** The columns of its primary key. */
+  readonly key: readonly string[];
+  /** Which rows are work at all: `state IN ('wanted', 'copying')`. */
+  readonly open: string;
+  /** The most urgent first: `priority DESC, wanted_at`. */
+  readonly order: string;
+  /** What claiming changes besides the claim's own columns: `state = 'copying'`. */
+  readonly set?: string;
+}
+
+/**
+ * Takes due rows in one statement. `SKIP LOCKED` lets claimers pass each other; a row whose claim ran out is taken over.
+ * @returns the rows as they stand in the table, columns of the claim included, in no particular order.
+ */
+export async function claimRows<Row extends ClaimRow>(db: DataSource | EntityManager, work: ClaimTable, request: ClaimRequest): Promise<Row[]> {
+  const keys = work.key.join(', ');
+  const same = work.key.map((column) => `work.${column} = due.${column}`).join(' AND ');
+  const sql = `
+    WITH due AS MATERIALIZED (
+      SELECT ${keys} FROM ${work.table}
+      WHERE (${work.open}) AND not_before <= $1 AND (claim_id IS NULL OR claim_expires_at <= $1)
+      ORDER BY ${work.order} LIMIT $2 FOR UPDATE SKIP LOCKED)
+    UPDATE ${work.table} AS work
+    SET claim_id = gen_random_uuid(), claimed_by = $3, claim_expires_at = $4, attempts = attempts + 1${work.set === undefined ? '' : `, ${work.set}`}
+    FROM due WHERE ${same} RETURNING work.*`;
+  const expiresAt = new Date(request.now.getTime() + request.leaseMs);
+  const [rows] = (await db.query(sql, [request.now, request.limit, request.owner, expiresAt])) as [Row[], number];
+  return rows;
+}
+
+/** Extends the claims that are still held. @returns their ids. */
+export async function renewClaims(db: DataSource | EntityManager, work: ClaimTable, claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+  const sql = `UPDATE ${work.table} SET claim_expires_at = $2 WHERE claim_id = ANY($1::uuid[]) RETURNING claim_id`;
+  const [rows] = (await db.query(sql, [claimIds, expiresAt])) as [{ claim_id: string }[], number];
+  return new Set(rows.map((row) => row.claim_id));
+}
+
+/** Gives a row back as if it had not been tried; `set` undoes what claiming changed. @returns false when the claim was lost. */
+export async function releaseClaim(db: DataSource | EntityManager, work: ClaimTable, claimId: string, set = ''): Promise<boolean> {
+  const sql = `
+    UPDATE ${work.table} SET claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, attempts = attempts - 1${set === '' ? '' : `, ${set}`}
+    WHERE claim_id = $1`;
+  return affected(await db.query(sql, [claimId]));
+}
+
+/** Gives a failed row back until `notBefore`. @returns false when the claim was lost. */
+export async function postponeClaim(
+  db: DataSource | EntityManager,
+  work: ClaimTable,
+  claimId: string,
+  retry: { readonly notBefore: Date; readonly reason: string; readonly set?: string },
+): Promise<boolean> {
+  const sql = `
+    UPDATE ${work.table} SET claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, not_before = $2, last_error = $3${retry.set === undefined ? '' : `, ${retry.set}`}
+    WHERE claim_id = $1`;
+  return affected(await db.query(sql, [claimId, retry.notBefore, retry.reason.slice(0, 2000)]));
+}
+
+/** The claim that a claimed row carries. */
+export function claimOf(row: ClaimRow): Claim {
+  return { id: row.claim_id, owner: row.claimed_by, expiresAt: row.claim_expires_at, attempt: row.attempts };
+}
+
+/** Whether an UPDATE or DELETE without RETURNING changed any row: TypeORM answers `[rows, count]` for those. */
+export function affected(result: unknown): boolean {
+  return Array.isArray(result) && typeof result[1] === 'number' && result[1] > 0;
+}

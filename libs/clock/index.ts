@@ -1,0 +1,2 @@
+export * from './src/clock.js';
+export * from './src/retry.js';

@@ -1,0 +1,4 @@
+export * from './src/change-feed.js';
+export * from './src/data-source.js';
+export * from './src/database-error.js';
+export * from './src/embedded-database.js';

@@ -1,0 +1,2 @@
+export * from './src/bytes.js';
+export * from './src/durations.js';

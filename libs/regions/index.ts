@@ -1,0 +1,2 @@
+export * from './src/region.js';
+export * from './src/region-map.js';

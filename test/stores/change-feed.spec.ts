@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+
+import { ChangeFeed } from '#database';
+import { describeOnEveryDatabase } from '#database/testing';
+import { MIGRATIONS } from '#migrations';
+
+describeOnEveryDatabase('the change feed', MIGRATIONS, (dataSource, database) => {
+  const write = (topic: string, ...key: string[]): Promise<unknown> =>
+    dataSource().query('INSERT INTO changes (topic, key) VALUES ($1, $2)', [topic, key]);
+
+  it('tells what follows a position, oldest first and each change once', async () => {
+    const feed = new ChangeFeed(dataSource());
+    await write('before', 'x');
+    const start = await feed.end();
+    for (const key of ['a', 'b', 'c']) await write('replica', key, 'share');
+    const first = await feed.readAfter(start, 2);
+    expect(first.changes.map((change) => change.key)).toEqual([['a', 'share'], ['b', 'share']]);
+    const second = await feed.readAfter(first.position, 2);
+    expect(second.changes.map((change) => change.key)).toEqual([['c', 'share']]);
+    expect((await feed.readAfter(second.position, 2)).changes).toEqual([]);
+  });
+
+  it('says that there is a gap when the changes after a position have been pruned', async () => {
+    const feed = new ChangeFeed(dataSource());
+    const start = await feed.end();
+    await write('replica', 'a');
+    await write('replica', 'b');
+    const read = await feed.readAfter(start, 1);
+    expect(await feed.prune(new Date(Date.now() + 60_000), 10)).toBe(2);
+    expect((await feed.readAfter(start, 10)).gap).toBe(true);
+    expect((await feed.readAfter(read.position, 10)).gap).toBe(true);
+    expect((await feed.readAfter(await feed.end(), 10)).gap).toBe(false);
+  });
+
+  if (database.severalSessions) {
+    it('holds changes back while an older transaction is running, and loses nothing', async () => {
+      const feed = new ChangeFeed(dataSource());
+      const start = await feed.end();
+      const slow = dataSource().createQueryRunner();
+      await slow.startTransaction();
+      await slow.query(`INSERT INTO changes (topic, key) VALUES ('replica', '{slow}')`);
+      await write('replica', 'quick');
+      expect((await feed.readAfter(start, 10)).changes).toEqual([]);
+      await slow.commitTransaction();
+      await slow.release();
+      expect((await feed.readAfter(start, 10)).changes.map((change) => change.key)).toEqual([['slow'], ['quick']]);
+    });
+  }
+});
