@@ -43,7 +43,8 @@ const STOPPED = Symbol('loop stopped');
 export class ClaimLoop<Item> {
   readonly #options: ClaimLoopOptions<Item>;
   readonly #running = new Map<string, Running>();
-  #stopping = new AbortController();
+  readonly #stopping = new AbortController();
+  readonly #ended = new AbortController();
   #wake: (() => void) | undefined;
   #nudged = false;
   #loops: Promise<unknown> | undefined;
@@ -74,10 +75,11 @@ export class ClaimLoop<Item> {
     this.#wake?.();
     const all = Promise.all([...this.#running.values()].map((running) => running.done));
     const graceEnds = new AbortController();
-    await Promise.race([all, this.#options.clock.sleep(graceMs, graceEnds.signal).catch(() => undefined)]);
+    await Promise.race([all, slept(this.#options.clock, graceMs, graceEnds.signal)]);
     graceEnds.abort();
     for (const running of this.#running.values()) running.abort.abort(STOPPED);
     await all;
+    this.#ended.abort();
     await this.#loops;
   }
 
@@ -108,7 +110,7 @@ export class ClaimLoop<Item> {
       this.#wake = resolve;
     });
     if (!this.#stopping.signal.aborted) {
-      await Promise.race([woken, this.#options.clock.sleep(this.#options.pollMs, resting.signal).catch(() => undefined)]);
+      await Promise.race([woken, slept(this.#options.clock, this.#options.pollMs, resting.signal)]);
     }
     this.#wake = undefined;
     resting.abort();
@@ -149,16 +151,10 @@ export class ClaimLoop<Item> {
     return (await source.postpone(claimed.claim.id, after(clock.now(), waitMs), describeError(error))) ? 'postponed' : 'lost';
   }
 
+  /** Until the last work has ended, also while the loop is stopping: work that may still finish must not lose its claim meanwhile. */
   async #renewForever(): Promise<void> {
     const { source, clock, leaseMs } = this.#options;
-    while (!this.#stopping.signal.aborted || this.#running.size > 0) {
-      const resting = new AbortController();
-      const stopped = new Promise<void>((resolve) => {
-        if (this.#stopping.signal.aborted) resolve();
-        else this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      await Promise.race([clock.sleep(leaseMs / 3, resting.signal).catch(() => undefined), ...(this.#stopping.signal.aborted ? [] : [stopped])]);
-      resting.abort();
+    while (await slept(clock, leaseMs / 3, this.#ended.signal)) {
       const held = [...this.#running.keys()];
       if (held.length === 0) continue;
       try {
@@ -169,5 +165,16 @@ export class ClaimLoop<Item> {
         this.#options.onEnd?.({ outcome: 'lost', seconds: 0, error });
       }
     }
+  }
+}
+
+/** Waits; false when `signal` ended the wait. */
+async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal);
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
   }
 }

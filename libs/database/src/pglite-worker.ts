@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 
@@ -28,12 +29,12 @@ async function serve(options: PgliteWorkerOptions, port: NonNullable<typeof pare
     });
     const server = new PGLiteSocketServer({ db: database, path: options.socketPath, maxConnections: 1 });
     await server.start();
-    port.once('message', async () => {
-      await server.stop();
-      await database.close();
-      process.exit(0);
-    });
+    const asked = once(port, 'message');
     report({ kind: 'ready' });
+    await asked;
+    await server.stop();
+    await database.close();
+    process.exit(0);
   } catch (error) {
     report({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
     process.exit(1);

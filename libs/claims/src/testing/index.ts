@@ -1,0 +1,2 @@
+export * from './claim-source-conformance.js';
+export * from './memory-claims.js';

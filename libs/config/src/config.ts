@@ -1,0 +1,170 @@
+import { z } from 'zod';
+
+import { isRegionName } from '#regions';
+import { DAY_MS, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
+
+/** A duration in milliseconds, written `15m`, `250ms` or `3d`. */
+const duration = (text: string, min: number, max: number) =>
+  z
+    .string()
+    .default(text)
+    .transform((value, context) => {
+      const ms = parseDuration(value);
+      if (ms !== undefined && ms >= min && ms <= max) return ms;
+      context.addIssue({ code: 'custom', message: `must be a duration such as ${text}, from ${min} ms to ${max} ms` });
+      return z.NEVER;
+    });
+
+/** A size in bytes, written `100GiB` or as a number of bytes. */
+const bytes = (text: string, max = 256 * TiB) =>
+  z
+    .union([z.string(), z.number()])
+    .default(text)
+    .transform((value, context) => {
+      const size = parseBytes(String(value));
+      if (size !== undefined && size > 0 && size <= max) return size;
+      context.addIssue({ code: 'custom', message: `must be a size such as ${text}, above 0 and at most ${max} bytes` });
+      return z.NEVER;
+    });
+
+const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
+
+const region = z.strictObject({
+  name: regionName,
+  displayName: z.string().min(1).max(100).optional(),
+  share: z
+    .strictObject({
+      capacity: bytes('32GiB'),
+      account: z.string().regex(/^[a-z0-9]{3,24}$/, 'must be a storage account name: 3 to 24 lower-case letters and digits').optional(),
+      shareName: z.string().regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a share name: 3 to 63 lower-case letters, digits and single hyphens').default('layers'),
+      endpoint: z.url({ protocol: /^https?$/ }).optional(),
+      smbHost: z.string().regex(/^[A-Za-z0-9.-]+$/).optional(),
+    })
+    .prefault({}),
+});
+
+const link = z.strictObject({
+  from: regionName,
+  to: regionName,
+  roundTripMs: z.number().positive().max(10_000),
+  throughput: bytes('250MB'),
+  pricePerGb: z.number().min(0).max(100),
+});
+
+const defaultRegions = [{ name: 'westeurope' }, { name: 'eastus' }, { name: 'southeastasia' }];
+
+/** Everything an operator may set, with its rules and defaults; secrets are not in it. The embedded default is this schema's answer to `{}`. */
+export const configSchema = z
+  .strictObject({
+    server: z
+      .strictObject({
+        host: z.string().min(1).default('127.0.0.1'),
+        port: z.number().int().min(0).max(65_535).default(8080),
+        shutdownGrace: duration('20s', 0, 10 * MINUTE_MS),
+      })
+      .prefault({}),
+    roles: z.array(z.enum(['lookup', 'control', 'worker'])).min(1).default(['lookup', 'control', 'worker']),
+    folder: z.string().min(1).default('.translocator'),
+    log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info') }).prefault({}),
+    database: z
+      .discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('embedded') }),
+        z.strictObject({ kind: z.literal('server'), poolSize: z.number().int().min(2).max(100).default(10) }),
+      ])
+      .default({ kind: 'embedded' }),
+    registry: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).default('http://127.0.0.1:5000'),
+        username: z.string().min(1).max(256).optional(),
+        platforms: z.array(z.string().regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/, 'must be a platform such as linux/arm64')).min(1).max(16).default(['linux/amd64', 'linux/arm64']),
+        enable: z.array(z.string().min(1).max(256)).max(1000).default([]),
+      })
+      .prefault({}),
+    regions: z
+      .strictObject({
+        home: regionName.default('westeurope'),
+        list: z.array(region).min(1).max(100).prefault(defaultRegions),
+        links: z.array(link).max(10_000).default([]),
+        defaultLink: link.omit({ from: true, to: true }).default({ roundTripMs: 100, throughput: 250_000_000, pricePerGb: 0.05 }),
+        nearRoundTripMaxMs: z.number().min(0).max(1000).default(10),
+      })
+      .prefault({}),
+    shares: z
+      .discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('embedded'), port: z.number().int().min(0).max(65_535).default(11_004) }),
+        z.strictObject({ kind: z.literal('azure') }),
+      ])
+      .default({ kind: 'embedded', port: 11_004 }),
+    expansion: z
+      .strictObject({
+        concurrency: z.number().int().min(1).max(64).default(2),
+        claimLease: duration('1m', SECOND_MS, HOUR_MS),
+        poll: duration('1s', 50, MINUTE_MS),
+      })
+      .prefault({}),
+    replication: z
+      .strictObject({
+        concurrency: z.number().int().min(1).max(64).default(4),
+        piecesInFlight: z.number().int().min(1).max(64).default(16),
+        claimLease: duration('1m', SECOND_MS, HOUR_MS),
+        poll: duration('1s', 50, MINUTE_MS),
+        bytesPerLinkDay: bytes('10TiB'),
+        unreferencedGrace: duration('1d', 0, 90 * DAY_MS),
+        releaseEvery: duration('5m', 100, DAY_MS),
+      })
+      .prefault({}),
+    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), flushEvery: duration('2s', 50, MINUTE_MS) }).prefault({}),
+    demand: z
+      .strictObject({
+        halfLife: duration('3d', MINUTE_MS, 90 * DAY_MS),
+        flushEvery: duration('5s', 50, 10 * MINUTE_MS),
+      })
+      .prefault({}),
+    placement: z
+      .strictObject({
+        every: duration('15m', 100, DAY_MS),
+        minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
+      })
+      .prefault({}),
+    lookup: z.strictObject({ followEvery: duration('500ms', 20, MINUTE_MS), staleMax: duration('10m', SECOND_MS, DAY_MS) }).prefault({}),
+  })
+  .superRefine((config, context) => {
+    for (const problem of contradictions(config)) context.addIssue({ code: 'custom', ...problem });
+  });
+
+/** The whole configuration, read and checked; durations in milliseconds, sizes in bytes. */
+export type Config = z.infer<typeof configSchema>;
+/** What a process does: answer pulls, decide, or carry bytes. */
+export type Role = Config['roles'][number];
+
+type Shape = {
+  readonly roles: readonly string[];
+  readonly database: { readonly kind: string };
+  readonly shares: { readonly kind: string };
+  readonly regions: { readonly home: string; readonly list: readonly z.infer<typeof region>[]; readonly links: readonly z.infer<typeof link>[] };
+};
+
+/** What no single field can tell: fields that do not go together. */
+function contradictions({ roles, database, shares, regions }: Shape): { path: (string | number)[]; message: string }[] {
+  const found: { path: (string | number)[]; message: string }[] = [];
+  const names = regions.list.map((each) => each.name);
+  names.forEach((name, index) => {
+    if (names.indexOf(name) !== index) found.push({ path: ['regions', 'list', index, 'name'], message: `must be unique, and ${name} stands above` });
+  });
+  if (!names.includes(regions.home)) found.push({ path: ['regions', 'home'], message: `must be one of the regions in the list: ${names.join(', ')}` });
+  regions.links.forEach((each, index) => {
+    for (const end of ['from', 'to'] as const) {
+      if (!names.includes(each[end])) found.push({ path: ['regions', 'links', index, end], message: `must be one of the regions in the list: ${names.join(', ')}` });
+    }
+  });
+  if (shares.kind === 'azure') {
+    regions.list.forEach((each, index) => {
+      if (each.share.account === undefined) found.push({ path: ['regions', 'list', index, 'share', 'account'], message: 'is required for shares.kind azure' });
+    });
+  }
+  const splittable = database.kind === 'server' && shares.kind === 'azure';
+  if (!splittable && new Set(roles).size < 3) {
+    found.push({ path: ['roles'], message: 'must be all three while the database or the shares are embedded: they live in one process' });
+  }
+  return found;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+
+import { MINUTE_MS } from '#quantities';
+
+import { ConfigError } from './config-error.js';
+import { loadConfig } from './load-config.js';
+import { printConfig } from './print-config.js';
+
+const KEY = 'A'.repeat(86) + '==';
+
+function load(yaml: string, environment: Record<string, string> = {}, roles?: string[]) {
+  return loadConfig({
+    environment: { TRANSLOCATOR_CONFIG: 'c.yaml', ...environment },
+    ...(roles === undefined ? {} : { overrides: { roles } }),
+    readFile: (path) => {
+      if (path === 'c.yaml') return yaml;
+      if (path === 'token.txt') return 'from-a-file-0123456789\n';
+      throw new Error(`ENOENT: no such file ${path}`);
+    },
+  });
+}
+
+function problems(yaml: string, environment: Record<string, string> = {}): readonly { field: string; value?: string; rule: string }[] {
+  try {
+    load(yaml, environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the configuration', () => {
+  it('is the embedded default when nothing is set', () => {
+    const { config } = loadConfig({ environment: {}, readFile: () => '' });
+    expect(config.server).toMatchObject({ host: '127.0.0.1', port: 8080 });
+    expect(config.database).toEqual({ kind: 'embedded' });
+    expect(config.regions.list.map((region) => region.name)).toEqual(['westeurope', 'eastus', 'southeastasia']);
+    expect(config.placement.every).toBe(15 * MINUTE_MS);
+  });
+
+  it('reports every problem at once, with field, value and rule', () => {
+    const found = problems('server: { port: 70000, hostt: x }\ndemand: { halfLife: soon }\nregions: { home: mars }\nshares: { kind: azure }', {
+      TRANSLOCATOR_ADMIN_TOKEN: 'short',
+      TRANSLOCATOR_PROT: '1',
+    });
+    expect(found.map((problem) => problem.field)).toEqual(
+      expect.arrayContaining(['server.port', 'server.hostt', 'demand.halfLife', 'TRANSLOCATOR_ADMIN_TOKEN', 'TRANSLOCATOR_PROT']),
+    );
+    expect(found.find((problem) => problem.field === 'demand.halfLife')).toMatchObject({ value: '"soon"', rule: expect.stringContaining('3d') });
+  });
+
+  it('refuses fields that do not go together', () => {
+    expect(problems('regions: { home: mars, list: [{ name: a1 }, { name: a1 }], links: [{ from: a1, to: b1, roundTripMs: 5, pricePerGb: 0 }] }').map((each) => each.field)).toEqual([
+      'regions.list.1.name',
+      'regions.home',
+      'regions.links.0.to',
+    ]);
+    expect(problems('roles: [lookup]').map((each) => each.field)).toEqual(['roles']);
+  });
+
+  it('lets the command line win over the environment, and the environment over the file', () => {
+    const { config } = load('server: { port: 1 }\nregistry: { url: "http://a:1" }', { TRANSLOCATOR_PORT: '2', TRANSLOCATOR_REGISTRY_URL: 'https://b' }, ['all']);
+    expect(config.server.port).toBe(2);
+    expect(config.registry.url).toBe('https://b');
+    expect(config.roles).toEqual(['lookup', 'control', 'worker']);
+  });
+
+  it('requires tokens and keys where the service is not one person’s own', () => {
+    const yaml = 'server: { host: 0.0.0.0 }\ndatabase: { kind: server }\nshares: { kind: azure }\nregions: { home: r1, list: [{ name: r1, share: { account: acct1 } }] }';
+    expect(problems(yaml).map((each) => each.field)).toEqual([
+      'TRANSLOCATOR_DATABASE_URL',
+      'TRANSLOCATOR_ADMIN_TOKEN',
+      'TRANSLOCATOR_SERVICE_TOKEN',
+      'TRANSLOCATOR_NOTIFICATION_TOKEN',
+      'TRANSLOCATOR_SHARE_KEYS',
+    ]);
+  });
+
+  it('reads a secret from a file and never prints one', () => {
+    const { config, secrets } = load('{}', { TRANSLOCATOR_ADMIN_TOKEN_FILE: 'token.txt', TRANSLOCATOR_SHARE_KEYS: `acct1=${KEY}` });
+    expect(secrets.adminToken).toBe('from-a-file-0123456789');
+    const printed = printConfig(config, secrets);
+    expect(printed).toContain('adminToken');
+    expect(printed).toContain('shareKeys.acct1');
+    expect(printed).not.toContain('0123456789');
+    expect(printed).not.toContain(KEY);
+  });
+
+  it('says what is wrong with the file itself', () => {
+    expect(problems('a: [1,')[0]).toMatchObject({ field: 'c.yaml', rule: expect.stringContaining('YAML') });
+    expect(problems('- 1')[0]).toMatchObject({ rule: 'must be a mapping of settings' });
+    expect(problems('{}', { TRANSLOCATOR_CONFIG: 'gone.yaml' })[0]).toMatchObject({ field: 'TRANSLOCATOR_CONFIG' });
+  });
+});

@@ -1,0 +1,82 @@
+import type { Config } from './config.js';
+import type { ConfigProblem } from './config-error.js';
+import type { Environment } from './environment.js';
+
+/** What must never be printed or logged. It comes from the environment only and is kept apart from {@link Config}. */
+export interface Secrets {
+  readonly databaseUrl?: string;
+  readonly registryPassword?: string;
+  /** Absent on loopback with the embedded default: the service then makes one and prints it once. */
+  readonly adminToken?: string;
+  readonly serviceToken?: string;
+  readonly notificationToken?: string;
+  /** Storage account name → its key in base64. */
+  readonly shareKeys: Readonly<Record<string, string>>;
+}
+
+/** The shortest token that is let through: 16 characters of a random one are beyond guessing. */
+export const TOKEN_LENGTH_MIN = 16;
+
+/** Reads the secrets and checks that those are there which `config` needs. Problems never show a value. */
+export function readSecrets(environment: Environment, config: Config | undefined): { readonly secrets: Secrets; readonly problems: readonly ConfigProblem[] } {
+  const problems: ConfigProblem[] = [];
+  for (const name of ['TRANSLOCATOR_ADMIN_TOKEN', 'TRANSLOCATOR_SERVICE_TOKEN', 'TRANSLOCATOR_NOTIFICATION_TOKEN'] as const) {
+    const token = environment[name];
+    if (token !== undefined && !/^[\x21-\x7e]{16,512}$/.test(token)) {
+      problems.push({ field: name, rule: `must be ${TOKEN_LENGTH_MIN} to 512 printable characters without spaces` });
+    }
+  }
+  const shareKeys = readShareKeys(environment.TRANSLOCATOR_SHARE_KEYS ?? '', problems);
+  if (config !== undefined) problems.push(...missing(environment, config, shareKeys));
+  return {
+    secrets: {
+      ...(environment.TRANSLOCATOR_DATABASE_URL === undefined ? {} : { databaseUrl: environment.TRANSLOCATOR_DATABASE_URL }),
+      ...(environment.TRANSLOCATOR_REGISTRY_PASSWORD === undefined ? {} : { registryPassword: environment.TRANSLOCATOR_REGISTRY_PASSWORD }),
+      ...(environment.TRANSLOCATOR_ADMIN_TOKEN === undefined ? {} : { adminToken: environment.TRANSLOCATOR_ADMIN_TOKEN }),
+      ...(environment.TRANSLOCATOR_SERVICE_TOKEN === undefined ? {} : { serviceToken: environment.TRANSLOCATOR_SERVICE_TOKEN }),
+      ...(environment.TRANSLOCATOR_NOTIFICATION_TOKEN === undefined ? {} : { notificationToken: environment.TRANSLOCATOR_NOTIFICATION_TOKEN }),
+      shareKeys,
+    },
+    problems,
+  };
+}
+
+function readShareKeys(text: string, problems: ConfigProblem[]): Record<string, string> {
+  const keys: Record<string, string> = {};
+  for (const pair of text.split(',').filter((each) => each !== '')) {
+    const match = /^([a-z0-9]{3,24})=([A-Za-z0-9+/]{40,}={0,2})$/.exec(pair.trim());
+    if (match?.[1] === undefined || match[2] === undefined) {
+      problems.push({ field: 'TRANSLOCATOR_SHARE_KEYS', rule: 'must be account=base64key pairs joined by commas' });
+    } else {
+      keys[match[1]] = match[2];
+    }
+  }
+  return keys;
+}
+
+function missing(environment: Environment, config: Config, shareKeys: Readonly<Record<string, string>>): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const need = (name: keyof Environment, why: string): void => {
+    if (environment[name] === undefined) problems.push({ field: name, rule: `is required ${why}` });
+  };
+  if (config.database.kind === 'server') need('TRANSLOCATOR_DATABASE_URL', 'for database.kind server');
+  if (config.registry.username !== undefined) need('TRANSLOCATOR_REGISTRY_PASSWORD', 'because registry.username is set');
+  if (!isEmbeddedOnLoopback(config)) {
+    need('TRANSLOCATOR_ADMIN_TOKEN', 'unless the service listens on loopback with the embedded default');
+    need('TRANSLOCATOR_SERVICE_TOKEN', 'unless the service listens on loopback with the embedded default');
+    need('TRANSLOCATOR_NOTIFICATION_TOKEN', 'unless the service listens on loopback with the embedded default');
+  }
+  if (config.shares.kind === 'azure') {
+    for (const { name, share } of config.regions.list) {
+      if (share.account !== undefined && shareKeys[share.account] === undefined) {
+        problems.push({ field: 'TRANSLOCATOR_SHARE_KEYS', rule: `must have the key of account ${share.account}, for region ${name}` });
+      }
+    }
+  }
+  return problems;
+}
+
+/** True for the deployment of one person on one machine, in which tokens may be made up and printed. */
+export function isEmbeddedOnLoopback(config: Config): boolean {
+  return config.database.kind === 'embedded' && ['127.0.0.1', '::1', 'localhost'].includes(config.server.host);
+}

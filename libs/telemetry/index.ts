@@ -1,0 +1,2 @@
+export * from './src/logger.js';
+export * from './src/metrics.js';

@@ -1,0 +1,52 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/**
+ * Every metric of the service, in base units. Labels have few values: regions, states, reasons, kinds of work; never a digest, a tag or a repository.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+
+  /** Layers in answers, by `kind` (mount, blob) and `reason` (empty for mounts). */
+  readonly lookupLayers = this.#counter('translocator_lookup_layers_total', 'Layers answered in lookups', ['kind', 'reason']);
+  /** Lookups by `outcome` (ok, expanding, not_enabled, unknown, denied). */
+  readonly lookups = this.#counter('translocator_lookups_total', 'Lookups answered', ['outcome']);
+  readonly lookupSeconds = this.#histogram('translocator_lookup_duration_seconds', 'Time to answer a lookup', [], [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
+  /** Notification events by `outcome` (accepted, repeated, ignored, unreadable). */
+  readonly notifications = this.#counter('translocator_notification_events_total', 'Registry events received', ['outcome']);
+  /** Work by `loop` (examine, backfill, expand, copy, remove) and `outcome`. */
+  readonly work = this.#counter('translocator_work_total', 'Pieces of work ended', ['loop', 'outcome']);
+  readonly workSeconds = this.#histogram('translocator_work_duration_seconds', 'Time a piece of work took', ['loop'], [0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800]);
+  readonly expandedBytes = this.#counter('translocator_expanded_bytes_total', 'Bytes of expanded layers written to the home share', []);
+  readonly copiedBytes = this.#counter('translocator_copied_bytes_total', 'Bytes copied between shares', ['from', 'to']);
+  readonly plans = this.#counter('translocator_plans_total', 'Placement plans made', ['trigger']);
+  readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
+  readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);
+  readonly observationsDropped = this.#counter('translocator_observations_dropped_total', 'Observed pulls given up because the buffer was full', []);
+  readonly mapEntries = this.#gauge('translocator_map_entries', 'What the lookup map holds', ['kind']);
+  readonly mapAgeSeconds = this.#gauge('translocator_map_age_seconds', 'Time since the lookup map last agreed with the database', []);
+  readonly replicas = this.#gauge('translocator_replicas', 'Replicas by region and state', ['region', 'state']);
+  readonly shareUsedBytes = this.#gauge('translocator_share_used_bytes', 'Bytes of replicas on a share, planned ones included', ['region']);
+  readonly shareCapacityBytes = this.#gauge('translocator_share_capacity_bytes', 'Capacity of a share', ['region']);
+  readonly layers = this.#gauge('translocator_layers', 'Layers by state of expansion', ['state']);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** All metrics in the Prometheus text format. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge<Label extends string>(name: string, help: string, labelNames: Label[]): Gauge<Label> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<Label extends string>(name: string, help: string, labelNames: Label[], buckets: number[]): Histogram<Label> {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
+  }
+}
