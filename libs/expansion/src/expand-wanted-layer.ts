@@ -1,0 +1,81 @@
+import type { Claimed } from '#claims';
+import type { Clock } from '#clock';
+import type { Digest } from '#oci';
+import { SECOND_MS } from '#quantities';
+import type { Share } from '#shares';
+
+import type { ExpandedLayer, LayerToExpand } from './expanded-layer.js';
+import type { ExpandedLayerStore, WantedLayer } from './expanded-layer-store.js';
+import { ExpansionError } from './expansion-error.js';
+
+/** How often at most the progress of an expansion is written down. */
+export const EXPANSION_PROGRESS_MS = SECOND_MS;
+
+/** Where the bytes of layers come from. */
+export abstract class LayerBlobs {
+  /**
+   * Opens a blob as the repository serves it, from its first byte.
+   * @throws what the registry's client throws; aborting `signal` ends the stream.
+   */
+  abstract open(repository: string, layer: LayerToExpand, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** Who keeps the record of which share holds what. */
+export abstract class HomeReplicas {
+  /**
+   * Notes that `share` holds the layer, whole. Idempotent.
+   * @throws when it cannot be noted now, for example while that replica is being removed.
+   */
+  abstract ready(layer: Digest, share: string, sizeBytes: number): Promise<void>;
+}
+
+/** Turns one layer into a file on `share`: {@link ExpandedLayer} is its record. The result stands under its final name, whole, when it returns. */
+export type ExpandOnto = (
+  layer: LayerToExpand,
+  blob: AsyncIterable<Uint8Array>,
+  target: { readonly share: Share; readonly signal: AbortSignal },
+) => Promise<ExpandedLayer>;
+
+/** What {@link expandWantedLayer} works with. */
+export interface ExpansionPorts {
+  readonly store: ExpandedLayerStore;
+  readonly blobs: LayerBlobs;
+  readonly replicas: HomeReplicas;
+  readonly expand: ExpandOnto;
+  readonly homeShare: Share;
+  readonly clock: Clock;
+}
+
+/**
+ * Expands one claimed layer onto the home share, records the replica, and settles the claim. A layer that can never be expanded is settled
+ * as refused, with its reason; everything else is thrown, and the loop tries it again later. A crash between any two steps repeats them:
+ * the same layer gives the same bytes.
+ */
+export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<WantedLayer>, signal: AbortSignal): Promise<void> {
+  const { store, blobs, replicas, expand, homeShare, clock } = ports;
+  const { item: layer, claim } = claimed;
+  let expanded: ExpandedLayer;
+  try {
+    const blob = await blobs.open(layer.repository, layer, signal);
+    expanded = await expand(layer, counted(ports, claim.id, blob), { share: homeShare, signal });
+  } catch (error) {
+    if (!(error instanceof ExpansionError) || error.transient) throw error;
+    await store.refuse(claim.id, { code: error.code, message: error.message });
+    return;
+  }
+  await replicas.ready(layer.digest, homeShare.name, expanded.vhd.sizeBytes);
+  await store.complete(claim.id, expanded, clock.now());
+}
+
+/** The same blob; what was read of it is written down from time to time. */
+async function* counted({ store, clock }: ExpansionPorts, claimId: string, blob: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let readBytes = 0;
+  let nextAt = clock.now().getTime();
+  for await (const chunk of blob) {
+    yield chunk;
+    readBytes += chunk.length;
+    if (clock.now().getTime() < nextAt) continue;
+    await store.progress(claimId, readBytes);
+    nextAt = clock.now().getTime() + EXPANSION_PROGRESS_MS;
+  }
+}

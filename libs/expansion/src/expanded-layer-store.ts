@@ -1,0 +1,106 @@
+import { ClaimSource } from '#claims';
+import type { Digest } from '#oci';
+
+import type { ExpandedLayer, LayerToExpand } from './expanded-layer.js';
+
+/**
+ * How far a layer's expansion is.
+ *
+ * ```
+ *            claim                complete
+ *  wanted ─────────► expanding ─────────────► expanded
+ *    ▲  ▲                │  │ refuse               │
+ *    │  └────────────────┘  └────────► refused     │
+ *    │   release, postpone                         │
+ *    └─────────────────────────────────────────────┘
+ *                     expandAgain
+ * ```
+ */
+export type ExpansionState = 'wanted' | 'expanding' | 'expanded' | 'refused';
+
+/** Every {@link ExpansionState}, in the order of a layer's life. */
+export const EXPANSION_STATES: readonly ExpansionState[] = ['wanted', 'expanding', 'expanded', 'refused'];
+
+/** A layer to be expanded, and where to read it. */
+export interface WantedLayer extends LayerToExpand {
+  /** A repository through which the registry serves the blob; the newest that was named. */
+  readonly repository: string;
+  /** The larger, the sooner. */
+  readonly priority: number;
+}
+
+/** Why a layer will never be expanded: a code of `ExpansionErrorCode`, and a sentence for operators. */
+export interface LayerRefusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Everything that is kept of one layer. */
+export interface LayerRecord extends WantedLayer {
+  readonly state: ExpansionState;
+  /** When it was first wanted, or wanted again after all its replicas were gone. */
+  readonly wantedAt: Date;
+  /** How far the running or last try came: bytes of the compressed layer that were read. */
+  readonly readBytes: number;
+  /** Present exactly in state `expanded`. */
+  readonly expanded?: ExpandedLayer;
+  readonly expandedAt?: Date;
+  /** Present exactly in state `refused`. */
+  readonly refusal?: LayerRefusal;
+  /** Since when no image refers to it; absent while one does, as far as the last look told. */
+  readonly unreferencedSince?: Date;
+  /** Tries since it was last wanted. */
+  readonly attempts: number;
+  /** Why the last try failed. */
+  readonly lastError?: string;
+}
+
+/**
+ * The layers that images refer to, and what became of them: one row per digest, whichever images share it.
+ *
+ * A layer is wanted when an examined image names it; a worker claims it, expands it, and settles the claim with `complete`
+ * or `refuse`; a transient failure gives it back. It stays expanded, whatever happens to its replicas, until nothing has
+ * referred to it for the grace time: then `forget` ends its record. Settling methods return false, and change nothing,
+ * when the claim was lost.
+ */
+export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
+  /**
+   * Wants layers expanded, in one transaction. A layer that is known keeps its state: it only takes the newer repository and
+   * the larger priority, and counts as referenced again. Idempotent; a digest may be named twice.
+   * @returns the digests that were not known before.
+   */
+  abstract want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>>;
+
+  /** Tells how many bytes of the compressed layer were read. Not told to the feed: call it as often as once a second. */
+  abstract progress(claimId: string, readBytes: number): Promise<boolean>;
+
+  /** Settles a claim: the layer is expanded, and on the home share. */
+  abstract complete(claimId: string, expanded: ExpandedLayer, now: Date): Promise<boolean>;
+
+  /** Settles a claim: the layer can never be expanded. */
+  abstract refuse(claimId: string, refusal: LayerRefusal): Promise<boolean>;
+
+  /** The records of those digests that are known, in no particular order. */
+  abstract find(digests: readonly Digest[]): Promise<LayerRecord[]>;
+
+  /** Up to `limit` records with digests after `after` (undefined: from the first), by digest: for full loads. */
+  abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;
+
+  /** expanded → wanted, for a layer of which no replica is left. @returns false when it is not expanded. */
+  abstract expandAgain(digest: Digest, now: Date): Promise<boolean>;
+
+  /** Notes that nothing refers to these layers as of `now`; an earlier note stands. */
+  abstract markUnreferenced(digests: readonly Digest[], now: Date): Promise<void>;
+
+  /** Takes that note back. */
+  abstract clearUnreferenced(digests: readonly Digest[]): Promise<void>;
+
+  /** Up to `limit` digests after `after`, ascending, to which nothing has referred since `before` or longer. */
+  abstract unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
+
+  /** Ends the record of a layer that is noted as unreferenced and that nobody is working on. @returns false when it is not so. */
+  abstract forget(digest: Digest): Promise<boolean>;
+
+  /** How many layers are in each state. */
+  abstract countByState(): Promise<Readonly<Record<ExpansionState, number>>>;
+}

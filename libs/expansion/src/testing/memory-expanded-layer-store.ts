@@ -1,0 +1,159 @@
+import type { Claimed, ClaimRequest } from '#claims';
+import { MemoryClaims, type MemoryWork } from '#claims/testing';
+import type { Digest } from '#oci';
+
+import type { ExpandedLayer } from '../expanded-layer.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
+
+interface Row extends MemoryWork {
+  layer: WantedLayer;
+  state: ExpansionState;
+  wantedAt: Date;
+  readBytes: number;
+  expanded?: { readonly layer: ExpandedLayer; readonly at: Date } | undefined;
+  refusal?: LayerRefusal | undefined;
+  unreferencedSince?: Date | undefined;
+}
+
+const ALWAYS = new Date(-8_640_000_000_000_000);
+
+/** Expanded layers in memory. */
+export class MemoryExpandedLayerStore extends ExpandedLayerStore {
+  readonly #rows = new Map<Digest, Row>();
+  readonly #work = new MemoryClaims<Row, WantedLayer>({
+    rows: () => this.#rows.values(),
+    isOpen: (row) => row.state === 'wanted' || row.state === 'expanding',
+    order: (a, b) => b.layer.priority - a.layer.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || (a.layer.digest < b.layer.digest ? -1 : 1),
+    item: (row) => row.layer,
+    begin: (row) => {
+      row.state = 'expanding';
+      row.readBytes = 0;
+    },
+    giveBack: (row) => {
+      row.state = 'wanted';
+    },
+  });
+
+  claim(request: ClaimRequest): Promise<Claimed<WantedLayer>[]> {
+    return this.#work.claim(request);
+  }
+
+  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    return this.#work.renew(claimIds, expiresAt);
+  }
+
+  release(claimId: string): Promise<boolean> {
+    return this.#work.release(claimId);
+  }
+
+  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+    return this.#work.postpone(claimId, notBefore, reason);
+  }
+
+  async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {
+    const created = new Set<Digest>();
+    for (const layer of layers) {
+      const row = this.#rows.get(layer.digest);
+      if (row === undefined) {
+        this.#rows.set(layer.digest, { layer, state: 'wanted', wantedAt: now, readBytes: 0, attempts: 0, notBefore: ALWAYS });
+        created.add(layer.digest);
+      } else {
+        row.layer = { ...row.layer, repository: layer.repository, priority: Math.max(row.layer.priority, layer.priority) };
+        row.unreferencedSince = undefined;
+      }
+    }
+    return created;
+  }
+
+  async progress(claimId: string, readBytes: number): Promise<boolean> {
+    const row = this.#work.held(claimId);
+    if (row !== undefined) row.readBytes = readBytes;
+    return row !== undefined;
+  }
+
+  async complete(claimId: string, expanded: ExpandedLayer, now: Date): Promise<boolean> {
+    const row = this.#settle(claimId, 'expanded');
+    if (row === undefined) return false;
+    row.expanded = { layer: expanded, at: now };
+    row.readBytes = row.layer.sizeBytes;
+    return true;
+  }
+
+  async refuse(claimId: string, refusal: LayerRefusal): Promise<boolean> {
+    const row = this.#settle(claimId, 'refused');
+    if (row !== undefined) row.refusal = refusal;
+    return row !== undefined;
+  }
+
+  async find(digests: readonly Digest[]): Promise<LayerRecord[]> {
+    return [...new Set(digests)].flatMap((digest) => this.#rows.get(digest) ?? []).map(recordOf);
+  }
+
+  async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {
+    return this.#sorted().filter((row) => after === undefined || row.layer.digest > after).slice(0, limit).map(recordOf);
+  }
+
+  async expandAgain(digest: Digest, now: Date): Promise<boolean> {
+    const row = this.#rows.get(digest);
+    if (row?.state !== 'expanded') return false;
+    Object.assign(row, { state: 'wanted', wantedAt: now, expanded: undefined, readBytes: 0, attempts: 0, notBefore: ALWAYS, lastError: undefined });
+    return true;
+  }
+
+  async markUnreferenced(digests: readonly Digest[], now: Date): Promise<void> {
+    for (const digest of digests) {
+      const row = this.#rows.get(digest);
+      if (row !== undefined) row.unreferencedSince ??= now;
+    }
+  }
+
+  async clearUnreferenced(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) {
+      const row = this.#rows.get(digest);
+      if (row !== undefined) row.unreferencedSince = undefined;
+    }
+  }
+
+  async unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const old = this.#sorted().filter((row) => row.unreferencedSince !== undefined && row.unreferencedSince <= before);
+    return old.map((row) => row.layer.digest).filter((digest) => after === undefined || digest > after).slice(0, limit);
+  }
+
+  async forget(digest: Digest): Promise<boolean> {
+    const row = this.#rows.get(digest);
+    return row?.unreferencedSince !== undefined && row.claim === undefined && this.#rows.delete(digest);
+  }
+
+  async countByState(): Promise<Readonly<Record<ExpansionState, number>>> {
+    const counts = { wanted: 0, expanding: 0, expanded: 0, refused: 0 };
+    for (const row of this.#rows.values()) counts[row.state] += 1;
+    return counts;
+  }
+
+  #sorted(): Row[] {
+    return [...this.#rows.values()].toSorted((a, b) => (a.layer.digest < b.layer.digest ? -1 : 1));
+  }
+
+  #settle(claimId: string, state: 'expanded' | 'refused'): Row | undefined {
+    const row = this.#work.held(claimId);
+    if (row === undefined) return undefined;
+    row.state = state;
+    row.claim = undefined;
+    row.lastError = undefined;
+    return row;
+  }
+}
+
+function recordOf(row: Row): LayerRecord {
+  return {
+    ...row.layer,
+    state: row.state,
+    wantedAt: row.wantedAt,
+    readBytes: row.readBytes,
+    attempts: row.attempts,
+    ...(row.expanded === undefined ? {} : { expanded: row.expanded.layer, expandedAt: row.expanded.at }),
+    ...(row.refusal === undefined ? {} : { refusal: row.refusal }),
+    ...(row.unreferencedSince === undefined ? {} : { unreferencedSince: row.unreferencedSince }),
+    ...(row.lastError === undefined ? {} : { lastError: row.lastError }),
+  };
+}

@@ -1,0 +1,1 @@
+export * from './postgres-expanded-layer-store.js';

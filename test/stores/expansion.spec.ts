@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+
+import { ChangeFeed } from '#database';
+import { describeOnEveryDatabase } from '#database/testing';
+import { expandedForm, expandedLayerStoreConforms, wantedLayer } from '#expansion/testing';
+import { PostgresExpandedLayerStore } from '#expansion/typeorm';
+import { MIGRATIONS } from '#migrations';
+
+describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource) => {
+  expandedLayerStoreConforms(() => new PostgresExpandedLayerStore(dataSource()));
+
+  it('tells the feed of changes of state, not of progress, claims and marks', async () => {
+    const store = new PostgresExpandedLayerStore(dataSource());
+    const feed = new ChangeFeed(dataSource());
+    const now = new Date();
+    const layer = wantedLayer('a');
+    let position = await feed.end();
+    const told = async (): Promise<string[]> => {
+      const batch = await feed.readAfter(position, 100);
+      position = batch.position;
+      return batch.changes.map((change) => `${change.topic} ${change.key.join(' ')}`);
+    };
+    const once = [`layer ${layer.digest}`];
+    await store.want([layer], now);
+    expect(await told()).toEqual(once);
+    const [claimed] = await store.claim({ owner: 'worker', limit: 1, now, leaseMs: 1000 });
+    expect(await told()).toEqual(once);
+    await store.progress(claimed!.claim.id, 10);
+    await store.renew([claimed!.claim.id], now);
+    await store.want([{ ...layer, priority: 100 }], now);
+    expect(await told()).toEqual([]);
+    await store.complete(claimed!.claim.id, expandedForm(layer), now);
+    expect(await told()).toEqual(once);
+    await store.markUnreferenced([layer.digest], now);
+    expect(await told()).toEqual([]);
+    await store.forget(layer.digest);
+    expect(await told()).toEqual(once);
+  });
+});
