@@ -1,0 +1,15 @@
+export * from './src/answer-pull.js';
+export type { LayerRecord, MappedImageLayer } from './src/layer-record.js';
+export * from './src/lease.js';
+export * from './src/lease-book.js';
+export * from './src/lease-store.js';
+export * from './src/lookup.js';
+export * from './src/map-feeder.js';
+export * from './src/map-row.js';
+export * from './src/map-source.js';
+export * from './src/mount-answer.js';
+export * from './src/mount-sources.js';
+export * from './src/near-shares.js';
+export * from './src/pull-observer.js';
+export * from './src/replica-map.js';
+export * from './src/rewrite-mounts.js';

@@ -1,0 +1,139 @@
+import { after } from '#clock';
+import type { Digest } from '#oci';
+
+import type { HeldReplica } from './lease.js';
+import type { LayerRecord, MappedImageLayer } from './layer-record.js';
+import type { MappedReplicaState } from './map-row.js';
+import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type PullReason, type Transport } from './mount-answer.js';
+import type { MountSources } from './mount-sources.js';
+import type { NearShares, PlacedShare } from './near-shares.js';
+
+/** Mounts given for one layer, at most: a node tries two or three before it takes the blob. */
+export const MOUNTS_PER_LAYER_MAX = 8;
+/** An estimate is never nearer than this: asking again sooner is no use. */
+const EXPECTED_MIN_MS = 1000;
+
+/** A share that may be given, with the number by which the map's records know it; undefined while it has no replica at all. */
+export interface NumberedShare {
+  readonly share: PlacedShare;
+  readonly number: number | undefined;
+}
+
+/** What the layers of one answer have in common. */
+export interface LayerContext {
+  readonly repository: string;
+  /** Undefined when the caller's region is unknown. */
+  readonly near: readonly NumberedShare[] | undefined;
+  readonly distances: NearShares;
+  readonly sources: MountSources;
+  readonly now: Date;
+  readonly expansionBytesPerSecond: number;
+  /** Why no layer at all is mounted; undefined when each is looked at. */
+  readonly onlyBlobs: PullReason | undefined;
+  /** Undefined: any. */
+  readonly transports: ReadonlySet<Transport> | undefined;
+  readonly have: ReadonlySet<Digest> | undefined;
+  /** Takes the replicas that the answer hands out. */
+  readonly held: HeldReplica[];
+}
+
+const REPLICA_REASONS: Readonly<Record<Exclude<MappedReplicaState, 'ready'>, PullReason>> = {
+  wanted: 'REPLICA_WANTED',
+  copying: 'REPLICA_COPYING',
+  draining: 'REPLICA_DRAINING',
+};
+/** Which state explains best why there is no mount: the one that is nearest to `ready`. */
+const REPLICA_RANK: Readonly<Record<Exclude<MappedReplicaState, 'ready'>, number>> = { draining: 1, wanted: 2, copying: 3 };
+
+/** A layer as its blob. */
+export function blobLayer(repository: string, digest: Digest, reason: PullReason, expectedAt?: Date): BlobLayer {
+  return { digest, kind: 'blob', url: blobUrl(repository, digest), reason, ...(expectedAt === undefined ? {} : { expectedAt: expectedAt.toISOString() }) };
+}
+
+/** Decides one layer of an image: a mount when a ready replica is near and can be reached, otherwise the blob and why. Never throws. */
+export function answerLayer(layer: MappedImageLayer, context: LayerContext): AnsweredLayer {
+  const { repository, near, onlyBlobs, have } = context;
+  const { record, digest } = layer;
+  if (have?.has(digest) === true) return blobLayer(repository, digest, 'ALREADY_HELD');
+  if (onlyBlobs !== undefined) return blobLayer(repository, digest, onlyBlobs);
+  if (near === undefined) return blobLayer(repository, digest, 'REGION_UNKNOWN');
+  const { expansion } = record;
+  switch (expansion?.state) {
+    case undefined:
+      return blobLayer(repository, digest, 'LAYER_UNKNOWN');
+    case 'wanted':
+      return blobLayer(repository, digest, 'LAYER_WANTED');
+    case 'expanding':
+      return blobLayer(repository, digest, 'LAYER_EXPANDING', expansionExpectedAt(layer.sizeBytes - (expansion.doneBytes ?? 0), context));
+    case 'refused':
+      return blobLayer(repository, digest, 'LAYER_REFUSED');
+    case 'expanded':
+      break;
+  }
+  const { diffId, vhd } = expansion;
+  if (diffId !== layer.diffId) return blobLayer(repository, digest, 'DIFF_ID_MISMATCH');
+  const found = findMounts(record, near, context);
+  if (found.mounts.length > 0) return { digest, diffId, kind: 'mount', filesystem: 'erofs', vhd, mounts: found.mounts };
+  const copyingTo = found.reason === 'REPLICA_COPYING' ? found.share : undefined;
+  const expectedAt = copyingTo === undefined ? undefined : soon(context.now, context.distances.copyFromHomeMs(copyingTo.region, vhd.sizeBytes));
+  return blobLayer(repository, digest, found.reason, expectedAt);
+}
+
+/** When that many bytes of stored blob will have been expanded, at the usual speed. */
+export function expansionExpectedAt(leftBytes: number, context: Pick<LayerContext, 'now' | 'expansionBytesPerSecond'>): Date {
+  return soon(context.now, (Math.max(0, leftBytes) / context.expansionBytesPerSecond) * 1000);
+}
+
+function soon(now: Date, ms: number): Date {
+  return after(now, Math.max(EXPECTED_MIN_MS, Math.ceil(ms)));
+}
+
+interface FoundMounts {
+  readonly mounts: readonly LayerMount[];
+  /** Why `mounts` is empty, and the share that this is said of. */
+  readonly reason: PullReason;
+  readonly share: PlacedShare | undefined;
+}
+
+function findMounts(record: LayerRecord, near: readonly NumberedShare[], context: LayerContext): FoundMounts {
+  const mounts: LayerMount[] = [];
+  let reason: PullReason = 'REPLICA_NONE';
+  let rank = 0;
+  let explained: PlacedShare | undefined;
+  for (const { share, number } of near) {
+    const state = number === undefined ? undefined : record.stateOn(number);
+    if (state === undefined || mounts.length >= MOUNTS_PER_LAYER_MAX) continue;
+    if (state !== 'ready') {
+      if (REPLICA_RANK[state] <= rank) continue;
+      rank = REPLICA_RANK[state];
+      reason = REPLICA_REASONS[state];
+      explained = share;
+      continue;
+    }
+    const offered = offeredMounts(record.digest, share.name, context);
+    if (typeof offered === 'string') {
+      // A replica that is ready but out of reach explains more than one that is on its way.
+      rank = Number.POSITIVE_INFINITY;
+      reason = offered;
+      continue;
+    }
+    mounts.push(...offered.slice(0, MOUNTS_PER_LAYER_MAX - mounts.length));
+    context.held.push({ layer: record.digest, share: share.name });
+  }
+  return { mounts, reason, share: explained };
+}
+
+/** The mounts of one ready replica that the caller can use, at least one; or why there are none. */
+function offeredMounts(layer: Digest, share: string, context: LayerContext): readonly LayerMount[] | PullReason {
+  let all: readonly LayerMount[];
+  try {
+    all = context.sources.of(layer, share, context.now);
+  } catch {
+    // The answer carries the reason; the sources themselves report what is wrong with them.
+    return 'SHARE_UNAVAILABLE';
+  }
+  if (all.length === 0) return 'SHARE_UNAVAILABLE';
+  const { transports } = context;
+  const usable = transports === undefined ? all : all.filter((mount) => transports.has(mount.type));
+  return usable.length === 0 ? 'TRANSPORT_UNAVAILABLE' : usable;
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+
+import { after, type Clock, type RetryPolicy } from '#clock';
+import { SECOND_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+import { type HeldReplica, type Lease, LEASE_TTL_MS } from './lease.js';
+import type { LeaseStore } from './lease-store.js';
+import { Repeating } from './repeating.js';
+
+/** Leases that wait to be written, at most: about 100 MB, or some seconds of a busy lookup. */
+export const PENDING_LEASES_MAX = 20_000;
+/** Leases written by one statement. */
+export const LEASE_BATCH_MAX = 500;
+/** How often leases are written. */
+export const LEASE_WRITE_MS = SECOND_MS;
+
+const BACKOFF: RetryPolicy = { triesMax: Number.POSITIVE_INFINITY, firstWaitMs: 250, waitMaxMs: 10 * SECOND_MS, askedWaitMaxMs: 0 };
+
+/** What a {@link LeaseBook} is made with. */
+export interface LeaseBookOptions {
+  readonly store: LeaseStore;
+  readonly clock: Clock;
+  /** Default {@link LEASE_TTL_MS}. */
+  readonly ttlMs?: number;
+  /** Default {@link PENDING_LEASES_MAX}. */
+  readonly pendingMax?: number;
+  /** Hears of every batch that could not be written; it is kept and tried again. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/**
+ * Grants leases without waiting for the database: they are written behind, in batches. A crash loses those that were not written yet, and
+ * their first renewal then says so; what protects their mounts until then is that a removal waits at least one lease's length
+ * after its replica has left the answers (`removalWaitMs`).
+ */
+export class LeaseBook {
+  readonly #options: LeaseBookOptions;
+  readonly #writes: Repeating;
+  readonly #pending = new Map<string, Lease>();
+  #flushing: Promise<void> | undefined;
+
+  constructor(options: LeaseBookOptions) {
+    this.#options = options;
+    this.#writes = new Repeating({
+      clock: options.clock,
+      restMs: LEASE_WRITE_MS,
+      backoff: BACKOFF,
+      step: () => this.flush(),
+      onFailure: (error) => options.onFailure?.(error),
+    });
+  }
+
+  /** Leases that are granted and not written yet. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Begins to write behind. */
+  start(): void {
+    this.#writes.start();
+  }
+
+  /** Stops writing behind and writes what is left, once. @throws what the store throws; what is left is lost with the process. */
+  async stop(): Promise<void> {
+    await this.#writes.stop();
+    await this.flush();
+  }
+
+  /**
+   * Grants a lease on `replicas`, in memory. Returns at once.
+   * @returns undefined when too many wait to be written: the mounts are then safe for one lease's length, but cannot be renewed.
+   */
+  grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
+    const { ttlMs = LEASE_TTL_MS, pendingMax = PENDING_LEASES_MAX } = this.#options;
+    if (this.#pending.size >= pendingMax) return undefined;
+    const lease = { id: randomUUID(), region, replicas, grantedAt: now, expiresAt: after(now, ttlMs) };
+    this.#pending.set(lease.id, lease);
+    return lease;
+  }
+
+  /** Renews a lease in the store, after writing it where that is still to be done. @returns as `LeaseStore.renew`. @throws what the store throws */
+  async renew(id: string, now: Date): Promise<Date | undefined> {
+    if (this.#pending.has(id)) await this.flush();
+    return this.#options.store.renew(id, now, this.#options.ttlMs ?? LEASE_TTL_MS);
+  }
+
+  /** Ends a lease. Repeating it changes nothing. @throws what the store throws */
+  async release(id: string): Promise<void> {
+    // A batch that is being written may hold it: what that leaves behind goes after it.
+    await this.#flushing?.catch(() => undefined);
+    this.#pending.delete(id);
+    await this.#options.store.release(id);
+  }
+
+  /** Writes all that wait now, in batches. Flushes at the same time are one. @throws what the store throws; the rest stays. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#writeAll().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#pending.size > 0) {
+      const batch = [...this.#pending.values().take(LEASE_BATCH_MAX)];
+      await this.#options.store.grantMany(batch);
+      for (const lease of batch) this.#pending.delete(lease.id);
+    }
+  }
+}

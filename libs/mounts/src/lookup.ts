@@ -1,0 +1,106 @@
+import type { Clock } from '#clock';
+
+import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, type PullOutcome, type PullRequest } from './answer-pull.js';
+import type { LeaseBook } from './lease-book.js';
+import type { MountSources } from './mount-sources.js';
+import type { MountAnswer } from './mount-answer.js';
+import type { NearShares } from './near-shares.js';
+import type { PullObserver } from './pull-observer.js';
+import type { ReplicaMap } from './replica-map.js';
+import { rewriteMounts, type RewriteRequest } from './rewrite-mounts.js';
+
+/** What a {@link Lookup} is made with. */
+export interface LookupOptions {
+  /** The map to answer from: a `MapFeeder`. */
+  readonly feeder: { readonly map: ReplicaMap };
+  readonly near: NearShares;
+  readonly sources: MountSources;
+  readonly leases: Pick<LeaseBook, 'grant'>;
+  readonly observer: PullObserver;
+  readonly clock: Clock;
+  /** As in {@link AnswerContext}. */
+  readonly mapAgeMaxMs?: number;
+  /** As in {@link AnswerContext}. */
+  readonly expansionBytesPerSecond?: number;
+  /** Hears of an observer or a lease book that failed; the answer goes out without them. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** What is known of the caller besides the pull itself. */
+export interface PullContext {
+  /** As in `ObservedPull`. */
+  readonly client?: string | undefined;
+  /** False for a request that is no pull, such as HEAD: it is neither observed nor leased. Default true. */
+  readonly pulls?: boolean | undefined;
+}
+
+/** Answers pulls: decides from the map, grants the lease, tells the observer. Synchronous: an answer waits for nothing. */
+export class Lookup {
+  readonly #options: LookupOptions;
+
+  constructor(options: LookupOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a pull by reference. Never throws. */
+  pull(request: PullRequest, context: PullContext = {}): PullOutcome {
+    const answers = this.#context();
+    const outcome = answerPull(request, answers);
+    return outcome.kind === 'answer' ? this.#finish(outcome, answers.now, wantsOf(context)) : outcome;
+  }
+
+  /** Answers a pull whose manifest and layers the registry names. Never throws. */
+  lookup(request: LookupRequest, context: PullContext = {}): MountAnswer {
+    const answers = this.#context();
+    return this.#finish(answerLookup(request, answers), answers.now, wantsOf(context)).answer;
+  }
+
+  /** Rewrites a mount response for another region, under a lease of its own. It was observed when it was first answered. Never throws. */
+  rewrite(request: RewriteRequest): MountAnswer {
+    const answers = this.#context();
+    return this.#finish(rewriteMounts(request, answers), answers.now, { lease: true, observe: false }).answer;
+  }
+
+  #context(): AnswerContext {
+    const { feeder, near, sources, clock, mapAgeMaxMs, expansionBytesPerSecond } = this.#options;
+    return { map: feeder.map, near, sources, now: clock.now(), mapAgeMaxMs, expansionBytesPerSecond };
+  }
+
+  #finish(answered: Answered, now: Date, wants: FinishWants): Answered {
+    const { answer, held, imageKnown } = answered;
+    const { region } = answer;
+    if (region === null) return answered;
+    if (wants.observe && imageKnown) this.#observe({ ...wants, region, answer, now });
+    const lease = wants.lease && held.length > 0 ? this.#grant(region, held, now) : undefined;
+    if (lease === undefined) return answered;
+    return { ...answered, answer: { ...answer, lease: { id: lease.id, expiresAt: lease.expiresAt.toISOString() } } };
+  }
+
+  #observe(pull: { readonly region: string; readonly answer: MountAnswer; readonly client?: string | undefined; readonly now: Date }): void {
+    const { region, answer, client, now } = pull;
+    try {
+      this.#options.observer.observed({ region, repository: answer.repository, image: answer.digest, client, at: now });
+    } catch (error) {
+      this.#options.onFailure?.(error);
+    }
+  }
+
+  #grant(...args: Parameters<LeaseBook['grant']>): ReturnType<LeaseBook['grant']> {
+    try {
+      return this.#options.leases.grant(...args);
+    } catch (error) {
+      this.#options.onFailure?.(error);
+      return undefined;
+    }
+  }
+}
+
+interface FinishWants {
+  readonly lease: boolean;
+  readonly observe: boolean;
+  readonly client?: string | undefined;
+}
+
+function wantsOf({ client, pulls = true }: PullContext): FinishWants {
+  return { client, lease: pulls, observe: pulls };
+}

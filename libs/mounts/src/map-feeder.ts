@@ -1,0 +1,164 @@
+import type { Clock, RetryPolicy } from '#clock';
+import { SECOND_MS } from '#quantities';
+
+import { keyOf, MAP_TOPICS, type MapKey, type MapTopic } from './map-row.js';
+import type { MapChange, MapSource } from './map-source.js';
+import { Repeating } from './repeating.js';
+import { ReplicaMap } from './replica-map.js';
+
+/** Changes read at once: one page, so that a burst neither fills the memory nor holds up answers for long. */
+export const CHANGE_BATCH_MAX = 1000;
+/** How often the feed is looked at when nobody nudges. */
+export const FEED_POLL_MS = 500;
+
+const BACKOFF: RetryPolicy = { triesMax: Number.POSITIVE_INFINITY, firstWaitMs: 250, waitMaxMs: 10 * SECOND_MS, askedWaitMaxMs: 0 };
+
+/** Something that the feeder did, for logs and metrics. */
+export type FeedReport =
+  | { readonly kind: 'loaded'; readonly rowCount: number; readonly seconds: number }
+  /** A batch was applied; keys of other topics are not counted. */
+  | { readonly kind: 'followed'; readonly keyCount: number }
+  /** Changes were lost; a full load follows while the old map goes on answering. */
+  | { readonly kind: 'gap' }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** What a {@link MapFeeder} is made with. */
+export interface MapFeederOptions<Position> {
+  readonly source: MapSource<Position>;
+  readonly clock: Clock;
+  /** Default {@link FEED_POLL_MS}. */
+  readonly pollMs?: number;
+  /** Default {@link CHANGE_BATCH_MAX}. */
+  readonly batchMax?: number;
+  readonly onReport?: (report: FeedReport) => void;
+}
+
+/**
+ * Keeps a replica map like its source: a full load, then every change after the place in the feed where that load began. Rows are always
+ * read as they are now, so changes may be told twice or late. While the source fails, the map stays as it is and grows old (`asOf`).
+ * During a full load after a gap the old map goes on answering; the process then holds two.
+ */
+export class MapFeeder<Position = unknown> {
+  readonly #options: MapFeederOptions<Position>;
+  readonly #polls: Repeating;
+  #map = new ReplicaMap();
+  /** Undefined: a full load is needed. */
+  #position: { readonly value: Position } | undefined;
+  #polling: Promise<void> | undefined;
+
+  constructor(options: MapFeederOptions<Position>) {
+    this.#options = options;
+    this.#polls = new Repeating({
+      clock: options.clock,
+      restMs: options.pollMs ?? FEED_POLL_MS,
+      backoff: BACKOFF,
+      step: () => this.poll(),
+      onFailure: (error) => options.onReport?.({ kind: 'failed', error }),
+    });
+  }
+
+  /** The map to answer from now. Ask for it with every answer: it is replaced after a gap. */
+  get map(): ReplicaMap {
+    return this.#map;
+  }
+
+  /** Begins to follow the source. */
+  start(): void {
+    this.#polls.start();
+  }
+
+  /** Looks at the feed at once. */
+  nudge(): void {
+    this.#polls.nudge();
+  }
+
+  /** Stops following, after the poll that is under way. The map stays. */
+  async stop(): Promise<void> {
+    await this.#polls.stop();
+  }
+
+  /**
+   * Brings the map up to the end of the feed, loading it first where needed. Polls at the same time are one poll.
+   * @throws what the source throws; what was applied until then stays, and is applied again by the next poll.
+   */
+  poll(): Promise<void> {
+    this.#polling ??= this.#catchUp().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  async #catchUp(): Promise<void> {
+    const { source, clock, batchMax = CHANGE_BATCH_MAX, onReport } = this.#options;
+    this.#position ??= await this.#load();
+    for (;;) {
+      const askedAt = clock.now();
+      const batch = await source.changesAfter(this.#position.value, batchMax);
+      if (batch.gap) {
+        onReport?.({ kind: 'gap' });
+        this.#position = undefined;
+        this.#position = await this.#load();
+        continue;
+      }
+      await this.#apply(batch.changes);
+      this.#position = { value: batch.position };
+      if (batch.changes.length >= batchMax) continue;
+      this.#map.asOf = askedAt;
+      return;
+    }
+  }
+
+  async #load(): Promise<{ readonly value: Position }> {
+    const { source, clock, onReport } = this.#options;
+    const beganAt = clock.now();
+    const value = await source.position();
+    const fresh = new ReplicaMap();
+    let rowCount = 0;
+    for (const topic of MAP_TOPICS) {
+      for await (const page of source.load(topic)) {
+        for (const row of page) fresh.put(row);
+        rowCount += page.length;
+      }
+    }
+    fresh.asOf = beganAt;
+    this.#map = fresh;
+    onReport?.({ kind: 'loaded', rowCount, seconds: (clock.now().getTime() - beganAt.getTime()) / 1000 });
+    return { value };
+  }
+
+  async #apply(changes: readonly MapChange[]): Promise<void> {
+    let keyCount = 0;
+    for (const [topic, keys] of changedKeys(changes)) {
+      const gone = new Map(keys);
+      const rows = await this.#options.source.read(topic, [...keys.values()]);
+      for (const row of rows) {
+        this.#map.put(row);
+        gone.delete(keyText(keyOf(row)));
+      }
+      for (const key of gone.values()) this.#map.remove(topic, key);
+      keyCount += keys.size;
+    }
+    if (keyCount > 0) this.#options.onReport?.({ kind: 'followed', keyCount });
+  }
+}
+
+/** Each changed key once, by topic. */
+function changedKeys(changes: readonly MapChange[]): Map<MapTopic, Map<string, MapKey>> {
+  const keys = new Map<MapTopic, Map<string, MapKey>>();
+  for (const { topic, key } of changes) {
+    if (!isMapTopic(topic)) continue;
+    let ofTopic = keys.get(topic);
+    if (ofTopic === undefined) keys.set(topic, (ofTopic = new Map<string, MapKey>()));
+    ofTopic.set(keyText(key), key);
+  }
+  return keys;
+}
+
+function isMapTopic(topic: string): topic is MapTopic {
+  return (MAP_TOPICS as readonly string[]).includes(topic);
+}
+
+/** No name, tag, digest or share has a line break. */
+function keyText(key: MapKey): string {
+  return key.join('\n');
+}

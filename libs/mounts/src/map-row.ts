@@ -1,0 +1,97 @@
+import type { Digest } from '#oci';
+
+/** The kinds of rows a replica map is made of; the same words as in the change feed. */
+export const MAP_TOPICS = ['repository', 'tag', 'layer', 'image', 'replica'] as const;
+
+/** One of {@link MAP_TOPICS}. */
+export type MapTopic = (typeof MAP_TOPICS)[number];
+
+/** The values of a row's key columns, in the order that {@link keyOf} gives them. */
+export type MapKey = readonly string[];
+
+/** A repository and whether its images are mounted at all. */
+export interface RepositoryRow {
+  readonly topic: 'repository';
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+/** Which manifest a tag names. */
+export interface TagRow {
+  readonly topic: 'tag';
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
+}
+
+/** One layer as an image's manifest and config name it. */
+export interface ImageLayerRow {
+  readonly digest: Digest;
+  readonly diffId: Digest;
+  /** Of the blob as it is stored. */
+  readonly sizeBytes: number;
+}
+
+/** One manifest of an index. `platform` is `os/architecture` or `os/architecture/variant`. */
+export interface IndexChildRow {
+  readonly digest: Digest;
+  readonly platform: string;
+}
+
+/** What a manifest's digest stands for: an image's layers, lowest first, or an index of images. */
+export type ManifestContent =
+  | { readonly kind: 'image'; readonly layers: readonly ImageLayerRow[] }
+  | { readonly kind: 'index'; readonly children: readonly IndexChildRow[] };
+
+/** A manifest of a repository. */
+export interface ImageRow {
+  readonly topic: 'image';
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly content: ManifestContent;
+}
+
+/** How far the expansion of a layer is. */
+export type LayerState =
+  | { readonly state: 'wanted' }
+  /** `doneBytes` of the stored blob have been read, as far as is known. */
+  | { readonly state: 'expanding'; readonly doneBytes?: number | undefined }
+  | { readonly state: 'expanded'; readonly diffId: Digest; readonly vhd: { readonly digest: Digest; readonly sizeBytes: number } }
+  /** It will not be expanded; `refusal` says why, for operators. */
+  | { readonly state: 'refused'; readonly refusal: string };
+
+/** The expansion of one layer. */
+export type LayerRow = { readonly topic: 'layer'; readonly digest: Digest } & LayerState;
+
+/** The states of a replica in the order of their codes in the map. */
+export const REPLICA_STATES = ['wanted', 'copying', 'ready', 'draining'] as const;
+
+/** Where a replica is in its life; one that is gone has no row. */
+export type MappedReplicaState = (typeof REPLICA_STATES)[number];
+
+/** One expanded layer on one share. Its size is that of the layer's vhd. */
+export interface ReplicaRow {
+  readonly topic: 'replica';
+  readonly layer: Digest;
+  readonly share: string;
+  readonly state: MappedReplicaState;
+}
+
+/** One row of any topic. */
+export type MapRow = RepositoryRow | TagRow | ImageRow | LayerRow | ReplicaRow;
+
+/** The key of a row: the same values in the same order as in the change feed. */
+export function keyOf(row: MapRow): MapKey {
+  switch (row.topic) {
+    case 'repository':
+      return [row.name];
+    case 'tag':
+      return [row.repository, row.tag];
+    case 'image':
+      return [row.repository, row.digest];
+    case 'layer':
+      return [row.digest];
+    case 'replica':
+      return [row.layer, row.share];
+  }
+}
