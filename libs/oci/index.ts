@@ -1,3 +1,10 @@
+export { type Descriptor } from './src/descriptor.js';
 export * from './src/digest.js';
+export * from './src/image-config.js';
+export * from './src/manifest.js';
+export * from './src/media-types.js';
 export * from './src/oci-error.js';
+export * from './src/oci-limits.js';
+export * from './src/platform.js';
 export * from './src/reference.js';
+export * from './src/verified-stream.js';
