@@ -1,0 +1,201 @@
+import { BLOCK_BYTES, DIRENT_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, NID_BYTES } from './erofs-structures.js';
+import { encodeXattrs, NO_XATTRS, SharedXattrArea, type XattrSet } from './erofs-xattrs.js';
+import { type FileTree, ROOT } from './file-tree.js';
+
+/** The root stands first, one inode into the area: node number 0 means "none" in places. */
+const FIRST_INODE_OFFSET = INODE_BYTES;
+
+/** Where one inode stands, and what belongs to it. */
+export interface PlacedInode {
+  readonly inode: number;
+  /** From the start of the inode area. */
+  readonly offset: number;
+  /** Bytes of the data that stands behind the inode: 0 where the data stands in blocks, or where there is none. */
+  readonly inlineBytes: number;
+}
+
+/** One block's worth of a directory: names `from` up to `to` (not included), and the bytes they take. */
+export interface DirentBlock {
+  readonly from: number;
+  readonly to: number;
+  readonly usedBytes: number;
+}
+
+/**
+ * Where everything but file contents stands in the filesystem. Three areas, each starting at a block: shared attributes, blocks of
+ * large directories and long link targets, inodes with what fits behind them. Addresses are relative to the start of each area:
+ * the layout depends on the tree alone. Inodes are placed directory by directory, top down, in the order of their names.
+ */
+export class ErofsLayout {
+  readonly #tree: FileTree;
+  readonly #nids: Uint32Array;
+  readonly #linkCounts: Uint32Array;
+  readonly #inlineBytes: Uint16Array;
+  readonly #firstBlocks = new Map<number, number>();
+  readonly #names = new Map<number, readonly string[]>();
+  readonly #order: number[] = [];
+  readonly sharedXattrs = new SharedXattrArea();
+  #areaBytes = FIRST_INODE_OFFSET;
+  #blockCount = 0;
+  #entryCount = 0;
+
+  constructor(tree: FileTree) {
+    this.#tree = tree;
+    this.#nids = new Uint32Array(tree.inodes.count);
+    this.#linkCounts = new Uint32Array(tree.inodes.count);
+    this.#inlineBytes = new Uint16Array(tree.inodes.count);
+    this.#sortNames();
+    this.#placeAll();
+  }
+
+  /** All inodes that have a name, and the root, in the order in which they stand. */
+  *placed(): Generator<PlacedInode> {
+    for (const inode of this.#order) yield { inode, offset: this.#nids[inode]! * NID_BYTES, inlineBytes: this.#inlineBytes[inode]! };
+  }
+
+  /** The directories and links whose data stands in blocks, in the order of these. */
+  blockInodes(): Iterable<number> {
+    return this.#firstBlocks.keys();
+  }
+
+  /** The first block of a directory's or link's data, from the start of their area; undefined where it stands behind the inode. */
+  firstBlock(inode: number): number | undefined {
+    return this.#firstBlocks.get(inode);
+  }
+
+  /** Blocks of the area of large directories and long link targets. */
+  get blockCount(): number {
+    return this.#blockCount;
+  }
+
+  /** Bytes of the inode area. */
+  get areaBytes(): number {
+    return this.#areaBytes;
+  }
+
+  /** How many inodes are placed. */
+  get inodeCount(): number {
+    return this.#order.length;
+  }
+
+  /** How many names there are, `.` and `..` not counted. */
+  get entryCount(): number {
+    return this.#entryCount;
+  }
+
+  /** The node number of a placed inode. */
+  nid(inode: number): number {
+    return this.#nids[inode]!;
+  }
+
+  /** Names of a file; for a directory 2 and one for each directory in it. */
+  linkCount(inode: number): number {
+    return this.#linkCounts[inode]!;
+  }
+
+  /** The names of a directory in the order of their bytes, with `.` and `..` among them. */
+  names(directory: number): readonly string[] {
+    return this.#names.get(directory)!;
+  }
+
+  /** The inode that `name` means in a directory. */
+  child(directory: number, name: string): number {
+    if (name === '.') return directory;
+    const { parent, children } = this.#tree.directory(directory)!;
+    return name === '..' ? parent : children.get(name)!;
+  }
+
+  /** The attributes of an inode as they stand on disk: overlayfs's opaque mark is one of them. */
+  xattrs(inode: number): XattrSet {
+    const own = this.#tree.inodes.xattrs(inode);
+    if (!this.#tree.isOpaque(inode)) return own;
+    return { inlineBytes: (own.inlineBytes || OPAQUE.inlineBytes - OPAQUE_ENTRY_BYTES) + OPAQUE_ENTRY_BYTES, entries: [...own.entries, ...OPAQUE.entries] };
+  }
+
+  #sortNames(): void {
+    const queue = [ROOT];
+    this.#linkCounts[ROOT] = 2;
+    for (let next = 0; next < queue.length; next += 1) {
+      const directory = queue[next]!;
+      const { children } = this.#tree.directory(directory)!;
+      this.#entryCount += children.size;
+      // One character per byte: the order of UTF-16 units is the order of bytes.
+      const names = [...children.keys(), '.', '..'].sort();
+      this.#names.set(directory, names);
+      for (const name of names) {
+        if (name === '.' || name === '..') continue;
+        const child = children.get(name)!;
+        if (this.#tree.directory(child) === undefined) {
+          this.#linkCounts[child]! += 1;
+          continue;
+        }
+        this.#linkCounts[child] = 2;
+        this.#linkCounts[directory]! += 1;
+        queue.push(child);
+      }
+    }
+  }
+
+  #placeAll(): void {
+    this.#place(ROOT);
+    for (const [directory, names] of this.#names) {
+      for (const name of names) {
+        const child = this.child(directory, name);
+        if (this.#nids[child] === 0) this.#place(child);
+      }
+    }
+  }
+
+  #place(inode: number): void {
+    const xattrs = this.xattrs(inode);
+    this.sharedXattrs.add(xattrs);
+    const fixedBytes = INODE_BYTES + xattrs.inlineBytes;
+    const dataBytes = this.metadataBytes(inode);
+    const inlineBytes = fixedBytes + dataBytes <= BLOCK_BYTES ? dataBytes : 0;
+    if (dataBytes > inlineBytes) {
+      this.#firstBlocks.set(inode, this.#blockCount);
+      this.#blockCount += Math.ceil(dataBytes / BLOCK_BYTES);
+    }
+    // Kernels refuse inline data that does not stand in the same block as its inode; a bare inode is kept in one block as well.
+    const together = inlineBytes > 0 ? fixedBytes + inlineBytes : INODE_BYTES;
+    const left = BLOCK_BYTES - (this.#areaBytes % BLOCK_BYTES);
+    if (together > left) this.#areaBytes += left;
+    this.#nids[inode] = this.#areaBytes / NID_BYTES;
+    this.#inlineBytes[inode] = inlineBytes;
+    this.#areaBytes = Math.ceil((this.#areaBytes + fixedBytes + inlineBytes) / NID_BYTES) * NID_BYTES;
+    this.#order.push(inode);
+  }
+
+  /** Bytes of a directory's entries or of a link's target; 0 for anything else. */
+  metadataBytes(inode: number): number {
+    const type = this.#tree.inodes.mode(inode) & FILE_TYPE_MASK;
+    if (type === FILE_TYPE.symlink) return this.#tree.target(inode)!.length;
+    if (type !== FILE_TYPE.directory) return 0;
+    let fullBlocks = -1;
+    let usedBytes = 0;
+    for (const block of direntBlocks(this.names(inode))) {
+      fullBlocks += 1;
+      usedBytes = block.usedBytes;
+    }
+    return fullBlocks * BLOCK_BYTES + usedBytes;
+  }
+}
+
+/** How the sorted names of a directory fill blocks: an entry never stands in two. */
+export function* direntBlocks(names: readonly string[]): Generator<DirentBlock> {
+  let from = 0;
+  let usedBytes = 0;
+  for (let index = 0; index < names.length; index += 1) {
+    const bytes = DIRENT_BYTES + names[index]!.length;
+    if (usedBytes + bytes > BLOCK_BYTES) {
+      yield { from, to: index, usedBytes };
+      from = index;
+      usedBytes = 0;
+    }
+    usedBytes += bytes;
+  }
+  yield { from, to: names.length, usedBytes };
+}
+
+const OPAQUE = encodeXattrs(new Map([['trusted.overlay.opaque', Buffer.from('y')]])) ?? NO_XATTRS;
+const OPAQUE_ENTRY_BYTES = OPAQUE.entries.reduce((sum, entry) => sum + entry.bytes.length, 0);

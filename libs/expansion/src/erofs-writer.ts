@@ -1,0 +1,155 @@
+import { alignUp } from '#quantities';
+
+import { direntBlocks, ErofsLayout, type PlacedInode } from './erofs-layout.js';
+import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDirents, putInode, putSuperblock, type Superblock } from './erofs-structures.js';
+import { type FileTree, ROOT } from './file-tree.js';
+import type { PieceStream } from './piece-stream.js';
+
+/** Inodes or blocks written between two looks at how much is on the way. */
+const STEPS_BETWEEN_WAITS = 1024;
+/** The largest inode with what stands behind it: 64 bytes and an inline attribute area of under 64 KiB. */
+const MAX_PLACED_BYTES = INODE_BYTES + 65_536 + BLOCK_BYTES;
+
+/** A filesystem that lacks only its superblock. */
+export interface WrittenFilesystem {
+  readonly superblock: Omit<Superblock, 'uuid'>;
+  readonly entryCount: number;
+}
+
+/**
+ * Writes an EROFS filesystem front to back: one block for the superblock, contents of files as they come, then everything that the tree
+ * says. Its parts, each starting at a block:
+ *
+ * `superblock │ file contents … │ shared attributes │ large directories │ inodes, small directories, link targets`
+ */
+export class ErofsWriter {
+  readonly #to: PieceStream;
+
+  constructor(to: PieceStream) {
+    this.#to = to;
+    to.appendZerosUpTo(BLOCK_BYTES);
+  }
+
+  /** The block where contents that are appended now begin. */
+  get nextBlock(): number {
+    return this.#to.position / BLOCK_BYTES;
+  }
+
+  /** Appends a part of a file's contents. */
+  append(bytes: Uint8Array): void {
+    this.#to.append(bytes);
+  }
+
+  /** Ends a file's contents: the next ones begin at a block. */
+  endFile(): void {
+    this.#to.appendZerosUpTo(alignUp(this.#to.position, BLOCK_BYTES));
+  }
+
+  /** Writes all metadata behind the contents. Nothing is appended afterwards. */
+  async finish(tree: FileTree): Promise<WrittenFilesystem> {
+    const layout = new ErofsLayout(tree);
+    const xattrBlock = layout.sharedXattrs.sizeBytes === 0 ? 0 : this.nextBlock;
+    for (const entry of layout.sharedXattrs.entries) await this.#appendMetadata(entry);
+    this.endFile();
+    const dataBlock = this.nextBlock;
+    const metadata = new MetadataWriter(this.#to, tree, layout);
+    await metadata.writeBlocks();
+    const metaBlock = this.nextBlock;
+    await metadata.writeInodes(dataBlock);
+    this.endFile();
+    return {
+      superblock: { rootNid: layout.nid(ROOT), inodeCount: layout.inodeCount, blockCount: this.nextBlock, metaBlock, xattrBlock },
+      entryCount: layout.entryCount,
+    };
+  }
+
+  async #appendMetadata(bytes: Uint8Array): Promise<void> {
+    this.#to.append(bytes);
+    await this.#to.ready();
+  }
+}
+
+/** Writes the areas of a layout. */
+class MetadataWriter {
+  readonly #scratch = Buffer.alloc(MAX_PLACED_BYTES);
+  readonly #to: PieceStream;
+  readonly #tree: FileTree;
+  readonly #layout: ErofsLayout;
+  #steps = 0;
+
+  constructor(to: PieceStream, tree: FileTree, layout: ErofsLayout) {
+    this.#to = to;
+    this.#tree = tree;
+    this.#layout = layout;
+  }
+
+  /** The blocks of large directories and long link targets. */
+  async writeBlocks(): Promise<void> {
+    for (const inode of this.#layout.blockInodes()) {
+      const target = this.#tree.target(inode);
+      if (target !== undefined) {
+        await this.#appendBlock((block) => block.write(target, 'latin1'));
+        continue;
+      }
+      const names = this.#layout.names(inode);
+      for (const { from, to } of direntBlocks(names)) await this.#appendBlock((block) => this.#putNames(block, 0, inode, names.slice(from, to)));
+    }
+  }
+
+  /** The inodes; `dataBlock` is where {@link writeBlocks} began. */
+  async writeInodes(dataBlock: number): Promise<void> {
+    const start = this.#to.position;
+    let ino = 0;
+    for (const placed of this.#layout.placed()) {
+      this.#to.appendZerosUpTo(start + placed.offset);
+      ino += 1;
+      this.#to.append(this.#encode(placed, ino, dataBlock));
+      await this.#waitNowAndThen();
+    }
+  }
+
+  #encode({ inode, inlineBytes }: PlacedInode, ino: number, dataBlock: number): Buffer {
+    const attributes = this.#tree.inodes.read(inode);
+    const xattrs = this.#layout.xattrs(inode);
+    const dataAt = INODE_BYTES + xattrs.inlineBytes;
+    const bytes = this.#scratch.subarray(0, dataAt + inlineBytes).fill(0);
+    const firstBlock = this.#layout.firstBlock(inode);
+    const type = attributes.mode & FILE_TYPE_MASK;
+    putInode(bytes, 0, {
+      ...attributes,
+      inline: inlineBytes > 0,
+      xattrBytes: xattrs.inlineBytes,
+      sizeBytes: type === FILE_TYPE.directory ? this.#layout.metadataBytes(inode) : attributes.sizeBytes,
+      blockOrDevice: firstBlock === undefined ? attributes.blockOrDevice : dataBlock + firstBlock,
+      ino,
+      linkCount: this.#layout.linkCount(inode),
+    });
+    this.#layout.sharedXattrs.putInline(bytes, INODE_BYTES, xattrs);
+    if (inlineBytes > 0) {
+      const target = this.#tree.target(inode);
+      if (target === undefined) this.#putNames(bytes, dataAt, inode, this.#layout.names(inode));
+      else bytes.write(target, dataAt, 'latin1');
+    }
+    return bytes;
+  }
+
+  #putNames(to: Buffer, at: number, directory: number, names: readonly string[]): void {
+    const dirents = names.map((name) => {
+      const child = this.#layout.child(directory, name);
+      return { name, nid: this.#layout.nid(child), mode: this.#tree.inodes.mode(child) };
+    });
+    putDirents(to, at, dirents);
+  }
+
+  async #appendBlock(put: (block: Buffer) => void): Promise<void> {
+    const block = this.#scratch.subarray(0, BLOCK_BYTES).fill(0);
+    put(block);
+    this.#to.append(block);
+    await this.#waitNowAndThen();
+  }
+
+  async #waitNowAndThen(): Promise<void> {
+    this.#steps += 1;
+    if (this.#steps % STEPS_BETWEEN_WAITS === 0) await this.#to.ready();
+  }
+}

@@ -1,0 +1,53 @@
+import { CodedError } from '#errors';
+
+/**
+ * Codes of everything an expansion may end in, besides the errors of the share and of the blob's own source, which pass through.
+ *
+ * Refusals, final for this layer (its image then answers blobs for it):
+ * - `LAYER_UNSUPPORTED`: the media type is foreign, of another operating system, or of a compression that is not read here.
+ * - `COMPRESSION_INVALID`: the blob is what its digest says, but no whole gzip or zstd stream.
+ * - `TAR_INVALID`: an entry that is malformed, lies about itself, or would reach out of the tree; `details.entry` names it.
+ * - `ENTRY_UNSUPPORTED`: a well-formed entry that the writer does not carry (sparse forms, unknown types); `details.entry` names it.
+ * - `LINK_TARGET_MISSING`: a hard link to a file that this layer does not hold; `details.entry` names it.
+ * - `TOO_LARGE`: a named limit was passed; `details.limit` names it.
+ * - `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`: the bytes are not those that the manifest or the image's config promise.
+ *
+ * Transient, worth another try:
+ * - `BLOB_TRUNCATED`: the blob's stream ended before its size.
+ * - `READ_BACK_MISMATCH`: what the share gave back is not what was written to it.
+ */
+export type ExpansionErrorCode =
+  | 'LAYER_UNSUPPORTED'
+  | 'COMPRESSION_INVALID'
+  | 'TAR_INVALID'
+  | 'ENTRY_UNSUPPORTED'
+  | 'LINK_TARGET_MISSING'
+  | 'TOO_LARGE'
+  | 'DIGEST_MISMATCH'
+  | 'DIFF_ID_MISMATCH'
+  | 'BLOB_TRUNCATED'
+  | 'READ_BACK_MISMATCH';
+
+/** A layer that did not become an expanded layer. `transient` is set by the code alone, as {@link ExpansionErrorCode} says. */
+export class ExpansionError extends CodedError<ExpansionErrorCode> {}
+
+/** The refusal of one tar entry. Its name is shown as text: bytes that are no UTF-8 are escaped, and it is cut at 200 characters. */
+export function refuseEntry(code: 'TAR_INVALID' | 'ENTRY_UNSUPPORTED' | 'LINK_TARGET_MISSING', entry: string, why: string): ExpansionError {
+  const shown = showName(entry);
+  return new ExpansionError(code, `entry ${JSON.stringify(shown)} ${why}`, { details: { entry: shown } });
+}
+
+/** The refusal of a layer that passes a limit; `limit` is the limit's name. */
+export function refuseSize(limit: string, max: number): ExpansionError {
+  return new ExpansionError('TOO_LARGE', `the layer passes ${limit} = ${max}`, { details: { limit, max } });
+}
+
+/** Names are kept as one character per byte; people read them as UTF-8 where they are UTF-8. */
+function showName(name: string): string {
+  const bytes = Buffer.from(name.slice(0, 200), 'latin1');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return bytes.toString('latin1').replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  }
+}

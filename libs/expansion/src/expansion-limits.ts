@@ -1,0 +1,36 @@
+import { GiB, KiB, MiB } from '#quantities';
+
+/** What one layer may cost; a layer that passes one of them is refused with `TOO_LARGE`. */
+export interface ExpansionLimits {
+  /** Bytes of the uncompressed tar. */
+  readonly maxUncompressedBytes: number;
+  /** Files, directories and links of one layer, made or implied; what a later entry replaces counts too. */
+  readonly maxEntries: number;
+  /** Bytes of all names, link targets and distinct sets of extended attributes together: they are held in memory. */
+  readonly maxNameBytes: number;
+}
+
+/**
+ * The largest layers that the reference measurements of public registries know are some tens of GiB; 256 GiB leaves room, and bounds what
+ * a decompression bomb can cost. Two million entries take about half a GiB of memory.
+ */
+export const DEFAULT_EXPANSION_LIMITS: ExpansionLimits = {
+  maxUncompressedBytes: 256 * GiB,
+  maxEntries: 2_000_000,
+  maxNameBytes: 256 * MiB,
+};
+
+/** Bytes of one pax or GNU extension header: what Go's archive/tar, and with it containerd, takes. */
+export const MAX_EXTENSION_BYTES = MiB;
+/** Extended attributes of one entry. */
+export const MAX_XATTRS = 1024;
+/** Bytes of one path: Linux's PATH_MAX without its final NUL. */
+export const MAX_PATH_BYTES = 4095;
+/** Bytes of one name in a path: Linux's NAME_MAX and EROFS_NAME_LEN. */
+export const MAX_NAME_BYTES = 255;
+/** Symbolic links followed while one path is looked up: Linux's MAXSYMLINKS. */
+export const MAX_SYMLINKS_FOLLOWED = 40;
+/** Bytes on the way to the share at any time; the reading of the layer waits while they are. */
+export const MAX_BYTES_IN_FLIGHT = 64 * MiB;
+/** A run of zeros inside a piece that is worth two writes instead of one: below it, a call costs more than the bytes. */
+export const MIN_HOLE_BYTES = 64 * KiB;

@@ -1,0 +1,119 @@
+import { encodeDevice, FILE_TYPE } from './erofs-structures.js';
+import { encodeXattrs, isStorableXattr, NO_XATTRS, type XattrSet } from './erofs-xattrs.js';
+import type { ErofsWriter } from './erofs-writer.js';
+import { refuseEntry } from './expansion-error.js';
+import { MAX_PATH_BYTES } from './expansion-limits.js';
+import type { FileTree } from './file-tree.js';
+import type { Attributes } from './inode-table.js';
+import type { TarEntry, TarSink } from './tar-entry.js';
+
+/** OCI image-spec, layer.md, "Whiteouts". */
+const WHITEOUT_PREFIX = '.wh.';
+const OPAQUE_WHITEOUT = '.wh..wh..opq';
+/** Linux's limits of a device number in its 32-bit form. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xf_ffff;
+
+/**
+ * Attributes by which overlayfs steers how layers are stacked. A layer's own are dropped: only whiteouts may hide what is below, and nothing may
+ * point elsewhere in it.
+ */
+const OVERLAY_PREFIXES = ['trusted.overlay.', 'user.overlay.'];
+
+/** Turns the entries of a layer's tar into a tree, and its contents into blocks as they stream by. */
+export class LayerTar implements TarSink {
+  readonly #tree: FileTree;
+  readonly #writer: ErofsWriter;
+
+  constructor(tree: FileTree, writer: ErofsWriter) {
+    this.#tree = tree;
+    this.#writer = writer;
+  }
+
+  entry(entry: TarEntry): void {
+    if (this.#takeWhiteout(entry)) return;
+    switch (entry.kind) {
+      case 'file':
+        this.#tree.put(entry.path, attributesOf(entry, FILE_TYPE.regular), { sizeBytes: entry.sizeBytes, block: this.#writer.nextBlock });
+        break;
+      case 'directory':
+        this.#tree.put(entry.path, attributesOf(entry, FILE_TYPE.directory));
+        break;
+      case 'symlink':
+        this.#tree.put(entry.path, attributesOf({ ...entry, mode: 0o777 }, FILE_TYPE.symlink), { target: symlinkTarget(entry) });
+        break;
+      case 'hardLink':
+        this.#tree.link(entry.path, entry.linkPath);
+        break;
+      case 'character':
+        this.#tree.put(entry.path, attributesOf(entry, FILE_TYPE.character), { device: deviceOf(entry) });
+        break;
+      case 'block':
+        this.#tree.put(entry.path, attributesOf(entry, FILE_TYPE.block), { device: deviceOf(entry) });
+        break;
+      case 'fifo':
+        this.#tree.put(entry.path, attributesOf(entry, FILE_TYPE.fifo));
+        break;
+    }
+  }
+
+  contents(bytes: Uint8Array): void {
+    this.#writer.append(bytes);
+  }
+
+  endContents(): void {
+    this.#writer.endFile();
+  }
+
+  #takeWhiteout(entry: TarEntry): boolean {
+    const path = entry.path.replace(/\/+$/, '');
+    const slash = path.lastIndexOf('/');
+    const name = path.slice(slash + 1);
+    if (!name.startsWith(WHITEOUT_PREFIX)) return false;
+    const folder = path.slice(0, slash + 1);
+    const hidden = name.slice(WHITEOUT_PREFIX.length);
+    if (name === OPAQUE_WHITEOUT) {
+      this.#tree.makeOpaque(folder);
+    } else if (hidden === '' || hidden === '.' || hidden === '..') {
+      throw refuseEntry('TAR_INVALID', entry.path, 'is a whiteout of no name');
+    } else {
+      this.#tree.whiteOut(folder + hidden);
+    }
+    return true;
+  }
+}
+
+function attributesOf(entry: TarEntry, type: number): Attributes {
+  return {
+    mode: type | entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    mtimeSeconds: entry.mtimeSeconds,
+    mtimeNanoseconds: entry.mtimeNanoseconds,
+    xattrs: xattrsOf(entry),
+  };
+}
+
+function xattrsOf(entry: TarEntry): XattrSet {
+  if (entry.xattrs.size === 0) return NO_XATTRS;
+  const kept = new Map<string, Uint8Array>();
+  for (const [name, value] of entry.xattrs) {
+    if (isStorableXattr(name) && !OVERLAY_PREFIXES.some((prefix) => name.startsWith(prefix))) kept.set(name, value);
+  }
+  const set = encodeXattrs(kept);
+  if (set === undefined) throw refuseEntry('ENTRY_UNSUPPORTED', entry.path, 'has extended attributes that Linux cannot hold');
+  return set;
+}
+
+function symlinkTarget(entry: TarEntry): string {
+  if (entry.linkPath === '' || entry.linkPath.length > MAX_PATH_BYTES || entry.linkPath.includes('\0')) {
+    throw refuseEntry('TAR_INVALID', entry.path, `is a symbolic link whose target is not 1 to ${MAX_PATH_BYTES} bytes without NUL`);
+  }
+  return entry.linkPath;
+}
+
+function deviceOf(entry: TarEntry): number {
+  const { deviceMajor: major, deviceMinor: minor } = entry;
+  if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) throw refuseEntry('TAR_INVALID', entry.path, 'has a device number that Linux cannot hold');
+  return encodeDevice(major, minor);
+}
