@@ -1,6 +1,14 @@
 import { ChangeFeed1763000000000 } from './1763000000000-change-feed.js';
+import { Registry1763100000000 } from './1763100000000-registry.js';
 import { ExpandedLayers1763150000000 } from './1763150000000-expanded-layers.js';
 import { Pins1763200000000 } from './1763200000000-pins.js';
+import { Demand1763300000000 } from './1763300000000-demand.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
-export const MIGRATIONS = [ChangeFeed1763000000000, ExpandedLayers1763150000000, Pins1763200000000] as const;
+export const MIGRATIONS = [
+  ChangeFeed1763000000000,
+  Registry1763100000000,
+  ExpandedLayers1763150000000,
+  Pins1763200000000,
+  Demand1763300000000,
+] as const;

@@ -1,0 +1,102 @@
+import type { Clock } from '#clock';
+import { SECOND_MS } from '#quantities';
+
+import type { DemandBatch, DemandStore, MergeOutcome } from './demand-store.js';
+import type { Observation } from './observation.js';
+import type { ObservationBuffer, ObservationOutcome } from './observation-buffer.js';
+
+/** How often what was observed is merged where nothing else is configured. */
+export const FLUSH_EVERY_DEFAULT_MS = 5 * SECOND_MS;
+
+/** What a {@link DemandRecorder} needs. */
+export interface DemandRecorderOptions {
+  readonly buffer: ObservationBuffer;
+  readonly store: DemandStore;
+  readonly clock: Clock;
+  /** How long pulls are collected before they are merged. */
+  readonly flushEveryMs: number;
+  /** Hears of every attempt to merge a batch: its outcome, or the error that keeps it for the next attempt. */
+  readonly onFlush?: (flush: { readonly batch: DemandBatch; readonly outcome: MergeOutcome } | { readonly batch: DemandBatch; readonly error: unknown }) => void;
+}
+
+/**
+ * Carries observed pulls to the store. Observing never waits; merging happens every few seconds. A batch that could not be merged, or of which that
+ * is not known, is offered again under its own id until the store has answered, so nothing is doubled; meanwhile the buffer goes on counting up to its
+ * bound, so nothing is lost before that. The death of the process loses what was not merged yet: at most one interval while the database answers.
+ */
+export class DemandRecorder {
+  readonly #options: DemandRecorderOptions;
+  readonly #stopping = new AbortController();
+  #pending: DemandBatch | undefined;
+  #flushing: Promise<boolean> | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: DemandRecorderOptions) {
+    this.#options = options;
+  }
+
+  /** Counts one pull. */
+  observe(observation: Observation): ObservationOutcome {
+    return this.#options.buffer.observe(observation, this.#options.clock.now());
+  }
+
+  /** Starts merging every `flushEveryMs`. Repeating it changes nothing. */
+  start(): void {
+    this.#loop ??= this.#flushForever();
+  }
+
+  /**
+   * Merges what has been observed so far; calls at the same time share one attempt.
+   * @returns false when something is still waiting to be merged, because the store failed.
+   */
+  flush(): Promise<boolean> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  /** Ends the rhythm and merges what is left, with one attempt. @returns false when that failed: then what is left is lost. */
+  async stop(): Promise<boolean> {
+    this.#stopping.abort();
+    await this.#loop;
+    await this.#flushing;
+    return this.flush();
+  }
+
+  /** First the batch that waits for its answer, then what has been counted since. */
+  async #flush(): Promise<boolean> {
+    const { buffer, clock } = this.#options;
+    if (this.#pending !== undefined && !(await this.#offer(this.#pending))) return false;
+    this.#pending = buffer.drain(clock.now());
+    return this.#pending === undefined || this.#offer(this.#pending);
+  }
+
+  async #offer(batch: DemandBatch): Promise<boolean> {
+    const { store, clock, onFlush } = this.#options;
+    let outcome: MergeOutcome;
+    try {
+      outcome = await store.merge(batch, clock.now());
+    } catch (error) {
+      onFlush?.({ batch, error });
+      return false;
+    }
+    this.#pending = undefined;
+    onFlush?.({ batch, outcome });
+    return true;
+  }
+
+  async #flushForever(): Promise<void> {
+    const { clock, flushEveryMs } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(flushEveryMs, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+      await this.flush();
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { digestOf } from '#oci';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
+
+import { HALF_LIFE_DEFAULT_MS, weightAt } from './decayed-count.js';
+import type { Observation } from './observation.js';
+import { ObservationBuffer, REPEAT_WINDOW_MS } from './observation-buffer.js';
+
+const noon = new Date('2026-05-01T12:00:00.000Z');
+const later = (ms: number): Date => new Date(noon.getTime() + ms);
+const pull = (changes: Partial<Observation> = {}): Observation => ({ region: 'eastus', repository: 'team/app', image: digestOf('image'), at: noon, ...changes });
+const open = (bounds: { keysMax?: number; rememberedMax?: number } = {}): ObservationBuffer => new ObservationBuffer({ halfLifeMs: HALF_LIFE_DEFAULT_MS, ...bounds });
+
+describe('an observation buffer', () => {
+  it('drains what it counted, one count for each image and region, and begins anew', () => {
+    const buffer = open();
+    buffer.observe(pull(), noon);
+    buffer.observe(pull(), noon);
+    buffer.observe(pull({ region: 'westeurope' }), noon);
+    const batch = buffer.drain(later(5));
+    expect(batch?.counts.map(({ region, count }) => [region, count])).toEqual([['eastus', { weight: 2, at: noon }], ['westeurope', { weight: 1, at: noon }]]);
+    expect(batch?.drainedAt).toEqual(later(5));
+    expect(buffer.drain(later(6))).toBeUndefined();
+    buffer.observe(pull(), noon);
+    expect(buffer.drain(noon)?.batchId).not.toBe(batch?.batchId);
+  });
+
+  it('counts a client once within ten minutes for each image and region, also over a drain', () => {
+    const buffer = open();
+    const from = (clientHash: string, ms: number, changes: Partial<Observation> = {}): string =>
+      buffer.observe(pull({ clientHash, at: later(ms), ...changes }), later(ms));
+    expect(from('a', 0)).toBe('counted');
+    expect(from('a', REPEAT_WINDOW_MS - 1)).toBe('repeated');
+    expect(from('b', 0)).toBe('counted');
+    expect(from('a', 0, { image: digestOf('other') })).toBe('counted');
+    expect(from('a', 0, { region: 'westeurope' })).toBe('counted');
+    buffer.drain(noon);
+    expect(from('a', REPEAT_WINDOW_MS - 1)).toBe('repeated');
+    expect(from('a', REPEAT_WINDOW_MS)).toBe('counted');
+  });
+
+  it('recognises a repetition that comes in before what it repeats', () => {
+    const buffer = open();
+    buffer.observe(pull({ clientHash: 'a', at: later(5 * MINUTE_MS) }), later(HOUR_MS));
+    expect(buffer.observe(pull({ clientHash: 'a', at: noon }), later(HOUR_MS))).toBe('repeated');
+  });
+
+  it('counts every pull of clients without a name', () => {
+    const buffer = open();
+    for (let n = 0; n < 5; n += 1) buffer.observe(pull(), noon);
+    expect(buffer.drain(noon)?.counts[0]?.count.weight).toBe(5);
+  });
+
+  it('takes a pull from the future as of now', () => {
+    const buffer = open();
+    buffer.observe(pull({ at: later(40 * DAY_MS) }), noon);
+    expect(buffer.drain(noon)?.counts[0]?.count).toEqual({ weight: 1, at: noon });
+  });
+
+  it('lets the least demanded keys go when a flood of keys comes, keeps the hot one, and counts the loss', () => {
+    const buffer = open({ keysMax: 100 });
+    for (let n = 0; n < 50; n += 1) buffer.observe(pull(), noon);
+    for (let n = 0; n < 5000; n += 1) buffer.observe(pull({ repository: `flood/r${n}` }), later(n));
+    expect(buffer.keyCount).toBeLessThanOrEqual(100);
+    const counts = buffer.drain(later(5000))?.counts ?? [];
+    expect(counts.find((counted) => counted.repository === 'team/app')?.count.weight).toBeCloseTo(50, 3);
+    expect(counts.length + buffer.losses.keys).toBe(5001);
+    expect(buffer.losses.weight).toBeCloseTo(5001 - counts.length, 1);
+  });
+
+  it('forgets the clients of longest ago when it would remember too many', () => {
+    const buffer = open({ rememberedMax: 3 });
+    for (const clientHash of ['a', 'b', 'c', 'd']) buffer.observe(pull({ clientHash }), noon);
+    expect(buffer.observe(pull({ clientHash: 'd' }), noon)).toBe('repeated');
+    expect(buffer.observe(pull({ clientHash: 'a' }), noon)).toBe('counted');
+  });
+
+  it('counts the same in whatever order pulls without repetition come', () => {
+    const pulls = fc.array(fc.record({ ms: fc.integer({ min: -30 * DAY_MS, max: 0 }), image: fc.constantFrom('x', 'y') }), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(pulls, (all) => {
+        const weights = [all, all.toReversed()].map((ordered) => {
+          const buffer = open();
+          for (const { ms, image } of ordered) buffer.observe(pull({ at: later(ms), image: digestOf(image) }), noon);
+          const counts = buffer.drain(noon)?.counts ?? [];
+          return ['x', 'y'].map((image) => {
+            const counted = counts.find((each) => each.image === digestOf(image));
+            return counted === undefined ? 0 : weightAt(counted.count, noon, HALF_LIFE_DEFAULT_MS);
+          });
+        });
+        expect(weights[0]?.[0]).toBeCloseTo(weights[1]?.[0] ?? Number.NaN, 9);
+        expect(weights[0]?.[1]).toBeCloseTo(weights[1]?.[1] ?? Number.NaN, 9);
+      }),
+    );
+  });
+});

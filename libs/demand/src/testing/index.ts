@@ -1,0 +1,2 @@
+export * from './demand-store-conformance.js';
+export * from './memory-demand-store.js';
