@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+import { describeError } from '#errors';
+import { KiB, MINUTE_MS, SECOND_MS } from '#quantities';
+
+import { CopySourceReader } from './copy-source.js';
+import { EmulatorError } from './emulator-error.js';
+import { DEFAULT_PORT, type FileShareEmulatorOptions, optionProblems } from './emulator-options.js';
+import { handleRequest, type ServiceContext } from './handle-request.js';
+import { FolderLockedError, lockFolder } from './storage/folder-lock.js';
+import { ShareCatalogue } from './storage/share-catalogue.js';
+import { type AccountTraffic, TrafficMeter } from './traffic.js';
+
+/** All headers of one request together: a copy source and its signature take 2 KiB, metadata 8 KiB. */
+const HEADER_BYTES_MAX = 32 * KiB;
+/** How long a client may take for the headers of a request, and for a whole one with its 4 MiB. */
+const HEADERS_TIMEOUT_MS = 15 * SECOND_MS;
+const REQUEST_TIMEOUT_MS = 2 * MINUTE_MS;
+/** How long a connection may be silent within an answer, and between requests. */
+const SILENCE_MAX_MS = 2 * MINUTE_MS;
+const KEEP_ALIVE_MS = 65 * SECOND_MS;
+const CONNECTIONS_MAX = 4096;
+/** How long `close` waits for requests under way before it cuts them. */
+const CLOSING_MAX_MS = 10 * SECOND_MS;
+
+/** A running emulator. */
+export interface FileShareEmulator {
+  /** `http://127.0.0.1:11004`, without a slash at the end; an account's endpoint is this and `/{account}`. */
+  readonly url: string;
+  readonly port: number;
+  /** The exported folder of a share, whether or not it exists yet. */
+  shareFolder(account: string, share: string): string;
+  /** Payload bytes moved since the start, by account. */
+  traffic(): Readonly<Record<string, AccountTraffic>>;
+  /** Lets requests under way finish, for ten seconds at most, and gives the folder free. Repeating it changes nothing. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an Azure Files endpoint over a folder: REST, path-style, SharedKey and SAS.
+ * @param onDefect told of failures that clients saw as `InternalError`; default: a line on standard error.
+ * @throws {EmulatorError}
+ */
+export async function startFileShareEmulator(options: FileShareEmulatorOptions, onDefect: ServiceContext['onDefect'] = writeDefect): Promise<FileShareEmulator> {
+  const problems = optionProblems(options);
+  if (problems.length > 0) throw new EmulatorError('EMULATOR_OPTIONS_INVALID', problems.join('; '), { details: { problems } });
+  const unlock = await lockFolder(options.folder).catch((error: unknown) => {
+    if (error instanceof FolderLockedError) throw new EmulatorError('EMULATOR_FOLDER_LOCKED', error.message, { cause: error });
+    throw error;
+  });
+  try {
+    return await serve(options, onDefect, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext['onDefect'], unlock: () => Promise<void>): Promise<FileShareEmulator> {
+  const accounts = new Map(options.accounts.map((account) => [account.name, account]));
+  const catalogues = new Map<string, ShareCatalogue>();
+  for (const name of accounts.keys()) catalogues.set(name, await ShareCatalogue.open(options.folder, name));
+  const traffic = new TrafficMeter(accounts.keys());
+  const hosts: string[] = [];
+  const copySources = new CopySourceReader({ accounts, catalogues, traffic, hosts: () => hosts });
+  const server = createServer(
+    { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS, highWaterMark: 256 * KiB, noDelay: true },
+    (request, response) => void handleRequest({ accounts, catalogues, traffic, copySources, onDefect }, request, response),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  server.setTimeout(SILENCE_MAX_MS);
+  const host = options.host ?? '127.0.0.1';
+  const port = await listen(server, host, options.port ?? DEFAULT_PORT);
+  const shownHost = host.includes(':') ? `[${host}]` : host;
+  hosts.push(`${shownHost}:${port}`, `localhost:${port}`);
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${shownHost}:${port}`,
+    port,
+    shareFolder: (account, share) => join(options.folder, account, share),
+    traffic: () => traffic.snapshot(),
+    close: () => (closing ??= stop(server, copySources).finally(unlock)),
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+  } catch (error) {
+    throw new EmulatorError('EMULATOR_NOT_LISTENING', `cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+async function stop(server: Server, copySources: CopySourceReader): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(cut);
+  await copySources.close();
+}
+
+function writeDefect(error: unknown, operation: string): void {
+  process.stderr.write(`file-share-emulator: ${operation}: ${describeError(error)}\n`);
+}
