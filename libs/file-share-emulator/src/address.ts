@@ -22,18 +22,33 @@ const QUERY_PARAMETERS_MAX = 64;
 const SHARE_NAME = /^(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*$/;
 const FORBIDDEN = /["\\/:|<>*?\p{Cc}]/u;
 
+/** How a target is to be read. */
+export interface AddressReading {
+  /** Without it the service drops dots at the end of names. */
+  readonly keepTrailingDots: boolean;
+  /** The URL a file is renamed from. Microsoft's JavaScript client (12.31.0) leaves the account out of the URL it is renamed to; it is taken from here then. */
+  readonly renameSource?: string | undefined;
+}
+
 /**
  * Reads the target of a request in path style: `/{account}/{share}/{path}?…`.
  * @throws {AzureFilesError} for everything that cannot name something on a share; nothing of it ever reaches the host's file system.
  */
-export function parseAddress(target: string, options: { readonly keepTrailingDots: boolean }): Address {
+export function parseAddress(target: string, reading: AddressReading): Address {
   const mark = target.indexOf('?');
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const query = parseQuery(mark < 0 ? '' : target.slice(mark + 1));
   if (!rawPath.startsWith('/')) throw new AzureFilesError('InvalidUri');
-  const [account = '', share, ...components] = rawPath.replace(/\/$/, '').slice(1).split('/').map(decode);
+  const named = rawPath.replace(/\/$/, '').slice(1).split('/').map(decode);
+  const missing = query.get('comp') === 'rename' ? accountLeftOut(named, reading.renameSource) : undefined;
+  const [account = '', share, ...components] = missing === undefined ? named : [missing, ...named];
   if (share !== undefined && !SHARE_NAME.test(share)) throw new AzureFilesError(share.length < 3 || share.length > 63 ? 'OutOfRangeInput' : 'InvalidResourceName');
-  return { account, share, path: parsePath(components, options.keepTrailingDots), rawPath, query };
+  return { account, share, path: parsePath(components, reading.keepTrailingDots), rawPath, query };
+}
+
+function accountLeftOut(named: readonly string[], renameSource: string | undefined): string | undefined {
+  const [account, share] = URL.parse(renameSource ?? '')?.pathname.slice(1).split('/') ?? [];
+  return account !== named[0] && share === named[0] ? account : undefined;
 }
 
 function parsePath(sent: readonly string[], keepTrailingDots: boolean): string {

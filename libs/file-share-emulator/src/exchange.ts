@@ -42,7 +42,10 @@ export class Exchange {
   get head(): RequestHead {
     this.#head ??= {
       method: this.request.method ?? '',
-      address: parseAddress(this.request.url ?? '', { keepTrailingDots: this.headers.get('x-ms-allow-trailing-dot') === 'true' }),
+      address: parseAddress(this.request.url ?? '', {
+        keepTrailingDots: this.headers.get('x-ms-allow-trailing-dot') === 'true',
+        renameSource: this.headers.get('x-ms-file-rename-source'),
+      }),
       headers: this.headers,
       remoteAddress: (this.request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
       secure: false,

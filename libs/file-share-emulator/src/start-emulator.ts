@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
@@ -66,9 +66,14 @@ async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext
   const traffic = new TrafficMeter(accounts.keys());
   const hosts: string[] = [];
   const copySources = new CopySourceReader({ accounts, catalogues, traffic, hosts: () => hosts });
+  const underWay = new Set<Promise<void>>();
+  const serveOne = (request: IncomingMessage, response: ServerResponse): void => {
+    const served = handleRequest({ accounts, catalogues, traffic, copySources, onDefect }, request, response).finally(() => underWay.delete(served));
+    underWay.add(served);
+  };
   const server = createServer(
     { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS, highWaterMark: 256 * KiB, noDelay: true },
-    (request, response) => void handleRequest({ accounts, catalogues, traffic, copySources, onDefect }, request, response),
+    serveOne,
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(SILENCE_MAX_MS);
@@ -82,7 +87,7 @@ async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext
     port,
     shareFolder: (account, share) => join(options.folder, account, share),
     traffic: () => traffic.snapshot(),
-    close: () => (closing ??= stop(server, copySources).finally(unlock)),
+    close: () => (closing ??= stop(server, copySources).then(() => settled(underWay)).finally(unlock)),
   };
 }
 
@@ -104,6 +109,11 @@ async function stop(server: Server, copySources: CopySourceReader): Promise<void
   await closed;
   clearTimeout(cut);
   await copySources.close();
+}
+
+/** Requests whose connection was cut may still be writing: the folder is theirs until they are done. */
+async function settled(underWay: Iterable<Promise<void>>): Promise<void> {
+  await Promise.allSettled(underWay);
 }
 
 function writeDefect(error: unknown, operation: string): void {
