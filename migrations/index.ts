@@ -3,6 +3,7 @@ import { Registry1763100000000 } from './1763100000000-registry.js';
 import { ExpandedLayers1763150000000 } from './1763150000000-expanded-layers.js';
 import { Pins1763200000000 } from './1763200000000-pins.js';
 import { Demand1763300000000 } from './1763300000000-demand.js';
+import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -11,4 +12,5 @@ export const MIGRATIONS = [
   ExpandedLayers1763150000000,
   Pins1763200000000,
   Demand1763300000000,
+  MountLeases1763500000000,
 ] as const;

@@ -1,4 +1,4 @@
-import type { Digest, Reference } from '#oci';
+import { type Digest, isSamePlatform, type Platform, type Reference } from '#oci';
 import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { answerLayer, blobLayer, expansionExpectedAt, type LayerContext } from './answer-layer.js';
@@ -10,7 +10,7 @@ import type { NearShares } from './near-shares.js';
 import type { MappedImage, ReplicaMap } from './replica-map.js';
 
 /** The platform whose image is chosen from an index when the caller names none. */
-export const DEFAULT_PLATFORM = 'linux/amd64';
+export const DEFAULT_PLATFORM: Platform = { os: 'linux', architecture: 'amd64' };
 /** Beyond this age of the map nothing is mounted any more. Removal waits for it (`removalWaitMs`), so a long one delays draining. */
 export const MAP_AGE_MAX_MS = 15 * MINUTE_MS;
 /** Blob bytes that one expansion is taken to read per second: for estimates only. */
@@ -34,8 +34,8 @@ export interface PullCaller {
 export interface PullRequest extends PullCaller {
   readonly repository: string;
   readonly reference: Reference;
-  /** `os/architecture` or `os/architecture/variant`; default {@link DEFAULT_PLATFORM}. */
-  readonly platform?: string | undefined;
+  /** Which image of an index; default {@link DEFAULT_PLATFORM}. An image itself is answered whatever its platform. */
+  readonly platform?: Platform | undefined;
 }
 
 /** A pull by what a registry knows, which has authorised it: the manifest and its layers. */
@@ -177,13 +177,12 @@ interface FoundImage {
   readonly layers: readonly MappedImageLayer[];
 }
 
-function findImage(map: ReplicaMap, wanted: { readonly repository: string; readonly digest: Digest; readonly platform: string }): FoundImage | undefined {
+function findImage(map: ReplicaMap, wanted: { readonly repository: string; readonly digest: Digest; readonly platform: Platform }): FoundImage | undefined {
   const { repository, digest, platform } = wanted;
   const named = map.image(repository, digest);
   if (named === undefined) return undefined;
   if (named.kind === 'image') return { digest, layers: named.layers };
-  // A caller that names no variant takes the first one, as the index orders them.
-  const child = named.children.find((each) => each.platform === platform) ?? named.children.find((each) => each.platform.startsWith(`${platform}/`));
+  const child = named.children.find((each) => isSamePlatform(each.platform, platform));
   const image = child === undefined ? undefined : map.image(repository, child.digest);
   return child === undefined || image?.kind !== 'image' ? undefined : { digest: child.digest, layers: image.layers };
 }

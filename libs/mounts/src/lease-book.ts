@@ -81,7 +81,8 @@ export class LeaseBook {
 
   /** Renews a lease in the store, after writing it where that is still to be done. @returns as `LeaseStore.renew`. @throws what the store throws */
   async renew(id: string, now: Date): Promise<Date | undefined> {
-    if (this.#pending.has(id)) await this.flush();
+    // A flush that had begun before this lease was granted does not write it.
+    while (this.#pending.has(id)) await this.flush();
     return this.#options.store.renew(id, now, this.#options.ttlMs ?? LEASE_TTL_MS);
   }
 
@@ -93,7 +94,7 @@ export class LeaseBook {
     await this.#options.store.release(id);
   }
 
-  /** Writes all that wait now, in batches. Flushes at the same time are one. @throws what the store throws; the rest stays. */
+  /** Writes all that wait when it begins, in batches. Flushes at the same time are one. @throws what the store throws; the rest stays. */
   flush(): Promise<void> {
     this.#flushing ??= this.#writeAll().finally(() => {
       this.#flushing = undefined;
@@ -102,8 +103,9 @@ export class LeaseBook {
   }
 
   async #writeAll(): Promise<void> {
-    while (this.#pending.size > 0) {
-      const batch = [...this.#pending.values().take(LEASE_BATCH_MAX)];
+    const waiting = [...this.#pending.values()];
+    for (let begin = 0; begin < waiting.length; begin += LEASE_BATCH_MAX) {
+      const batch = waiting.slice(begin, begin + LEASE_BATCH_MAX);
       await this.#options.store.grantMany(batch);
       for (const lease of batch) this.#pending.delete(lease.id);
     }

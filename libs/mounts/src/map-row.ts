@@ -1,4 +1,4 @@
-import type { Digest } from '#oci';
+import type { Digest, Platform } from '#oci';
 
 /** The kinds of rows a replica map is made of; the same words as in the change feed. */
 export const MAP_TOPICS = ['repository', 'tag', 'layer', 'image', 'replica'] as const;
@@ -32,10 +32,10 @@ export interface ImageLayerRow {
   readonly sizeBytes: number;
 }
 
-/** One manifest of an index. `platform` is `os/architecture` or `os/architecture/variant`. */
+/** One image of an index. */
 export interface IndexChildRow {
   readonly digest: Digest;
-  readonly platform: string;
+  readonly platform: Platform;
 }
 
 /** What a manifest's digest stands for: an image's layers, lowest first, or an index of images. */

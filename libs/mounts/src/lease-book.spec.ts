@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+
+import { after } from '#clock';
+import { ManualClock } from '#clock/testing';
+
+import { LEASE_BATCH_MAX, LeaseBook, type LeaseBookOptions } from './lease-book.js';
+import { digestNamed, MemoryLeaseStore } from './testing/index.js';
+
+const TTL_MS = 60_000;
+const HELD = [{ layer: digestNamed('base'), share: 'east' }];
+
+function setUp(options: Partial<LeaseBookOptions> = {}): { store: MemoryLeaseStore; clock: ManualClock; book: LeaseBook } {
+  const store = new MemoryLeaseStore();
+  const clock = new ManualClock();
+  return { store, clock, book: new LeaseBook({ store, clock, ttlMs: TTL_MS, ...options }) };
+}
+
+describe('LeaseBook', () => {
+  it('grants without the store, and writes behind', async () => {
+    const { store, clock, book } = setUp();
+    const lease = book.grant('eastus', HELD, clock.now());
+    expect(lease?.expiresAt).toEqual(after(clock.now(), TTL_MS));
+    expect(store.size).toBe(0);
+    await book.flush();
+    expect(await store.heldUntil(HELD[0]!.layer, 'east', clock.now())).toEqual(lease?.expiresAt);
+    expect(book.pendingCount).toBe(0);
+  });
+
+  it('keeps what could not be written and writes it later', async () => {
+    const { store, clock, book } = setUp();
+    book.grant('eastus', HELD, clock.now());
+    store.beforeGrant = async () => Promise.reject(new Error('the database is down'));
+    await expect(book.flush()).rejects.toThrow('the database is down');
+    expect(book.pendingCount).toBe(1);
+    store.beforeGrant = async () => undefined;
+    await book.flush();
+    expect(store.size).toBe(1);
+  });
+
+  it('grants no lease when too many wait, and grants again when they are written', async () => {
+    const { clock, book } = setUp({ pendingMax: 2 });
+    const granted = [1, 2, 3].map(() => book.grant('eastus', HELD, clock.now()) !== undefined);
+    expect(granted).toEqual([true, true, false]);
+    await book.flush();
+    expect(book.grant('eastus', HELD, clock.now())).toBeDefined();
+  });
+
+  it('writes in batches', async () => {
+    const { store, clock, book } = setUp();
+    const sizes: number[] = [];
+    store.beforeGrant = async (leases) => void sizes.push(leases.length);
+    for (let count = 0; count < LEASE_BATCH_MAX + 1; count += 1) book.grant('eastus', HELD, clock.now());
+    await book.flush();
+    expect(sizes).toEqual([LEASE_BATCH_MAX, 1]);
+  });
+
+  it('renews a lease that is not written yet, also while an older batch is being written', async () => {
+    const { store, clock, book } = setUp();
+    const writing = Promise.withResolvers<void>();
+    store.beforeGrant = () => writing.promise;
+    book.grant('eastus', HELD, clock.now());
+    const flushed = book.flush();
+    const lease = book.grant('eastus', HELD, clock.now())!;
+    await clock.advance(30_000);
+    const renewed = book.renew(lease.id, clock.now());
+    writing.resolve();
+    expect(await renewed).toEqual(after(clock.now(), TTL_MS));
+    await flushed;
+  });
+
+  it('does not renew a lease that a crash lost before it was written', async () => {
+    const { store, clock, book } = setUp();
+    const lost = book.grant('eastus', HELD, clock.now())!;
+    const afterCrash = new LeaseBook({ store, clock, ttlMs: TTL_MS });
+    expect(await afterCrash.renew(lost.id, clock.now())).toBeUndefined();
+  });
+
+  it('leaves nothing of a lease that is released before or while it is written', async () => {
+    const { store, clock, book } = setUp();
+    const early = book.grant('eastus', HELD, clock.now())!;
+    await book.release(early.id);
+    const writing = Promise.withResolvers<void>();
+    store.beforeGrant = () => writing.promise;
+    const late = book.grant('eastus', HELD, clock.now())!;
+    const flushed = book.flush();
+    const released = book.release(late.id);
+    writing.resolve();
+    await Promise.all([flushed, released]);
+    await book.flush();
+    expect(await store.leasedLayers('east', clock.now())).toEqual(new Set());
+  });
+
+  it('writes by itself, and what is left when it stops', async () => {
+    const failures: unknown[] = [];
+    const { store, clock, book } = setUp({ onFailure: (error) => failures.push(error) });
+    book.start();
+    await rested(clock);
+    book.grant('eastus', HELD, clock.now());
+    store.beforeGrant = async () => Promise.reject(new Error('the database is down'));
+    await clock.advance(2000);
+    await rested(clock);
+    expect(failures).toHaveLength(1);
+    store.beforeGrant = async () => undefined;
+    await book.stop();
+    expect(store.size).toBe(1);
+  });
+});
+
+async function rested(clock: ManualClock): Promise<void> {
+  do await new Promise((resolve) => setImmediate(resolve));
+  while (clock.sleeperCount === 0);
+}

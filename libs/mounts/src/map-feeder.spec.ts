@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+
+import { ManualClock } from '#clock/testing';
+
+import { type FeedReport, MapFeeder } from './map-feeder.js';
+import { digestNamed, expandedRow, imageRow, MemoryMapSource } from './testing/index.js';
+
+const STARTED_AT = '2026-03-01T12:00:00.000Z';
+
+function setUp(batchMax = 10): { source: MemoryMapSource; clock: ManualClock; feeder: MapFeeder<number>; reports: FeedReport[] } {
+  const source = new MemoryMapSource();
+  const clock = new ManualClock(STARTED_AT);
+  const reports: FeedReport[] = [];
+  const feeder = new MapFeeder({ source, clock, batchMax, onReport: (report) => reports.push(report) });
+  return { source, clock, feeder, reports };
+}
+
+const ready = (layer: string, share: string) => ({ topic: 'replica', layer: digestNamed(layer), share, state: 'ready' }) as const;
+
+describe('MapFeeder', () => {
+  it('has an empty map of no age before the first load', () => {
+    const { feeder } = setUp();
+    expect(feeder.map.asOf).toBeUndefined();
+    expect(feeder.map.counts.layers).toBe(0);
+  });
+
+  it('loads everything, then follows every change', async () => {
+    const { source, clock, feeder } = setUp();
+    source.write({ topic: 'repository', name: 'team/app', enabled: true }, imageRow('team/app', 'image', ['a', 'b', 'c']));
+    source.write(expandedRow('a'), ready('a', 'east'), ready('b', 'east'), ready('c', 'east'));
+    await feeder.poll();
+    expect(feeder.map.counts).toEqual({ repositories: 1, tags: 0, images: 1, layers: 3, replicas: 3 });
+    await clock.advance(1000);
+    source.write({ ...ready('a', 'east'), state: 'draining' });
+    source.delete('replica', [digestNamed('b'), 'east']);
+    await feeder.poll();
+    expect(['a', 'b', 'c'].map((layer) => feeder.map.replicaState(digestNamed(layer), 'east'))).toEqual(['draining', undefined, 'ready']);
+    expect(feeder.map.asOf).toEqual(new Date('2026-03-01T12:00:01.000Z'));
+  });
+
+  it('misses nothing that changes while it loads', async () => {
+    const { source, feeder } = setUp();
+    source.write({ topic: 'repository', name: 'team/app', enabled: true }, expandedRow('a'), ready('a', 'east'), ready('b', 'east'));
+    let once = true;
+    source.before = (call, topic) => {
+      if (call !== 'load' || topic !== 'replica' || !once) return;
+      once = false;
+      // Its topic has been loaded already.
+      source.write({ topic: 'repository', name: 'team/app', enabled: false });
+      source.write({ ...ready('a', 'east'), state: 'draining' }, ready('c', 'east'));
+      source.delete('replica', [digestNamed('b'), 'east']);
+    };
+    await feeder.poll();
+    expect(feeder.map.enabled('team/app')).toBe(false);
+    expect(['a', 'b', 'c'].map((layer) => feeder.map.replicaState(digestNamed(layer), 'east'))).toEqual(['draining', undefined, 'ready']);
+  });
+
+  it('ends with the rows as they are when changes come twice, late and of topics that it does not keep', async () => {
+    const { source, feeder } = setUp();
+    await feeder.poll();
+    source.write(ready('a', 'east'));
+    source.delete('replica', [digestNamed('a'), 'east']);
+    source.tell('replica', [digestNamed('a'), 'east']);
+    source.write(ready('b', 'east'));
+    source.tell('replica', [digestNamed('b'), 'east']);
+    source.tell('pin', ['7']);
+    await feeder.poll();
+    source.tell('replica', [digestNamed('a'), 'east']);
+    await feeder.poll();
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBeUndefined();
+    expect(feeder.map.replicaState(digestNamed('b'), 'east')).toBe('ready');
+  });
+
+  it('reads a burst in batches until there is no more', async () => {
+    const { source, feeder, reports } = setUp(4);
+    await feeder.poll();
+    for (let index = 0; index < 11; index += 1) source.write(ready(`layer ${index}`, 'east'));
+    await feeder.poll();
+    expect(feeder.map.counts.replicas).toBe(11);
+    expect(reports.filter((report) => report.kind === 'followed').map((report) => report.keyCount)).toEqual([4, 4, 3]);
+  });
+
+  it('loads anew into another map when changes were lost, and answers from the old one meanwhile', async () => {
+    const { source, feeder, reports } = setUp();
+    source.write(ready('a', 'east'));
+    await feeder.poll();
+    const old = feeder.map;
+    source.delete('replica', [digestNamed('a'), 'east']);
+    source.write(ready('b', 'east'));
+    source.loseChanges();
+    const seen: (string | undefined)[] = [];
+    source.before = (call) => {
+      if (call === 'load') seen.push(feeder.map.replicaState(digestNamed('a'), 'east'));
+    };
+    await feeder.poll();
+    expect(seen).toEqual(['ready']);
+    expect(feeder.map).not.toBe(old);
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBeUndefined();
+    expect(feeder.map.replicaState(digestNamed('b'), 'east')).toBe('ready');
+    expect(reports.map((report) => report.kind)).toEqual(['loaded', 'gap', 'loaded']);
+  });
+
+  it.each(['changesAfter', 'read'] as const)('keeps the old map and its age while %s fails, and catches up after', async (failing) => {
+    const { source, clock, feeder } = setUp();
+    source.write(ready('a', 'east'));
+    await feeder.poll();
+    source.write({ ...ready('a', 'east'), state: 'draining' });
+    await clock.advance(5000);
+    source.before = (call) => {
+      if (call === failing) throw new Error('the database is down');
+    };
+    await expect(feeder.poll()).rejects.toThrow('the database is down');
+    expect(feeder.map.asOf).toEqual(new Date(STARTED_AT));
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBe('ready');
+    source.before = () => undefined;
+    await feeder.poll();
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBe('draining');
+    expect(feeder.map.asOf).toEqual(clock.now());
+  });
+
+  it('begins a load again that failed half-way, also after a gap', async () => {
+    const { source, feeder } = setUp();
+    source.write(ready('a', 'east'));
+    await feeder.poll();
+    source.write(ready('b', 'east'));
+    source.loseChanges();
+    source.before = (call, topic) => {
+      if (call === 'load' && topic === 'replica') throw new Error('the database is down');
+    };
+    await expect(feeder.poll()).rejects.toThrow('the database is down');
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBe('ready');
+    source.before = () => undefined;
+    await feeder.poll();
+    expect(feeder.map.counts.replicas).toBe(2);
+  });
+
+  it('polls by itself, again after failures, and stops when it is told to', async () => {
+    const { source, clock, feeder, reports } = setUp();
+    const polled = { count: 0, failing: true };
+    source.before = (call) => {
+      if (call === 'position' && polled.failing) throw new Error('the database is down');
+      if (call === 'changesAfter') polled.count += 1;
+    };
+    feeder.start();
+    await untilSleeping(clock);
+    expect(reports.map((report) => report.kind)).toEqual(['failed']);
+    polled.failing = false;
+    await clock.advance(20_000);
+    await untilSleeping(clock);
+    expect(polled.count).toBe(1);
+    source.write(ready('a', 'east'));
+    feeder.nudge();
+    await untilSleeping(clock);
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBe('ready');
+    await feeder.stop();
+    await clock.advance(60_000);
+    expect(polled.count).toBe(2);
+  });
+});
+
+/** Lets everything that waits for nothing but each other run, until the feeder rests. */
+async function untilSleeping(clock: ManualClock): Promise<void> {
+  do await new Promise((resolve) => setImmediate(resolve));
+  while (clock.sleeperCount === 0);
+}

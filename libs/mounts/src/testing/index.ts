@@ -1,0 +1,4 @@
+export * from './lease-store-conformance.js';
+export * from './memory-lease-store.js';
+export * from './memory-map-source.js';
+export * from './map-rows.js';

@@ -1,0 +1,44 @@
+import { type Digest, digestOf } from '#oci';
+
+import type { ImageRow, LayerRow } from '../map-row.js';
+import { type LayerMount, type Transport } from '../mount-answer.js';
+import { MountSources } from '../mount-sources.js';
+
+/** The digest that a layer or manifest of that name has in tests. */
+export function digestNamed(name: string): Digest {
+  return digestOf(name);
+}
+
+/** The diffID that the layer of that name has in tests. */
+export function diffIdNamed(name: string): Digest {
+  return digestOf(`${name}, unpacked`);
+}
+
+/** An image row whose layers are given by their names; each layer's blob has 10 MB. */
+export function imageRow(repository: string, name: string, layers: readonly string[]): ImageRow {
+  const described = layers.map((layer) => ({ digest: digestNamed(layer), diffId: diffIdNamed(layer), sizeBytes: 10_000_000 }));
+  return { topic: 'image', repository, digest: digestNamed(name), content: { kind: 'image', layers: described } };
+}
+
+/** The row of an expanded layer: a vhd of 40 MB. */
+export function expandedRow(layer: string): LayerRow {
+  const vhd = { digest: digestOf(`${layer}, as a vhd`), sizeBytes: 40_000_000 };
+  return { topic: 'layer', digest: digestNamed(layer), state: 'expanded', diffId: diffIdNamed(layer), vhd };
+}
+
+/** Sources of shares that are named after their regions: `//eastus/layers/<first digits of the layer>`, one for each transport. */
+export class NamedMountSources extends MountSources {
+  readonly #transports: readonly Transport[];
+  /** Shares that fail when they are asked. */
+  readonly failing = new Set<string>();
+
+  constructor(transports: readonly Transport[] = ['smb']) {
+    super();
+    this.#transports = transports;
+  }
+
+  of(layer: Digest, share: string): readonly LayerMount[] {
+    if (this.failing.has(share)) throw new Error(`${share} has no key`);
+    return this.#transports.map((type) => ({ type, region: share, source: `//${share}/layers/${layer.slice(7, 15)}.vhd`, options: ['ro'] }));
+  }
+}

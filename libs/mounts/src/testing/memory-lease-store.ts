@@ -1,0 +1,57 @@
+import { after } from '#clock';
+import type { Digest } from '#oci';
+
+import type { Lease } from '../lease.js';
+import { LeaseStore } from '../lease-store.js';
+
+/** Leases in memory. */
+export class MemoryLeaseStore extends LeaseStore {
+  readonly #leases = new Map<string, Lease>();
+  /** Called before leases are written; rejecting makes the write fail, waiting holds it up. */
+  beforeGrant: (leases: readonly Lease[]) => Promise<void> = async () => undefined;
+
+  /** How many leases there are, those that ran out included. */
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  async grantMany(leases: readonly Lease[]): Promise<void> {
+    await this.beforeGrant(leases);
+    for (const lease of leases) if (!this.#leases.has(lease.id)) this.#leases.set(lease.id, lease);
+  }
+
+  async renew(id: string, now: Date, ttlMs: number): Promise<Date | undefined> {
+    const lease = this.#leases.get(id);
+    if (lease === undefined || lease.expiresAt <= now) return undefined;
+    const asked = after(now, ttlMs);
+    const expiresAt = asked > lease.expiresAt ? asked : lease.expiresAt;
+    this.#leases.set(id, { ...lease, expiresAt });
+    return expiresAt;
+  }
+
+  async release(id: string): Promise<void> {
+    this.#leases.delete(id);
+  }
+
+  async heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined> {
+    return this.#live(now)
+      .filter((lease) => lease.replicas.some((replica) => replica.layer === layer && replica.share === share))
+      .map((lease) => lease.expiresAt)
+      .toSorted((a, b) => b.getTime() - a.getTime())[0];
+  }
+
+  async leasedLayers(share: string, now: Date): Promise<Set<Digest>> {
+    return new Set(this.#live(now).flatMap((lease) => lease.replicas.filter((replica) => replica.share === share).map((replica) => replica.layer)));
+  }
+
+  async prune(before: Date, limit: number): Promise<number> {
+    const old = [...this.#leases.values()].filter((lease) => lease.expiresAt < before)
+      .toSorted((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime()).slice(0, limit);
+    for (const lease of old) this.#leases.delete(lease.id);
+    return old.length;
+  }
+
+  #live(now: Date): Lease[] {
+    return [...this.#leases.values()].filter((lease) => lease.expiresAt > now);
+  }
+}
