@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+
+import { ManualClock } from '#clock/testing';
+import { RegionMap } from '#regions';
+
+import { LeaseBook } from './lease-book.js';
+import { Lookup, type LookupOptions } from './lookup.js';
+import { NearShares } from './near-shares.js';
+import { type ObservedPull, PullObserver } from './pull-observer.js';
+import { ReplicaMap } from './replica-map.js';
+import { digestNamed, expandedRow, imageRow, MemoryLeaseStore, NamedMountSources } from './testing/index.js';
+
+class RecordedPulls extends PullObserver {
+  readonly pulls: ObservedPull[] = [];
+
+  observed(pull: ObservedPull): void {
+    this.pulls.push(pull);
+  }
+}
+
+class BrokenObserver extends PullObserver {
+  observed(): void {
+    throw new Error('the buffer is broken');
+  }
+}
+
+function setUp(options: Partial<LookupOptions> = {}): { lookup: Lookup; observer: RecordedPulls; book: LeaseBook; store: MemoryLeaseStore; clock: ManualClock } {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore();
+  const book = new LeaseBook({ store, clock });
+  const observer = new RecordedPulls();
+  const map = new ReplicaMap();
+  map.asOf = clock.now();
+  map.put({ topic: 'repository', name: 'app', enabled: true });
+  map.put(imageRow('app', 'image', ['l1']));
+  map.put(expandedRow('l1'));
+  map.put({ topic: 'replica', layer: digestNamed('l1'), share: 'east', state: 'ready' });
+  const regions = new RegionMap(['east', 'west'].map((name) => ({ name, displayName: name })), 'east', [], { roundTripMs: 90, throughputBytesPerSecond: 1e7, pricePerGb: 0 });
+  const near = new NearShares(regions, [{ name: 'east', region: 'east' }]);
+  const lookup = new Lookup({ feeder: { map }, near, sources: new NamedMountSources(), leases: book, observer, clock, ...options });
+  return { lookup, observer, book, store, clock };
+}
+
+const PULL = { repository: 'app', reference: { kind: 'digest', digest: digestNamed('image') }, region: 'east' } as const;
+
+describe('Lookup', () => {
+  it('leases what it hands out and observes the pull', async () => {
+    const { lookup, observer, book, store, clock } = setUp();
+    const outcome = lookup.pull(PULL, { client: 'node-7' });
+    expect(outcome).toMatchObject({ kind: 'answer', answer: { lease: { id: expect.any(String), expiresAt: expect.any(String) } } });
+    expect(observer.pulls).toEqual([{ region: 'east', repository: 'app', image: digestNamed('image'), client: 'node-7', at: clock.now() }]);
+    await book.flush();
+    expect(await store.leasedLayers('east', clock.now())).toEqual(new Set([digestNamed('l1')]));
+  });
+
+  it('observes a pull that is answered with blobs, without a lease: that is where demand shows', () => {
+    const { lookup, observer, book } = setUp();
+    const outcome = lookup.pull({ ...PULL, region: 'west' });
+    expect(outcome.kind === 'answer' && outcome.answer.lease).toBeUndefined();
+    expect(observer.pulls.map((pull) => pull.region)).toEqual(['west']);
+    expect(book.pendingCount).toBe(0);
+  });
+
+  it('neither observes nor leases what is no pull, what comes from nowhere, and what it does not know', () => {
+    const { lookup, observer, book } = setUp();
+    lookup.pull(PULL, { pulls: false });
+    lookup.pull({ ...PULL, region: 'atlantis' });
+    lookup.lookup({ repository: 'app', manifest: digestNamed('forged'), layers: [digestNamed('l1')], region: 'east' });
+    lookup.pull({ ...PULL, repository: 'other' });
+    expect(observer.pulls).toEqual([]);
+    expect(book.pendingCount).toBe(0);
+  });
+
+  it('leases a rewritten response and does not observe it again', () => {
+    const { lookup, observer, book } = setUp();
+    const response = lookup.lookup({ repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east' });
+    const rewritten = lookup.rewrite({ response, region: 'east' });
+    expect(rewritten.lease?.id).not.toBe(response.lease?.id);
+    expect(observer.pulls).toHaveLength(1);
+    expect(book.pendingCount).toBe(2);
+  });
+
+  it('answers also when the observer and the lease book fail', () => {
+    const failures: unknown[] = [];
+    const grant = (): never => {
+      throw new Error('the book is broken');
+    };
+    const { lookup } = setUp({ observer: new BrokenObserver(), leases: { grant }, onFailure: (error) => failures.push(error) });
+    expect(lookup.pull(PULL)).toMatchObject({ kind: 'answer', answer: { layers: [{ kind: 'mount' }] } });
+    expect(failures).toHaveLength(2);
+  });
+
+  it('answers without a lease when too many wait to be written', () => {
+    const { lookup } = setUp({ leases: new LeaseBook({ store: new MemoryLeaseStore(), clock: new ManualClock(), pendingMax: 0 }) });
+    const outcome = lookup.pull(PULL);
+    expect(outcome.kind === 'answer' && outcome.answer).toMatchObject({ layers: [{ kind: 'mount' }] });
+    expect(outcome.kind === 'answer' && outcome.answer.lease).toBeUndefined();
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+
+import { after } from '#clock';
+import type { MountSource } from '#shares';
+
+import { ShareMountSources } from './mount-sources.js';
+import { digestNamed } from './testing/index.js';
+
+const NOW = new Date('2026-03-01T12:00:00.000Z');
+const HOUR_MS = 3_600_000;
+const LAYER = digestNamed('base');
+
+function setUp(grantsPerShareMax = 10): { sources: ShareMountSources; granted: string[] } {
+  const granted: string[] = [];
+  const mountSources = (path: string, expiresAt: Date): MountSource[] => {
+    granted.push(`${path} ${expiresAt.toISOString()}`);
+    return [{ type: 'smb', region: 'eastus', source: `//east/${path}`, options: ['ro'] }, { type: 'https', region: 'eastus', source: `https://east/${path}?sig`, options: [], expiresAt }];
+  };
+  return { sources: new ShareMountSources({ shares: new Map([['east', { mountSources }]]), grantMs: 2 * HOUR_MS, grantsPerShareMax }), granted };
+}
+
+describe('ShareMountSources', () => {
+  it('hands out one grant during the first half of its life, then a new one', () => {
+    const { sources, granted } = setUp();
+    const expiry = (now: Date): string | undefined => sources.of(LAYER, 'east', now)[1]?.expiresAt;
+    expect(expiry(NOW)).toBe(after(NOW, 2 * HOUR_MS).toISOString());
+    expect(expiry(after(NOW, HOUR_MS - 1))).toBe(after(NOW, 2 * HOUR_MS).toISOString());
+    expect(expiry(after(NOW, HOUR_MS))).toBe(after(NOW, 3 * HOUR_MS).toISOString());
+    expect(granted).toHaveLength(2);
+  });
+
+  it('remembers no more grants than it may', () => {
+    const { sources, granted } = setUp(2);
+    for (const name of ['a', 'b', 'c', 'c', 'a']) sources.of(digestNamed(name), 'east', NOW);
+    expect(granted).toHaveLength(4);
+  });
+
+  it('has no sources for a share that it does not know', () => {
+    expect(setUp().sources.of(LAYER, 'west', NOW)).toEqual([]);
+  });
+});
