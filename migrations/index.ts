@@ -1,6 +1,7 @@
 import { ChangeFeed1763000000000 } from './1763000000000-change-feed.js';
 import { Registry1763100000000 } from './1763100000000-registry.js';
 import { ExpandedLayers1763150000000 } from './1763150000000-expanded-layers.js';
+import { Replicas1763160000000 } from './1763160000000-replicas.js';
 import { Pins1763200000000 } from './1763200000000-pins.js';
 import { Demand1763300000000 } from './1763300000000-demand.js';
 import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
@@ -10,6 +11,7 @@ export const MIGRATIONS = [
   ChangeFeed1763000000000,
   Registry1763100000000,
   ExpandedLayers1763150000000,
+  Replicas1763160000000,
   Pins1763200000000,
   Demand1763300000000,
   MountLeases1763500000000,

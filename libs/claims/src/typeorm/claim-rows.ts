@@ -49,7 +49,12 @@ export async function claimRows<Row extends ClaimRow>(db: DataSource | EntityMan
 
 /** Extends the claims that are still held. @returns their ids. */
 export async function renewClaims(db: DataSource | EntityManager, work: ClaimTable, claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-  const sql = `UPDATE ${work.table} SET claim_expires_at = $2 WHERE claim_id = ANY($1::uuid[]) RETURNING claim_id`;
+  const keys = work.key.join(', ');
+  const same = work.key.map((column) => `work.${column} = held.${column}`).join(' AND ');
+  // Rows are locked in the order of their keys, as whoever changes several of them does, so that none waits for the other in a circle.
+  const sql = `
+    WITH held AS MATERIALIZED (SELECT ${keys} FROM ${work.table} WHERE claim_id = ANY($1::uuid[]) ORDER BY ${keys} FOR UPDATE)
+    UPDATE ${work.table} AS work SET claim_expires_at = $2 FROM held WHERE ${same} AND work.claim_id = ANY($1::uuid[]) RETURNING work.claim_id`;
   const [rows] = (await db.query(sql, [claimIds, expiresAt])) as [{ claim_id: string }[], number];
   return new Set(rows.map((row) => row.claim_id));
 }

@@ -1,0 +1,109 @@
+import type { Clock } from '#clock';
+import { SECOND_MS } from '#quantities';
+import { type ByteRange, pieceRange, type Share, ShareError } from '#shares';
+
+import type { GrantedSource } from './copy-sources.js';
+import type { LinkBudget } from './link-budget.js';
+import type { PieceSet } from './piece-set.js';
+import { ReplicationError } from './replication-error.js';
+import type { LayerRecord } from './replication-ports.js';
+
+/** How often at most the progress of one copy is written down. */
+export const COPY_PROGRESS_MS = SECOND_MS;
+
+/** One file being filled from its sources. */
+export interface PieceCopy {
+  readonly record: LayerRecord;
+  /** Best first, at least one. */
+  readonly sources: readonly GrantedSource[];
+  readonly target: Share;
+  /** The partial file on `target`; it exists, with its full size. */
+  readonly path: string;
+  /** Pieces that are there and verified; grows. */
+  readonly done: PieceSet;
+  readonly budget: LinkBudget;
+  readonly clock: Clock;
+  /** Pieces under way at the same time. */
+  readonly concurrency: number;
+  /** Called after a verified piece, at most every {@link COPY_PROGRESS_MS}, never twice at once. What it throws ends the copy. */
+  readonly onProgress: () => Promise<void>;
+}
+
+/**
+ * Copies every piece that is neither a hole nor done, and compares each with the record. The first failure ends all of them, and is thrown
+ * when none is under way any more.
+ */
+export async function copyPieces(copy: PieceCopy, signal: AbortSignal): Promise<void> {
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const missing = missingPieces(copy);
+  let writtenDownAtMs = copy.clock.now().getTime();
+  let writing = false;
+  const lane = async (): Promise<void> => {
+    for (const piece of missing) {
+      either.throwIfAborted();
+      await copyPiece(copy, piece, either);
+      copy.done.add(piece);
+      if (writing || copy.clock.now().getTime() < writtenDownAtMs + COPY_PROGRESS_MS) continue;
+      writing = true;
+      await copy.onProgress();
+      writing = false;
+      writtenDownAtMs = copy.clock.now().getTime();
+    }
+  };
+  let first: { readonly error: unknown } | undefined;
+  const lanes = Array.from({ length: copy.concurrency }, () =>
+    lane().catch((error: unknown) => {
+      first ??= { error };
+      failed.abort(error);
+    }),
+  );
+  await Promise.all(lanes);
+  if (first !== undefined) throw first.error;
+}
+
+/** All lanes draw from the one generator, so that each piece is copied by one of them. */
+function* missingPieces({ record, done }: PieceCopy): Generator<number, void> {
+  for (let piece = 0; piece < record.pieceCrc64s.length; piece += 1) if (record.pieceCrc64s[piece] !== null && !done.has(piece)) yield piece;
+}
+
+/** What one try of one piece gave: the CRC64 of what was written, or the failure of the source. */
+interface PieceTry {
+  readonly source: string;
+  readonly got: string;
+  readonly error?: ShareError;
+}
+
+/**
+ * One piece, from the best source, and a second time from the next one. Where there is no other source, only a failure to read it is worth a second
+ * try, with a new grant: the same bytes would come again.
+ */
+async function copyPiece(copy: PieceCopy, piece: number, signal: AbortSignal): Promise<void> {
+  const { record, sources, target } = copy;
+  const [best, other] = sources;
+  if (best === undefined) throw new ReplicationError('NO_SOURCE', 'a copy needs a source', { transient: true });
+  const tries: PieceTry[] = [];
+  for (const source of [best, other ?? best]) {
+    const one = await tryPiece(copy, source, pieceRange(piece, record.vhd.sizeBytes), signal);
+    if (one.got === record.pieceCrc64s[piece]) return;
+    tries.push(one);
+    if (other === undefined && one.error === undefined) break;
+  }
+  const unread = tries.at(-1)?.error;
+  if (unread !== undefined && tries.every((one) => one.error !== undefined)) throw unread;
+  const from = tries.map((one) => `${one.source}: ${one.got}`).join(', ');
+  throw new ReplicationError('PIECE_MISMATCH', `piece ${piece} on ${target.name} should be ${record.pieceCrc64s[piece]}, but from ${from}`, {
+    details: { piece, share: target.name, expected: record.pieceCrc64s[piece], tries: tries.map(({ source, got }) => ({ source, got })) },
+  });
+}
+
+async function tryPiece(copy: PieceCopy, source: GrantedSource, range: ByteRange, signal: AbortSignal): Promise<PieceTry> {
+  await copy.budget.take({ from: source.share.region, to: copy.target.region }, range.length, signal);
+  try {
+    return { source: source.share.name, got: await copy.target.copyRange(copy.path, range, await source.grant(), signal) };
+  } catch (error) {
+    if (!(error instanceof ShareError) || error.code !== 'COPY_SOURCE_FAILED') throw error;
+    source.drop();
+    return { source: source.share.name, got: error.code, error };
+  }
+}

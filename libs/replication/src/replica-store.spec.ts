@@ -1,0 +1,14 @@
+import { describe } from 'vitest';
+
+import { linkLedgerConforms } from './testing/link-ledger-conformance.js';
+import { MemoryLinkLedger } from './testing/memory-link-ledger.js';
+import { MemoryReplicaStore } from './testing/memory-replica-store.js';
+import { replicaStoreConforms } from './testing/replica-store-conformance.js';
+
+describe('replicas in memory', () => {
+  replicaStoreConforms(() => new MemoryReplicaStore());
+});
+
+describe('the account of links in memory', () => {
+  linkLedgerConforms(() => new MemoryLinkLedger());
+});

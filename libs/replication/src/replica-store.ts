@@ -1,0 +1,107 @@
+import type { ClaimSource } from '#claims';
+import type { Digest } from '#oci';
+
+import type { OrderOutcome, ReplicaOrder } from './admit-orders.js';
+import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from './replica.js';
+
+/** The part of a share that taking orders needs; every `Share` is one. */
+export interface ShareCapacity {
+  readonly name: string;
+  readonly capacityBytes: number;
+}
+
+/** Why and from when on something should go. */
+export interface DrainOrder {
+  readonly reason: string;
+  readonly now: Date;
+  /** How long answers that were given before may still be used to mount it, in milliseconds: the file stays at least that long. */
+  readonly graceMs: number;
+}
+
+/** What became of a drain: `LAST_REPLICA` of its layer stays ready; `NOT_READY` there was nothing to drain. */
+export type DrainOutcome = 'draining' | 'LAST_REPLICA' | 'NOT_READY';
+
+/** What became of taking an order back: it is `gone`, or bytes were written and are being removed, or it is `NOT_OPEN`: neither wanted nor copying. */
+export type CancelOutcome = 'gone' | 'draining' | 'NOT_OPEN';
+
+/** How many replicas of one state a share has, and their bytes. */
+export interface ReplicaUsage {
+  readonly share: string;
+  readonly state: Replica['state'];
+  readonly count: number;
+  readonly sizeBytes: number;
+}
+
+/** Which replicas a list shows; every field that is given must match. */
+export interface ReplicaFilter {
+  readonly layer?: Digest;
+  readonly share?: string;
+  readonly state?: Replica['state'];
+}
+
+/**
+ * What is where: one row for each layer on a share, from the moment it is wanted until its file is gone.
+ *
+ * A plan's order makes the row (`want`); a worker claims it from `copies`, notes its `progress`, and settles it with `complete`;
+ * now the row is handed out by lookups. A later plan drains it; a worker claims it from `removals` and settles it with `gone`.
+ * The home share's rows begin ready instead: `recordReady`. All changes follow `REPLICA_TRANSITIONS`.
+ *
+ * Methods that take a claim's id return false, and change nothing, when the claim was lost.
+ */
+export abstract class ReplicaStore {
+  /**
+   * Copies to be made: wanted rows, and copying ones whose worker is gone; the most urgent first. Only rows of layers that some other share
+   * has ready: there is no source for the others.
+   */
+  abstract readonly copies: ClaimSource<ReplicaCopy>;
+
+  /** Draining rows whose grace time is over. Leases are asked for by who removes. */
+  abstract readonly removals: ClaimSource<Replica>;
+
+  /**
+   * Takes orders for one share, in one transaction, as `admitOrders` decides; replicas that are kept take the larger priority, and
+   * the reason unless they are ready. Two callers never pass the share's capacity together. Idempotent.
+   * @returns what became of each order, in the order given.
+   */
+  abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]>;
+
+  /**
+   * Notes that the share holds the layer whole, because it was expanded there; a copy under way loses its claim. Idempotent. The capacity
+   * is not asked: the bytes are there.
+   * @returns false while the replica is draining: its file may be removed at any moment. To be tried again later.
+   */
+  abstract recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean>;
+
+  /** Notes how far a copy came. Not told to the feed. */
+  abstract progress(claimId: string, copiedBytes: number, checkpoint: CopyCheckpoint): Promise<boolean>;
+
+  /** Settles a copy: the file is whole, verified, and under its final name. */
+  abstract complete(claimId: string, now: Date): Promise<boolean>;
+
+  /** Settles a removal: no file is left. */
+  abstract gone(claimId: string): Promise<boolean>;
+
+  /** Whether a claim still holds: to be asked right before what cannot be undone. */
+  abstract isHeld(claimId: string): Promise<boolean>;
+
+  /**
+   * Takes a ready replica out of the answers; its file goes when the grace time is over and nobody holds a lease. The last ready replica of a layer
+   * stays: of two drains at once, one is refused (I2). Draining it again changes nothing.
+   */
+  abstract drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome>;
+
+  /** Drains every replica of a layer that nothing references any more, the last one too, and takes back what is not ready. @returns how many rows are left. */
+  abstract drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number>;
+
+  /** Takes an order back that is not ready yet; a copy under way loses its claim. */
+  abstract cancel(replica: ReplicaKey, order: DrainOrder): Promise<CancelOutcome>;
+
+  /** All rows of these layers, by layer and share. */
+  abstract find(layers: readonly Digest[]): Promise<Replica[]>;
+
+  /** Up to `limit` rows that match, after the key `after` (undefined: from the first), by layer and share. */
+  abstract page(after: ReplicaKey | undefined, limit: number, filter?: ReplicaFilter): Promise<Replica[]>;
+
+  /** What every share holds, by state; the sum over all states is the reserved part of its capacity. States without replicas are left out. */
+  abstract usage(): Promise<ReplicaUsage[]>;
+}

@@ -1,0 +1,56 @@
+import type { Digest } from '#oci';
+import type { Crc64 } from '#shares';
+
+/** The part of an expanded layer's record that its copies are compared against. */
+export interface LayerRecord {
+  readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  /** One entry per piece of the file: its CRC64, or null where the piece is all zeros. */
+  readonly pieceCrc64s: readonly (Crc64 | null)[];
+}
+
+/** Who keeps the records of expanded layers. */
+export abstract class LayerRecords {
+  /** The record of a layer that is expanded; undefined for any other. */
+  abstract find(layer: Digest): Promise<LayerRecord | undefined>;
+}
+
+/** Who knows what nodes have mounted. */
+export abstract class ReplicaHolds {
+  /** Until when some node's lease holds this replica; undefined when none does at `now`. */
+  abstract heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined>;
+}
+
+/** Who knows which layers are parts of images. */
+export abstract class LayerReferences {
+  /** Those of `digests` that some image of an enabled repository refers to. */
+  abstract referenced(digests: readonly Digest[]): Promise<Set<Digest>>;
+}
+
+/** A known layer, as far as its release is concerned. */
+export interface ReleasableLayer {
+  readonly digest: Digest;
+  /** False while it is wanted or being expanded, and when it was refused: then it has no replicas to be missed. */
+  readonly expanded: boolean;
+  readonly unreferencedSince?: Date;
+}
+
+/** Who keeps the list of layers that are to be there at all. */
+export abstract class ReleasableLayers {
+  /** Up to `limit` layers after `after`, by digest. */
+  abstract page(after: Digest | undefined, limit: number): Promise<ReleasableLayer[]>;
+
+  /** Notes that nothing refers to them as of `now`; an earlier note stands. */
+  abstract markUnreferenced(digests: readonly Digest[], now: Date): Promise<void>;
+
+  /** Takes that note back. */
+  abstract clearUnreferenced(digests: readonly Digest[]): Promise<void>;
+
+  /** Up to `limit` digests after `after`, ascending, unreferenced since `before` or longer. */
+  abstract unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
+
+  /** Has an expanded layer expanded again. @returns false when it is not expanded. */
+  abstract expandAgain(digest: Digest, now: Date): Promise<boolean>;
+
+  /** Ends the record of a layer that is still noted as unreferenced and idle. @returns false when it is not so. */
+  abstract forget(digest: Digest): Promise<boolean>;
+}

@@ -1,0 +1,4 @@
+export * from './link-ledger-conformance.js';
+export * from './memory-link-ledger.js';
+export * from './memory-replica-store.js';
+export * from './replica-store-conformance.js';

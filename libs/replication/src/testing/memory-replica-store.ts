@@ -1,0 +1,213 @@
+import { MemoryClaims, type MemoryWork } from '#claims/testing';
+import type { Digest } from '#oci';
+
+import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
+import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
+import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
+import { type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity } from '../replica-store.js';
+
+interface Row extends MemoryWork {
+  readonly layer: Digest;
+  readonly share: string;
+  state: Replica['state'];
+  sizeBytes: number;
+  priority: number;
+  reason: string;
+  readonly wantedAt: Date;
+  copiedBytes: number;
+  checkpoint?: CopyCheckpoint | undefined;
+  readyAt?: Date | undefined;
+  drainingSince?: Date | undefined;
+}
+
+const ALWAYS = new Date(-8_640_000_000_000_000);
+const keyOf = ({ layer, share }: ReplicaKey): string => `${layer} ${share}`;
+const byKey = (a: Row, b: Row): number => (keyOf(a) < keyOf(b) ? -1 : 1);
+
+/** Replicas in memory. */
+export class MemoryReplicaStore extends ReplicaStore {
+  readonly #rows = new Map<string, Row>();
+
+  readonly copies = new MemoryClaims<Row, ReplicaCopy>({
+    rows: () => this.#rows.values(),
+    isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
+    order: (a, b) => b.priority - a.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || byKey(a, b),
+    item: (row) => ({ ...replicaOf(row), ...(row.checkpoint === undefined ? {} : { checkpoint: row.checkpoint }) }),
+    begin: (row) => this.#step(row, 'begin'),
+    giveBack: (row) => this.#step(row, 'giveBack'),
+  });
+
+  readonly removals = new MemoryClaims<Row, Replica>({
+    rows: () => this.#rows.values(),
+    isOpen: (row) => row.state === 'draining',
+    order: (a, b) => (a.drainingSince?.getTime() ?? 0) - (b.drainingSince?.getTime() ?? 0) || byKey(a, b),
+    item: replicaOf,
+  });
+
+  async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
+    const here = [...this.#rows.values()].filter((row) => row.share === share.name);
+    const usedBytes = here.reduce((sum, row) => sum + row.sizeBytes, 0);
+    const outcomes = admitOrders(orders, new Map(here.map((row) => [row.layer, row.state])), { usedBytes, capacityBytes: share.capacityBytes });
+    orders.forEach((order, n) => {
+      const row = this.#row({ layer: order.layer, share: share.name });
+      if (outcomes[n] === 'taken') this.#put({ ...order, share: share.name, state: 'wanted', wantedAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
+      if (outcomes[n] !== 'kept' || row === undefined) return;
+      row.priority = Math.max(row.priority, order.priority);
+      if (row.state !== 'ready') row.reason = order.reason;
+    });
+    return outcomes;
+  }
+
+  async recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
+    const row = this.#row(replica);
+    if (nextReplicaState(row?.state ?? 'gone', 'record') === null) return false;
+    if (row === undefined) {
+      this.#put({ ...replica, state: 'ready', priority: 0, wantedAt: now, readyAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
+    } else {
+      if (row.state !== 'ready') row.reason = replica.reason;
+      row.sizeBytes = replica.sizeBytes;
+      row.readyAt ??= now;
+      this.#settle(row, 'record', ALWAYS);
+    }
+    return true;
+  }
+
+  async progress(claimId: string, copiedBytes: number, checkpoint: CopyCheckpoint): Promise<boolean> {
+    const row = this.#claimed(claimId);
+    if (row?.state !== 'copying') return false;
+    row.copiedBytes = copiedBytes;
+    row.checkpoint = { path: checkpoint.path, pieces: Buffer.from(checkpoint.pieces) };
+    return true;
+  }
+
+  async complete(claimId: string, now: Date): Promise<boolean> {
+    const row = this.#claimed(claimId);
+    if (row === undefined || nextReplicaState(row.state, 'complete') === null) return false;
+    row.readyAt = now;
+    this.#settle(row, 'complete', ALWAYS);
+    return true;
+  }
+
+  async gone(claimId: string): Promise<boolean> {
+    const row = this.#claimed(claimId);
+    return row !== undefined && nextReplicaState(row.state, 'removed') === 'gone' && this.#rows.delete(keyOf(row));
+  }
+
+  async isHeld(claimId: string): Promise<boolean> {
+    return this.#claimed(claimId) !== undefined;
+  }
+
+  async drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
+    const row = this.#row(replica);
+    if (row?.state === 'draining') return 'draining';
+    if (row?.state !== 'ready') return 'NOT_READY';
+    if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
+    this.#drain(row, order);
+    return 'draining';
+  }
+
+  async drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number> {
+    for (const row of this.#of([layer])) {
+      if (row.state === 'ready') this.#drain(row, order);
+      else await this.cancel(row, order);
+    }
+    return this.#of([layer]).length;
+  }
+
+  async cancel(replica: ReplicaKey, order: DrainOrder): Promise<CancelOutcome> {
+    const row = this.#row(replica);
+    if (row === undefined) return 'NOT_OPEN';
+    if (row.checkpoint === undefined && nextReplicaState(row.state, 'cancel') === 'gone') {
+      this.#rows.delete(keyOf(row));
+      return 'gone';
+    }
+    if (nextReplicaState(row.state, 'abandon') === null) return 'NOT_OPEN';
+    const claimEnds = row.claim?.expiresAt ?? order.now;
+    this.#leave(row, 'abandon', order, claimEnds > order.now ? claimEnds : order.now);
+    return 'draining';
+  }
+
+  async find(layers: readonly Digest[]): Promise<Replica[]> {
+    return this.#of(layers).map(replicaOf);
+  }
+
+  async page(after: ReplicaKey | undefined, limit: number, filter: ReplicaFilter = {}): Promise<Replica[]> {
+    const matches = (row: Row): boolean =>
+      (after === undefined || keyOf(row) > keyOf(after)) &&
+      (filter.layer === undefined || row.layer === filter.layer) &&
+      (filter.share === undefined || row.share === filter.share) &&
+      (filter.state === undefined || row.state === filter.state);
+    return [...this.#rows.values()].filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
+  }
+
+  async usage(): Promise<ReplicaUsage[]> {
+    const sums = new Map<string, ReplicaUsage>();
+    for (const { share, state, sizeBytes } of this.#rows.values()) {
+      const sum = sums.get(`${share} ${state}`) ?? { share, state, count: 0, sizeBytes: 0 };
+      sums.set(`${share} ${state}`, { ...sum, count: sum.count + 1, sizeBytes: sum.sizeBytes + sizeBytes });
+    }
+    return [...sums.keys()].toSorted().flatMap((key) => sums.get(key) ?? []);
+  }
+
+  #row(key: ReplicaKey): Row | undefined {
+    return this.#rows.get(keyOf(key));
+  }
+
+  #put(row: Row): void {
+    this.#rows.set(keyOf(row), row);
+  }
+
+  #of(layers: readonly Digest[]): Row[] {
+    return [...this.#rows.values()].filter((row) => layers.includes(row.layer)).toSorted(byKey);
+  }
+
+  #claimed(claimId: string): Row | undefined {
+    for (const row of this.#rows.values()) if (row.claim?.id === claimId) return row;
+    return undefined;
+  }
+
+  #readyElsewhere(row: Row): boolean {
+    return this.#of([row.layer]).some((other) => other.share !== row.share && other.state === 'ready');
+  }
+
+  #drain(row: Row, order: DrainOrder): void {
+    this.#leave(row, 'drain', order, new Date(order.now.getTime() + order.graceMs));
+  }
+
+  #leave(row: Row, event: ReplicaEvent, order: DrainOrder, notBefore: Date): void {
+    row.reason = order.reason;
+    row.drainingSince = order.now;
+    const { checkpoint } = row;
+    this.#settle(row, event, notBefore);
+    row.checkpoint = checkpoint;
+  }
+
+  #settle(row: Row, event: ReplicaEvent, notBefore: Date): void {
+    this.#step(row, event);
+    Object.assign(row, { claim: undefined, attempts: 0, lastError: undefined, checkpoint: undefined, notBefore });
+  }
+
+  /** The stores' own checks come first; a step that the table refuses is a defect of this store. */
+  #step(row: Row, event: ReplicaEvent): void {
+    const next = nextReplicaState(row.state, event);
+    if (next === null || next === 'gone') throw new Error(`${row.state} does not take ${event}`);
+    row.state = next;
+  }
+}
+
+function replicaOf(row: Row): Replica {
+  return {
+    layer: row.layer,
+    share: row.share,
+    state: row.state,
+    sizeBytes: row.sizeBytes,
+    priority: row.priority,
+    reason: row.reason,
+    wantedAt: row.wantedAt,
+    copiedBytes: row.copiedBytes,
+    attempts: row.attempts,
+    ...(row.readyAt === undefined ? {} : { readyAt: row.readyAt }),
+    ...(row.drainingSince === undefined ? {} : { drainingSince: row.drainingSince }),
+    ...(row.lastError === undefined ? {} : { lastError: row.lastError }),
+  };
+}

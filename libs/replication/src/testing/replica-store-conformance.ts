@@ -1,0 +1,322 @@
+import { randomUUID } from 'node:crypto';
+
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import type { Claimed } from '#claims';
+import { claimSourceConforms } from '#claims/testing';
+import { type Digest, digestOf } from '#oci';
+
+import type { ReplicaOrder } from '../admit-orders.js';
+import type { Replica, ReplicaCopy } from '../replica.js';
+import { nextReplicaState, REPLICA_EVENTS, REPLICA_STATES, type ReplicaEvent, type ReplicaState } from '../replica-state.js';
+import type { DrainOrder, ReplicaStore } from '../replica-store.js';
+
+const NOW = new Date('2026-03-01T12:00:00.000Z');
+const LEASE_MS = 60_000;
+const GRACE_MS = 600_000;
+const later = (ms: number): Date => new Date(NOW.getTime() + ms);
+const HOME = 'home';
+const EAST = { name: 'east', capacityBytes: 10_000 };
+const layer = digestOf('a layer');
+const drainOrder = (now = NOW): DrainOrder => ({ reason: 'no demand', now, graceMs: GRACE_MS });
+
+/** An order for the layer named `name`. */
+export function replicaOrder(name: string, change: Partial<ReplicaOrder> = {}): ReplicaOrder {
+  return { layer: digestOf(name), sizeBytes: 1000, priority: 1, reason: 'demand', ...change };
+}
+
+/** What every store of replicas promises. `make` gives an empty one. */
+export function replicaStoreConforms(make: () => ReplicaStore): void {
+  let store: ReplicaStore;
+  beforeEach(() => {
+    store = make();
+  });
+  const atHome = (of: Digest, share = HOME): Promise<boolean> => store.recordReady({ layer: of, share, sizeBytes: 1000, reason: 'expanded' }, NOW);
+  const stateAt = async (share: string, of = layer): Promise<ReplicaState> => (await store.find([of])).find((row) => row.share === share)?.state ?? 'gone';
+  const claimCopy = async (now = NOW): Promise<Claimed<ReplicaCopy> | undefined> => (await store.copies.claim({ owner: 'worker', limit: 1, now, leaseMs: LEASE_MS }))[0];
+  const claimRemoval = async (now = later(GRACE_MS)): Promise<Claimed<Replica> | undefined> =>
+    (await store.removals.claim({ owner: 'worker', limit: 1, now, leaseMs: LEASE_MS }))[0];
+
+  /** Brings the replica of `layer` on EAST into a state. @returns the claim that holds it, or one that never was. */
+  async function bring(state: ReplicaState): Promise<string> {
+    await atHome(layer);
+    if (state === 'wanted' || state === 'copying') await store.want(EAST, [{ ...replicaOrder(''), layer }], NOW);
+    if (state === 'copying') return (await claimCopy())!.claim.id;
+    if (state === 'ready' || state === 'draining') await atHome(layer, EAST.name);
+    if (state !== 'draining') return randomUUID();
+    await store.drain({ layer, share: EAST.name }, drainOrder());
+    return (await claimRemoval())!.claim.id;
+  }
+
+  async function apply(event: ReplicaEvent, claimId: string): Promise<void> {
+    const key = { layer, share: EAST.name };
+    const acts: Record<ReplicaEvent, () => Promise<unknown>> = {
+      want: () => store.want(EAST, [{ ...replicaOrder(''), layer }], NOW),
+      begin: () => claimCopy(later(LEASE_MS)),
+      giveBack: async () => (await store.copies.postpone(claimId, NOW, 'failed')) || store.removals.postpone(claimId, NOW, 'failed'),
+      complete: () => store.complete(claimId, NOW),
+      record: () => atHome(layer, EAST.name),
+      drain: () => store.drain(key, drainOrder()),
+      cancel: () => store.cancel(key, drainOrder()),
+      abandon: async () => {
+        if ((await stateAt(EAST.name)) === 'wanted') {
+          const copy = await claimCopy();
+          await store.progress(copy!.claim.id, 10, { path: '.partial/x', pieces: Buffer.of(1) });
+          await store.copies.postpone(copy!.claim.id, NOW, 'failed');
+        }
+        await store.cancel(key, drainOrder());
+      },
+      removed: () => store.gone(claimId),
+    };
+    await acts[event]();
+  }
+
+  describe('the table of transitions', () => {
+    for (const state of REPLICA_STATES) {
+      for (const event of REPLICA_EVENTS) {
+        // A copying replica is never merely cancelled: the store abandons it.
+        if ((state === 'copying' && event === 'cancel') || (state === 'draining' && event === 'giveBack')) continue;
+        const next = nextReplicaState(state, event);
+        it(`${state} ${next === null ? `refuses ${event}` : `becomes ${next} by ${event}`}`, async () => {
+          await apply(event, await bring(state));
+          expect(await stateAt(EAST.name)).toBe(next ?? state);
+        });
+      }
+    }
+  });
+
+  describe('copies', () => {
+    claimSourceConforms(() => ({
+      source: store.copies,
+      add: async (count: number) => {
+        const orders = Array.from({ length: count }, (_, n) => replicaOrder(`layer ${n}`, { priority: count - n, sizeBytes: 1 }));
+        for (const order of orders) await atHome(order.layer);
+        await store.want(EAST, orders, NOW);
+        return orders.map((order) => order.layer);
+      },
+      nameOf: (replica: ReplicaCopy) => replica.layer,
+    }));
+
+    it('are given only for layers that another share has ready', async () => {
+      await store.want(EAST, [replicaOrder('a')], NOW);
+      await store.want({ name: 'asia', capacityBytes: 10_000 }, [replicaOrder('a')], NOW);
+      expect(await claimCopy()).toBeUndefined();
+      await atHome(digestOf('a'));
+      expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a'), state: 'copying' } });
+      expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a') } });
+    });
+
+    it('give what an earlier try noted to the next one', async () => {
+      const first = await bring('copying');
+      expect(await store.progress(first, 512, { path: '.partial/a.vhd', pieces: Buffer.of(5, 1) })).toBe(true);
+      const second = await claimCopy(later(LEASE_MS));
+      expect(second).toMatchObject({ claim: { attempt: 2 }, item: { copiedBytes: 512, checkpoint: { path: '.partial/a.vhd' } } });
+      expect(Buffer.from(second!.item.checkpoint!.pieces)).toEqual(Buffer.of(5, 1));
+    });
+
+    it('are not settled, noted or held by a claim that was lost', async () => {
+      const lost = await bring('copying');
+      const held = await claimCopy(later(LEASE_MS));
+      expect(await store.progress(lost, 1, { path: 'x', pieces: Buffer.of(0) })).toBe(false);
+      expect(await store.complete(lost, NOW)).toBe(false);
+      expect(await store.isHeld(lost)).toBe(false);
+      expect(await stateAt(EAST.name)).toBe('copying');
+      expect(await store.isHeld(held!.claim.id)).toBe(true);
+      expect(await store.complete(held!.claim.id, later(5))).toBe(true);
+      expect((await store.find([layer])).find((row) => row.share === EAST.name)).toMatchObject({ state: 'ready', readyAt: later(5), attempts: 0 });
+    });
+
+    it('lose their claim when the layer is expanded onto the share meanwhile', async () => {
+      const claimId = await bring('copying');
+      expect(await atHome(layer, EAST.name)).toBe(true);
+      expect(await store.complete(claimId, NOW)).toBe(false);
+      expect(await stateAt(EAST.name)).toBe('ready');
+    });
+
+    it('show why their last try failed', async () => {
+      const claimId = await bring('copying');
+      await store.copies.postpone(claimId, later(10), 'PIECE_MISMATCH: piece 3 is not what the record says');
+      expect(await store.page(undefined, 10, { share: EAST.name })).toMatchObject([{ state: 'wanted', attempts: 1, lastError: 'PIECE_MISMATCH: piece 3 is not what the record says' }]);
+    });
+  });
+
+  describe('removals', () => {
+    claimSourceConforms(() => ({
+      source: store.removals,
+      add: async (count: number) => {
+        const layers = Array.from({ length: count }, (_, n) => digestOf(`layer ${n}`));
+        for (const [n, each] of layers.entries()) {
+          for (const share of [HOME, EAST.name]) await atHome(each, share);
+          await store.drain({ layer: each, share: EAST.name }, drainOrder(later(n - GRACE_MS - 1000)));
+        }
+        return layers;
+      },
+      nameOf: (replica: Replica) => replica.layer,
+    }));
+
+    it('are due a grace time after the replica left the answers', async () => {
+      await bring('ready');
+      await store.drain({ layer, share: EAST.name }, drainOrder());
+      expect(await claimRemoval(later(GRACE_MS - 1))).toBeUndefined();
+      const due = await claimRemoval(later(GRACE_MS));
+      expect(due).toMatchObject({ item: { layer, share: EAST.name, state: 'draining', drainingSince: NOW, reason: 'no demand' } });
+    });
+
+    it('keep the row when their claim was lost', async () => {
+      const lost = await bring('draining');
+      const held = await claimRemoval(later(GRACE_MS + LEASE_MS));
+      expect(await store.gone(lost)).toBe(false);
+      expect(await stateAt(EAST.name)).toBe('draining');
+      expect(await store.gone(held!.claim.id)).toBe(true);
+      expect(await stateAt(EAST.name)).toBe('gone');
+    });
+  });
+
+  describe('draining', () => {
+    it('keeps the last ready replica of a layer', async () => {
+      await atHome(layer);
+      expect(await store.drain({ layer, share: HOME }, drainOrder())).toBe('LAST_REPLICA');
+      await store.want(EAST, [{ ...replicaOrder(''), layer }], NOW);
+      expect(await store.drain({ layer, share: HOME }, drainOrder())).toBe('LAST_REPLICA');
+      expect(await stateAt(HOME)).toBe('ready');
+    });
+
+    it('leaves one of two replicas that are drained at the same time', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const each = digestOf(`round ${round}`);
+        for (const share of [HOME, EAST.name]) await atHome(each, share);
+        const outcomes = await Promise.all([HOME, EAST.name].map((share) => store.drain({ layer: each, share }, drainOrder())));
+        expect(outcomes.toSorted()).toEqual(['LAST_REPLICA', 'draining']);
+        expect((await store.find([each])).filter((row) => row.state === 'ready')).toHaveLength(1);
+      }
+    });
+
+    it('says draining again, and keeps its first time', async () => {
+      await bring('ready');
+      await store.drain({ layer, share: EAST.name }, drainOrder());
+      expect(await store.drain({ layer, share: EAST.name }, drainOrder(later(1000)))).toBe('draining');
+      expect((await store.find([layer])).find((row) => row.share === EAST.name)?.drainingSince).toEqual(NOW);
+    });
+
+    it('takes everything of a layer that nothing references, the last replica and unfinished copies too', async () => {
+      await bring('copying');
+      await store.want({ name: 'asia', capacityBytes: 10_000 }, [{ ...replicaOrder(''), layer }], NOW);
+      expect(await store.drainUnreferenced(layer, drainOrder())).toBe(2);
+      expect([await stateAt(HOME), await stateAt(EAST.name), await stateAt('asia')]).toEqual(['draining', 'draining', 'gone']);
+      expect(await store.drainUnreferenced(layer, drainOrder(later(1)))).toBe(2);
+      expect(await store.drainUnreferenced(digestOf('unknown'), drainOrder())).toBe(0);
+    });
+  });
+
+  describe('taking an order back', () => {
+    it('ends a wanted replica at once', async () => {
+      await bring('wanted');
+      expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('gone');
+      expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('NOT_OPEN');
+    });
+
+    it('has what a running copy wrote removed, not before its claim would have ended', async () => {
+      const claimId = await bring('copying');
+      expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('draining');
+      expect(await store.complete(claimId, NOW)).toBe(false);
+      expect(await store.copies.renew([claimId], later(LEASE_MS))).toEqual(new Set());
+      expect(await claimRemoval(later(LEASE_MS - 1))).toBeUndefined();
+      expect(await claimRemoval(later(LEASE_MS))).toMatchObject({ item: { share: EAST.name } });
+    });
+  });
+
+  describe('orders', () => {
+    it('are taken as long as the share holds them, counting everything that is not gone', async () => {
+      const share = { name: 'east', capacityBytes: 3000 };
+      await bring('draining');
+      const outcomes = await store.want(share, [replicaOrder('b'), replicaOrder('c', { sizeBytes: 1001 }), replicaOrder('d'), replicaOrder('e', { sizeBytes: 1 })], NOW);
+      expect(outcomes).toEqual(['taken', 'SHARE_FULL', 'taken', 'SHARE_FULL']);
+      expect(await store.want(share, [replicaOrder('d')], NOW)).toEqual(['kept']);
+      expect(await store.want(share, [{ ...replicaOrder(''), layer }], NOW)).toEqual(['DRAINING']);
+    });
+
+    it('never pass the capacity together, whoever gives them at the same time', async () => {
+      const share = { name: 'east', capacityBytes: 10_000 };
+      const callers = Array.from({ length: 8 }, (_, caller) => Array.from({ length: 5 }, (_unused, n) => replicaOrder(`layer ${caller} ${n}`)));
+      const records = ['x', 'y'].map((name) => atHome(digestOf(name), 'east'));
+      const outcomes = (await Promise.all([...callers.map((orders) => store.want(share, orders, NOW)), ...records])).flat();
+      const taken = outcomes.filter((outcome) => outcome === 'taken').length;
+      const used = (await store.usage()).reduce((sum, usage) => sum + usage.sizeBytes, 0);
+      expect(used).toBe((taken + 2) * 1000);
+      // What is expanded onto a share is recorded even beyond its capacity; orders never are taken beyond it.
+      expect(taken).toBeLessThanOrEqual(10);
+      expect(taken).toBeGreaterThanOrEqual(8);
+    });
+
+    it('raise the priority of what is wanted already, and never lower it', async () => {
+      for (const order of [replicaOrder('a'), replicaOrder('b', { priority: 5 })]) await atHome(order.layer);
+      await store.want(EAST, [replicaOrder('a'), replicaOrder('b', { priority: 5 })], NOW);
+      expect(await store.want(EAST, [replicaOrder('a', { priority: 9, reason: 'pinned' }), replicaOrder('b', { priority: 2 })], later(1))).toEqual(['kept', 'kept']);
+      expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a'), priority: 9, reason: 'pinned', wantedAt: NOW } });
+      expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('b'), priority: 5 } });
+    });
+
+    it('are taken once when one list names a layer twice', async () => {
+      expect(await store.want(EAST, [replicaOrder('a'), replicaOrder('a', { priority: 7 })], NOW)).toEqual(['taken', 'kept']);
+      expect(await store.find([digestOf('a')])).toMatchObject([{ priority: 7 }]);
+      expect(await store.want(EAST, [], NOW)).toEqual([]);
+    });
+  });
+
+  describe('reading', () => {
+    it('pages through all rows by layer and share, and through those that match', async () => {
+      const names = ['a', 'b', 'c'];
+      for (const name of names) await atHome(digestOf(name));
+      await store.want(EAST, names.map((name) => replicaOrder(name)), NOW);
+      const seen: string[] = [];
+      for (let page = await store.page(undefined, 4); page.length > 0; page = await store.page(page.at(-1), 4)) seen.push(...page.map((row) => `${row.layer} ${row.share}`));
+      expect(seen).toEqual(names.flatMap((name) => [`${digestOf(name)} east`, `${digestOf(name)} home`]).toSorted());
+      expect(await store.page(undefined, 10, { share: 'east', state: 'wanted' })).toHaveLength(3);
+      expect(await store.page(undefined, 10, { layer: digestOf('a') })).toHaveLength(2);
+      expect(await store.page(undefined, 10, { share: 'home', state: 'wanted' })).toEqual([]);
+    });
+
+    it('sums up what each share holds by state', async () => {
+      await bring('draining');
+      await store.want(EAST, [replicaOrder('b', { sizeBytes: 7 }), replicaOrder('c', { sizeBytes: 8 })], NOW);
+      expect(await store.usage()).toEqual([
+        { share: 'east', state: 'draining', count: 1, sizeBytes: 1000 },
+        { share: 'east', state: 'wanted', count: 2, sizeBytes: 15 },
+        { share: 'home', state: 'ready', count: 1, sizeBytes: 1000 },
+      ]);
+    });
+  });
+
+  it('keeps a ready replica and every capacity through any order of orders, drains and work', async () => {
+    const names = ['p', 'q'].map((name) => digestOf(name));
+    const shares = [HOME, 'east', 'asia'];
+    const step = fc.record({ act: fc.constantFrom('want', 'drain', 'cancel', 'copy', 'fail', 'remove'), of: fc.constantFrom(...names), share: fc.constantFrom(...shares) });
+    let seed = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        // One store serves all runs: each has layers and shares of its own.
+        seed += 1;
+        const own = (text: string): string => `${text}-${seed}`;
+        const layerOf = (digest: Digest): Digest => digestOf(own(digest));
+        for (const digest of names) await atHome(layerOf(digest), own(HOME));
+        let now = NOW;
+        for (const { act, of, share } of steps) {
+          now = new Date(now.getTime() + GRACE_MS + LEASE_MS);
+          const key = { layer: layerOf(of), share: own(share) };
+          if (act === 'want') await store.want({ name: key.share, capacityBytes: share === HOME ? 2000 : 1500 }, [{ ...replicaOrder(''), layer: key.layer }], now);
+          if (act === 'drain') await store.drain(key, drainOrder(now));
+          if (act === 'cancel') await store.cancel(key, drainOrder(now));
+          const copy = act === 'copy' || act === 'fail' ? await claimCopy(now) : undefined;
+          if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, now) : store.copies.postpone(copy.claim.id, now, 'failed'));
+          const removal = act === 'remove' ? await claimRemoval(now) : undefined;
+          if (removal !== undefined) await store.gone(removal.claim.id);
+          const rows = await store.find(names.map(layerOf));
+          for (const digest of names) expect(rows.some((row) => row.layer === layerOf(digest) && row.state === 'ready')).toBe(true);
+          for (const name of ['east', 'asia']) expect(rows.filter((row) => row.share === own(name)).length).toBeLessThanOrEqual(1);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+}

@@ -1,0 +1,2 @@
+export * from './postgres-link-ledger.js';
+export * from './postgres-replica-store.js';

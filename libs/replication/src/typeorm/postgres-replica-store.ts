@@ -1,0 +1,185 @@
+import type { DataSource, EntityManager } from 'typeorm';
+
+import type { ClaimSource } from '#claims';
+import { affected, type ClaimTable } from '#claims/typeorm';
+import type { Digest } from '#oci';
+
+import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
+import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
+import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
+import { type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity } from '../replica-store.js';
+import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
+
+/** The condition that a row's state takes `event`, from the table of transitions. */
+function takes(event: ReplicaEvent): string {
+  const states = statesThatTake(event).filter((state) => state !== 'gone');
+  return `state IN (${states.map((state) => `'${state}'`).join(', ')})`;
+}
+
+const COPIES: ClaimTable = {
+  table: 'replicas',
+  key: ['layer', 'share'],
+  open: `${takes('begin')} AND EXISTS (SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
+  order: 'priority DESC, wanted_at, layer, share',
+  set: `state = 'copying'`,
+};
+const REMOVALS: ClaimTable = { table: 'replicas', key: ['layer', 'share'], open: takes('removed'), order: 'draining_since, layer, share' };
+
+const UNCLAIM = `claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, attempts = 0, last_error = NULL`;
+const NO_CHECKPOINT = 'partial_path = NULL, verified_pieces = NULL';
+/** $2 reason, $3 now, $4 grace. */
+const DRAIN = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = $3::timestamptz + $4 * interval '1 millisecond', ${UNCLAIM}`;
+/** $2 reason, $3 now. A copier that does not know yet that it lost its claim may write until the claim's end. */
+const ABANDON = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = greatest($3::timestamptz, claim_expires_at), ${UNCLAIM}`;
+const NOTHING_WRITTEN = `${takes('cancel')} AND partial_path IS NULL`;
+
+/** Replicas in the table `replicas`. Rows are locked in the order of their keys, and a share's capacity by a lock of its own. */
+export class PostgresReplicaStore extends ReplicaStore {
+  readonly copies: ClaimSource<ReplicaCopy>;
+  readonly removals: ClaimSource<Replica>;
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    super();
+    this.#dataSource = dataSource;
+    this.copies = new ReplicaWork(dataSource, { table: COPIES, giveBack: `state = 'wanted'`, itemOf: copyOf });
+    this.removals = new ReplicaWork(dataSource, { table: REMOVALS, giveBack: `state = 'draining'`, itemOf: replicaOf });
+  }
+
+  want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
+    return this.#dataSource.transaction(async (manager) => {
+      await lockCapacity(manager, share.name);
+      const existing = await manager.query<Pick<ReplicaRow, 'layer' | 'state'>[]>(
+        'SELECT layer, state FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE',
+        [share.name, orders.map((order) => order.layer)],
+      );
+      const used = await manager.query<{ bytes: string }[]>('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM replicas WHERE share = $1', [share.name]);
+      const room = { usedBytes: Number(used[0]?.bytes), capacityBytes: share.capacityBytes };
+      const outcomes = admitOrders(orders, new Map(existing.map((row) => [row.layer, row.state])), room);
+      await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);
+      await raiseOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'kept'));
+      return outcomes;
+    });
+  }
+
+  recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
+    return this.#dataSource.transaction(async (manager) => {
+      await lockCapacity(manager, replica.share);
+      const rows = await manager.query<unknown[]>(
+        `INSERT INTO replicas (layer, share, state, size_bytes, reason, wanted_at, ready_at) VALUES ($1, $2, 'ready', $3, $4, $5, $5)
+         ON CONFLICT (layer, share) DO UPDATE
+         SET state = 'ready', size_bytes = excluded.size_bytes, ready_at = coalesce(replicas.ready_at, excluded.ready_at),
+             reason = CASE replicas.state WHEN 'ready' THEN replicas.reason ELSE excluded.reason END, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
+         WHERE replicas.${takes('record')}
+         RETURNING true AS recorded`,
+        [replica.layer, replica.share, replica.sizeBytes, replica.reason, now],
+      );
+      return rows.length > 0;
+    });
+  }
+
+  async progress(claimId: string, copiedBytes: number, checkpoint: CopyCheckpoint): Promise<boolean> {
+    const sql = `UPDATE replicas SET copied_bytes = $2, partial_path = $3, verified_pieces = $4 WHERE claim_id = $1 AND ${takes('complete')}`;
+    return affected(await this.#dataSource.query(sql, [claimId, copiedBytes, checkpoint.path, Buffer.from(checkpoint.pieces)]));
+  }
+
+  async complete(claimId: string, now: Date): Promise<boolean> {
+    const sql = `UPDATE replicas SET state = 'ready', ready_at = $2, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT} WHERE claim_id = $1 AND ${takes('complete')}`;
+    return affected(await this.#dataSource.query(sql, [claimId, now]));
+  }
+
+  async gone(claimId: string): Promise<boolean> {
+    return affected(await this.#dataSource.query(`DELETE FROM replicas WHERE claim_id = $1 AND ${takes('removed')}`, [claimId]));
+  }
+
+  async isHeld(claimId: string): Promise<boolean> {
+    return (await this.#dataSource.query<unknown[]>('SELECT true FROM replicas WHERE claim_id = $1', [claimId])).length > 0;
+  }
+
+  drain({ layer, share }: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
+    return this.#dataSource.transaction(async (manager) => {
+      const rows = await lockLayer(manager, layer);
+      const state = rows.find((row) => row.share === share)?.state;
+      if (state === 'draining') return 'draining';
+      if (state !== 'ready') return 'NOT_READY';
+      if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
+      await manager.query(`UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`, [layer, order.reason, order.now, order.graceMs, share]);
+      return 'draining';
+    });
+  }
+
+  drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number> {
+    return this.#dataSource.transaction(async (manager) => {
+      await lockLayer(manager, layer);
+      await manager.query(`DELETE FROM replicas WHERE layer = $1 AND ${NOTHING_WRITTEN}`, [layer]);
+      await manager.query(`UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND ${takes('abandon')}`, [layer, order.reason, order.now]);
+      await manager.query(`UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND state = 'ready'`, [layer, order.reason, order.now, order.graceMs]);
+      const left = await manager.query<{ count: number }[]>('SELECT count(*)::int AS count FROM replicas WHERE layer = $1', [layer]);
+      return left[0]?.count ?? 0;
+    });
+  }
+
+  cancel({ layer, share }: ReplicaKey, order: DrainOrder): Promise<CancelOutcome> {
+    return this.#dataSource.transaction(async (manager) => {
+      const deleted = await manager.query(`DELETE FROM replicas WHERE layer = $1 AND share = $2 AND ${NOTHING_WRITTEN}`, [layer, share]);
+      if (affected(deleted)) return 'gone';
+      const abandon = `UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND share = $4 AND ${takes('abandon')}`;
+      return affected(await manager.query(abandon, [layer, order.reason, order.now, share])) ? 'draining' : 'NOT_OPEN';
+    });
+  }
+
+  async find(layers: readonly Digest[]): Promise<Replica[]> {
+    const rows = await this.#dataSource.query<ReplicaRow[]>('SELECT * FROM replicas WHERE layer = ANY($1) ORDER BY layer, share', [layers]);
+    return rows.map(replicaOf);
+  }
+
+  async page(after: ReplicaKey | undefined, limit: number, filter: ReplicaFilter = {}): Promise<Replica[]> {
+    const rows = await this.#dataSource.query<ReplicaRow[]>(
+      `SELECT * FROM replicas
+       WHERE (layer, share) > ($1, $2) AND ($3::text IS NULL OR layer = $3) AND ($4::text IS NULL OR share = $4) AND ($5::text IS NULL OR state = $5)
+       ORDER BY layer, share LIMIT $6`,
+      [after?.layer ?? '', after?.share ?? '', filter.layer ?? null, filter.share ?? null, filter.state ?? null, limit],
+    );
+    return rows.map(replicaOf);
+  }
+
+  async usage(): Promise<ReplicaUsage[]> {
+    const rows = await this.#dataSource.query<{ share: string; state: Replica['state']; count: number; bytes: string }[]>(
+      'SELECT share, state, count(*)::int AS count, sum(size_bytes) AS bytes FROM replicas GROUP BY share, state ORDER BY share, state',
+    );
+    return rows.map((row) => ({ share: row.share, state: row.state, count: row.count, sizeBytes: Number(row.bytes) }));
+  }
+}
+
+/** Held until the transaction ends: whoever adds bytes to a share stands in line. */
+async function lockCapacity(manager: EntityManager, share: string): Promise<void> {
+  await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('capacity of ' || $1, 0))`, [share]);
+}
+
+/** Locks all replicas of a layer, so that two callers never see the same one as the last but one. */
+function lockLayer(manager: EntityManager, layer: Digest): Promise<Pick<ReplicaRow, 'share' | 'state'>[]> {
+  return manager.query('SELECT share, state FROM replicas WHERE layer = $1 ORDER BY share FOR UPDATE', [layer]);
+}
+
+async function insertOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[], now: Date): Promise<void> {
+  if (orders.length === 0) return;
+  await manager.query(
+    `INSERT INTO replicas (layer, share, state, size_bytes, priority, reason, wanted_at)
+     SELECT layer, $1, 'wanted', size_bytes, priority, reason, $6
+     FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::text[]) AS ordered (layer, size_bytes, priority, reason)`,
+    [share, orders.map((order) => order.layer), orders.map((order) => order.sizeBytes), orders.map((order) => order.priority), orders.map((order) => order.reason), now],
+  );
+}
+
+async function raiseOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[]): Promise<void> {
+  if (orders.length === 0) return;
+  await manager.query(
+    `UPDATE replicas
+     SET priority = greatest(replicas.priority, ordered.priority), reason = CASE replicas.state WHEN 'ready' THEN replicas.reason ELSE ordered.reason END
+     FROM (SELECT layer, max(priority) AS priority, (array_agg(reason ORDER BY place DESC))[1] AS reason
+           FROM unnest($2::text[], $3::float8[], $4::text[]) WITH ORDINALITY AS each_one (layer, priority, reason, place) GROUP BY layer) AS ordered
+     WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND replicas.${takes('want')}
+       AND (replicas.priority < ordered.priority OR (replicas.reason <> ordered.reason AND replicas.state <> 'ready'))`,
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
+  );
+}

@@ -1,0 +1,77 @@
+import type { DataSource } from 'typeorm';
+
+import { type Claimed, type ClaimRequest, ClaimSource } from '#claims';
+import { claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import type { Digest } from '#oci';
+
+import type { Replica, ReplicaCopy } from '../replica.js';
+
+/** A row of the table `replicas` as the driver gives it. */
+export interface ReplicaRow extends ClaimRow {
+  readonly layer: Digest;
+  readonly share: string;
+  readonly state: Replica['state'];
+  readonly size_bytes: string;
+  readonly priority: number;
+  readonly reason: string;
+  readonly wanted_at: Date;
+  readonly copied_bytes: string;
+  readonly partial_path: string | null;
+  readonly verified_pieces: Buffer | null;
+  readonly ready_at: Date | null;
+  readonly draining_since: Date | null;
+  readonly last_error: string | null;
+}
+
+/** The replica that a row holds. */
+export function replicaOf(row: ReplicaRow): Replica {
+  return {
+    layer: row.layer,
+    share: row.share,
+    state: row.state,
+    sizeBytes: Number(row.size_bytes),
+    priority: row.priority,
+    reason: row.reason,
+    wantedAt: row.wanted_at,
+    copiedBytes: Number(row.copied_bytes),
+    attempts: row.attempts,
+    ...(row.ready_at === null ? {} : { readyAt: row.ready_at }),
+    ...(row.draining_since === null ? {} : { drainingSince: row.draining_since }),
+    ...(row.last_error === null ? {} : { lastError: row.last_error }),
+  };
+}
+
+/** The replica that a row holds, with what an earlier try of its copy left. */
+export function copyOf(row: ReplicaRow): ReplicaCopy {
+  const { partial_path: path, verified_pieces: pieces } = row;
+  return { ...replicaOf(row), ...(path === null || pieces === null ? {} : { checkpoint: { path, pieces } }) };
+}
+
+/** One kind of work in the table `replicas`. `giveBack` undoes what claiming changed, in SQL. */
+export class ReplicaWork<Item> extends ClaimSource<Item> {
+  readonly #dataSource: DataSource;
+  readonly #work: { readonly table: ClaimTable; readonly giveBack: string; readonly itemOf: (row: ReplicaRow) => Item };
+
+  constructor(dataSource: DataSource, work: { readonly table: ClaimTable; readonly giveBack: string; readonly itemOf: (row: ReplicaRow) => Item }) {
+    super();
+    this.#dataSource = dataSource;
+    this.#work = work;
+  }
+
+  async claim(request: ClaimRequest): Promise<Claimed<Item>[]> {
+    const rows = await claimRows<ReplicaRow>(this.#dataSource, this.#work.table, request);
+    return rows.map((row) => ({ item: this.#work.itemOf(row), claim: claimOf(row) }));
+  }
+
+  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    return renewClaims(this.#dataSource, this.#work.table, claimIds, expiresAt);
+  }
+
+  release(claimId: string): Promise<boolean> {
+    return releaseClaim(this.#dataSource, this.#work.table, claimId, this.#work.giveBack);
+  }
+
+  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+    return postponeClaim(this.#dataSource, this.#work.table, claimId, { notBefore, reason, set: this.#work.giveBack });
+  }
+}
