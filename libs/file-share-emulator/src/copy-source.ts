@@ -46,12 +46,12 @@ export class CopySourceReader {
   }
 
   /**
-   * Reads exactly `range` of the source.
+   * Reads exactly `range` of the source into `bytes`, which is as long.
    * @throws {AzureFilesError} `CannotVerifyCopySource` with the source's own status and code.
    */
-  async read(sourceUrl: string, range: ByteRange): Promise<Buffer> {
+  async read(sourceUrl: string, range: ByteRange, bytes: Buffer): Promise<void> {
     const url = parseSourceUrl('x-ms-copy-source', sourceUrl);
-    return this.#isOwn(url) ? this.#readOwn(url, range) : this.#fetch(url, range);
+    await (this.#isOwn(url) ? this.#readOwn(url, range, bytes) : this.#fetch(url, range, bytes));
   }
 
   /**
@@ -79,15 +79,14 @@ export class CopySourceReader {
     return url.protocol === 'http:' && this.#own.hosts().includes(url.host);
   }
 
-  async #readOwn(url: URL, range: ByteRange): Promise<Buffer> {
+  async #readOwn(url: URL, range: ByteRange, bytes: Buffer): Promise<void> {
     try {
       const address = ownAddress(url);
       this.#check(address, { level: 'o', anyOf: 'r' });
       const catalogue = this.#own.catalogues.get(address.account);
       if (catalogue === undefined) throw new AzureFilesError('ResourceNotFound');
-      const bytes = await catalogue.get(address.share ?? '').folder.read(address.path, range);
+      await catalogue.get(address.share ?? '').folder.read(address.path, range.offset, bytes);
       this.#own.traffic.add(address.account, 'copyOutBytes', bytes.length);
-      return bytes;
     } catch (error) {
       if (error instanceof AzureFilesError) throw sourceFailure(error.status, error.code, error.message, error);
       throw error;
@@ -99,11 +98,11 @@ export class CopySourceReader {
     checkGrant(authenticate(head, this.#own.accounts, new Date()), needs);
   }
 
-  async #fetch(url: URL, range: ByteRange): Promise<Buffer> {
+  async #fetch(url: URL, range: ByteRange, bytes: Buffer): Promise<void> {
     const asked = `bytes=${range.offset}-${range.offset + range.length - 1}`;
     try {
       const answer = await request(url, { dispatcher: this.#agent, headers: { range: asked, 'x-ms-range': asked, 'accept-encoding': 'identity' } });
-      return await readAnswer(answer, range);
+      await readAnswer(answer, range, bytes);
     } catch (error) {
       if (error instanceof AzureFilesError) throw error;
       const timedOut = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError || error instanceof errors.ConnectTimeoutError;
@@ -112,7 +111,7 @@ export class CopySourceReader {
   }
 }
 
-async function readAnswer(answer: Dispatcher.ResponseData, range: ByteRange): Promise<Buffer> {
+async function readAnswer(answer: Dispatcher.ResponseData, range: ByteRange, bytes: Buffer): Promise<void> {
   const { statusCode, headers, body } = answer;
   const length = Number(headers['content-length'] ?? Number.NaN);
   const whole = statusCode === 206 || (statusCode === 200 && range.offset === 0);
@@ -122,11 +121,9 @@ async function readAnswer(answer: Dispatcher.ResponseData, range: ByteRange): Pr
     const code = String(headers['x-ms-error-code'] ?? (statusCode >= 500 ? 'InternalError' : 'InvalidInput'));
     throw sourceFailure(statusCode >= 400 ? statusCode : 400, code, `The copy source answered ${statusCode}.`);
   }
-  const bytes = Buffer.allocUnsafeSlow(length);
   let received = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) received += chunk.copy(bytes, received);
   if (received !== length) throw sourceFailure(500, 'InternalError', 'The copy source ended too early.');
-  return bytes;
 }
 
 /** The answer to a copy whose source failed: the source's status, and its code in headers and elements of their own. */

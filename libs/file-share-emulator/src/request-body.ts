@@ -1,20 +1,19 @@
 import { createHash } from 'node:crypto';
 
-import { MiB } from '#quantities';
-
 import { AzureFilesError, invalidHeader } from './azure-error.js';
 import type { Exchange } from './exchange.js';
-
-/** The largest body of any request: one range. */
-export const BODY_BYTES_MAX = 4 * MiB;
+import { PIECE_BYTES_MAX, withPieceBuffer } from './piece-buffers.js';
 
 /**
- * Reads the body of a request whole, and its MD5 in base64. Its length must be announced, and what arrives must be that long; a given Content-MD5 must match.
+ * Reads the body of a request whole and lends it to `use` with its MD5 in base64. The body's length must be announced, and what arrives must be that long; a given Content-MD5 must match.
  * @throws {AzureFilesError} `MissingContentLengthHeader`, `RequestBodyTooLarge`, `Md5Mismatch`, …
  */
-export async function readBody(exchange: Exchange): Promise<{ readonly bytes: Buffer; readonly md5: string }> {
-  const length = announcedLength(exchange);
-  const bytes = Buffer.allocUnsafeSlow(length);
+export async function withBody<T>(exchange: Exchange, use: (bytes: Buffer, md5: string) => Promise<T>): Promise<T> {
+  return withPieceBuffer(announcedLength(exchange), async (bytes) => use(bytes, await fill(exchange, bytes)));
+}
+
+async function fill(exchange: Exchange, bytes: Buffer): Promise<string> {
+  const { length } = bytes;
   let received = 0;
   for await (const chunk of exchange.request as AsyncIterable<Buffer>) {
     if (received + chunk.length > length) throw new AzureFilesError('RequestBodyTooLarge');
@@ -23,7 +22,7 @@ export async function readBody(exchange: Exchange): Promise<{ readonly bytes: Bu
   if (received < length) throw new AzureFilesError('InvalidHeaderValue', { elements: { HeaderName: 'Content-Length', HeaderValue: String(length) } });
   const md5 = createHash('md5').update(bytes).digest('base64');
   checkMd5(exchange, md5);
-  return { bytes, md5 };
+  return md5;
 }
 
 /** Refuses a body where the operation has none. */
@@ -36,7 +35,7 @@ function announcedLength(exchange: Exchange): number {
   const text = exchange.header('content-length');
   if (text === undefined) throw new AzureFilesError('MissingContentLengthHeader');
   if (!/^\d{1,15}$/.test(text)) throw invalidHeader('Content-Length', text);
-  if (Number(text) > BODY_BYTES_MAX) throw new AzureFilesError('RequestBodyTooLarge', { elements: { MaxLimit: String(BODY_BYTES_MAX) } });
+  if (Number(text) > PIECE_BYTES_MAX) throw new AzureFilesError('RequestBodyTooLarge', { elements: { MaxLimit: String(PIECE_BYTES_MAX) } });
   return Number(text);
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 
-import { MiB, TiB } from '#quantities';
+import { TiB } from '#quantities';
 import type { ByteRange } from '#shares';
 
 import { type Grant } from '../access/grant.js';
@@ -8,6 +9,7 @@ import { AzureFilesError, invalidHeader } from '../azure-error.js';
 import type { AnswerHeaders } from '../exchange.js';
 import { contentHeaders, contentOf, fileSystemHeaders, metadataHeaders, metadataOf, numberHeader } from '../headers.js';
 import { type Operation, type OperationContext, pathOf, shareOf } from '../operation.js';
+import { PIECE_BYTES_MAX, withPieceBuffer } from '../piece-buffers.js';
 import { askedRange, clipRange } from '../ranges.js';
 import { refuseBody } from '../request-body.js';
 import type { Entry } from '../storage/share-folder.js';
@@ -16,10 +18,6 @@ import { absence, parentIdOf } from './directory-operations.js';
 
 /** The largest file. */
 const FILE_BYTES_MAX = 4 * TiB;
-/** The longest range of which the service computes an MD5. */
-const MD5_BYTES_MAX = 4 * MiB;
-/** Read from the host at a time for an answer. */
-const ANSWER_PIECE_BYTES = 4 * MiB;
 
 /** Operations on whole files. */
 export const fileOperations: readonly Operation[] = [
@@ -61,37 +59,40 @@ async function getFile(context: OperationContext): Promise<void> {
   const asked = askedRange(exchange);
   const range = asked === undefined ? { offset: 0, length: entry.sizeBytes } : clipRange(asked, entry.sizeBytes);
   const wantsMd5 = exchange.header('x-ms-range-get-content-md5')?.toLowerCase() === 'true';
-  if (wantsMd5 && (asked === undefined || range.length > MD5_BYTES_MAX)) throw invalidHeader('x-ms-range-get-content-md5', 'true');
+  if (wantsMd5 && (asked === undefined || range.length > PIECE_BYTES_MAX)) throw invalidHeader('x-ms-range-get-content-md5', 'true');
   const end = range.offset + range.length;
-  const first = { offset: range.offset, length: Math.min(ANSWER_PIECE_BYTES, range.length) };
-  let bytes = first.length === 0 ? Buffer.alloc(0) : await folder.read(path, first);
-  exchange.open(asked === undefined ? 200 : 206, {
-    ...(await fileHeaders(context, entry, { ranged: asked !== undefined })),
-    'content-length': range.length,
-    'content-range': asked === undefined ? undefined : `bytes ${range.offset}-${end - 1}/${entry.sizeBytes}`,
-    ...(wantsMd5 ? { 'content-md5': createHash('md5').update(bytes).digest('base64') } : {}),
+  await withPieceBuffer(Math.min(PIECE_BYTES_MAX, range.length), async (buffer) => {
+    for (let at = range.offset; at < end || at === range.offset;) {
+      const bytes = buffer.subarray(0, end - at);
+      await folder.read(path, at, bytes);
+      if (at === range.offset) {
+        exchange.open(asked === undefined ? 200 : 206, {
+          ...(await fileHeaders(context, entry, { ranged: asked !== undefined })),
+          'content-length': range.length,
+          'content-range': asked === undefined ? undefined : `bytes ${range.offset}-${end - 1}/${entry.sizeBytes}`,
+          ...(wantsMd5 ? { 'content-md5': createHash('md5').update(bytes).digest('base64') } : {}),
+        });
+      }
+      if (bytes.length === 0) break;
+      await send(exchange.response, bytes);
+      traffic.add(account, 'egressBytes', bytes.length);
+      at += bytes.length;
+    }
   });
-  for (let at = first.offset; ;) {
-    await send(context, bytes);
-    traffic.add(account, 'egressBytes', bytes.length);
-    at += bytes.length;
-    if (at >= end) break;
-    bytes = await folder.read(path, { offset: at, length: Math.min(ANSWER_PIECE_BYTES, end - at) });
-  }
   exchange.response.end();
 }
 
-/** Sends a piece of a body and waits while the client does not take it. */
-async function send({ exchange }: OperationContext, bytes: Buffer): Promise<void> {
-  const { response } = exchange;
-  if (response.destroyed) throw new AzureFilesError('InternalError', { message: 'The client has gone.' });
-  if (response.write(bytes)) return;
-  await new Promise<void>((resolve) => {
-    const proceed = (): void => {
-      response.off('drain', proceed).off('close', proceed);
-      resolve();
-    };
-    response.on('drain', proceed).on('close', proceed);
+/** Sends a piece of a body; returns when the socket has taken all of it, so that its buffer may be used again. */
+async function send(response: ServerResponse, bytes: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const leave = (): void => reject(new AzureFilesError('InternalError', { message: 'The client has gone.' }));
+    if (response.destroyed) return leave();
+    response.once('close', leave);
+    response.write(bytes, (error) => {
+      response.off('close', leave);
+      if (error === null || error === undefined) resolve();
+      else leave();
+    });
   });
 }
 

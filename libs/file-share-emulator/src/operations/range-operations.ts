@@ -1,20 +1,18 @@
-import { MiB } from '#quantities';
 import { crc64Of } from '#shares';
 
 import { AzureFilesError, invalidHeader } from '../azure-error.js';
 import type { AnswerHeaders } from '../exchange.js';
 import { changeHeaders } from '../headers.js';
 import { type Operation, type OperationContext, shareOf } from '../operation.js';
+import { PIECE_BYTES_MAX, withPieceBuffer } from '../piece-buffers.js';
 import { askedRange, boundedRange, clipRange } from '../ranges.js';
-import { readBody, refuseBody } from '../request-body.js';
+import { refuseBody, withBody } from '../request-body.js';
 import type { Entry } from '../storage/share-folder.js';
 import { isoOf } from '../storage/ticks.js';
 import { xmlDocument } from '../xml.js';
 import { absence } from './directory-operations.js';
 import { filePath, rangeElement } from './file-operations.js';
 
-/** The longest range that one call writes. */
-const RANGE_BYTES_MAX = 4 * MiB;
 const CRC64 = /^[A-Za-z0-9+/]{11}=$/;
 
 /** Operations on parts of files. */
@@ -38,13 +36,14 @@ async function putRange(context: OperationContext): Promise<void> {
 async function updateRange(context: OperationContext): Promise<void> {
   const { exchange, traffic, account } = context;
   const range = boundedRange(exchange, 'x-ms-range');
-  if (range.length > RANGE_BYTES_MAX) throw new AzureFilesError('RequestBodyTooLarge', { elements: { MaxLimit: String(RANGE_BYTES_MAX) } });
+  if (range.length > PIECE_BYTES_MAX) throw new AzureFilesError('RequestBodyTooLarge', { elements: { MaxLimit: String(PIECE_BYTES_MAX) } });
   const { folder } = shareOf(context);
-  const { bytes, md5 } = await readBody(exchange);
-  if (bytes.length !== range.length) throw invalidHeader('Content-Length', String(bytes.length));
-  const entry = await folder.write(filePath(context), range.offset, bytes);
-  traffic.add(account, 'ingressBytes', bytes.length);
-  exchange.reply(201, { ...writeHeaders(entry), 'content-md5': md5, 'x-ms-request-server-encrypted': 'true' });
+  await withBody(exchange, async (bytes, md5) => {
+    if (bytes.length !== range.length) throw invalidHeader('Content-Length', String(bytes.length));
+    const entry = await folder.write(filePath(context), range.offset, bytes);
+    traffic.add(account, 'ingressBytes', bytes.length);
+    exchange.reply(201, { ...writeHeaders(entry), 'content-md5': md5, 'x-ms-request-server-encrypted': 'true' });
+  });
 }
 
 async function clearRange(context: OperationContext): Promise<void> {
@@ -58,7 +57,7 @@ async function putRangeFromUrl(context: OperationContext): Promise<void> {
   refuseBody(exchange);
   const range = boundedRange(exchange, 'x-ms-range');
   const sourceRange = boundedRange(exchange, 'x-ms-source-range');
-  if (range.length > RANGE_BYTES_MAX) throw new AzureFilesError('OutOfRangeInput');
+  if (range.length > PIECE_BYTES_MAX) throw new AzureFilesError('OutOfRangeInput');
   if (sourceRange.length !== range.length) throw invalidHeader('x-ms-source-range', exchange.header('x-ms-source-range'));
   const expected = exchange.header('x-ms-source-content-crc64');
   if (expected !== undefined && !CRC64.test(expected)) throw invalidHeader('x-ms-source-content-crc64', expected);
@@ -67,14 +66,16 @@ async function putRangeFromUrl(context: OperationContext): Promise<void> {
   const target = await folder.find(path);
   if (target === undefined) throw await absence(folder, path);
   if (range.offset + range.length > target.sizeBytes) throw new AzureFilesError('InvalidRange');
-  const bytes = await copySources.read(exchange.requiredHeader('x-ms-copy-source'), sourceRange);
-  const crc64 = crc64Of(bytes);
-  if (expected !== undefined && expected !== crc64) {
-    throw new AzureFilesError('Crc64Mismatch', { elements: { UserSpecifiedCrc64: expected, ServerCalculatedCrc64: crc64 } });
-  }
-  const entry = await folder.write(path, range.offset, bytes);
-  traffic.add(account, 'copyInBytes', bytes.length);
-  exchange.reply(201, { ...writeHeaders(entry), 'x-ms-content-crc64': crc64, 'x-ms-request-server-encrypted': 'true' });
+  await withPieceBuffer(range.length, async (bytes) => {
+    await copySources.read(exchange.requiredHeader('x-ms-copy-source'), sourceRange, bytes);
+    const crc64 = crc64Of(bytes);
+    if (expected !== undefined && expected !== crc64) {
+      throw new AzureFilesError('Crc64Mismatch', { elements: { UserSpecifiedCrc64: expected, ServerCalculatedCrc64: crc64 } });
+    }
+    const entry = await folder.write(path, range.offset, bytes);
+    traffic.add(account, 'copyInBytes', bytes.length);
+    exchange.reply(201, { ...writeHeaders(entry), 'x-ms-content-crc64': crc64, 'x-ms-request-server-encrypted': 'true' });
+  });
 }
 
 async function listRanges(context: OperationContext): Promise<void> {

@@ -167,13 +167,14 @@ export class ShareFolder {
     });
   }
 
-  /** Reads a range that must lie within the file. */
-  async read(path: string, range: ByteRange): Promise<Buffer> {
-    return this.#locks.hold(path, 'shared', async () => {
+  /** Fills `bytes` from `offset` on; that range must lie within the file. */
+  async read(path: string, offset: number, bytes: Buffer): Promise<void> {
+    const range = { offset, length: bytes.length };
+    await this.#locks.hold(path, 'shared', async () => {
       const { sizeBytes, record } = (await this.#find(path)) ?? (await this.#file(path));
       if (range.offset + range.length > sizeBytes) throw new AzureFilesError('InvalidRange');
-      const written = record.written.within(range);
-      return written.length === 0 ? Buffer.alloc(range.length) : this.#open(path, 'r', (host) => readBytes(host, range));
+      if (record.written.touches(range)) await this.#open(path, 'r', (host) => readBytes(host, offset, bytes));
+      else bytes.fill(0);
     });
   }
 

@@ -28,17 +28,14 @@ export async function clearBytes(host: FileHandle, ranges: readonly ByteRange[])
   }
 }
 
-/** Reads a range that lies within the file. */
-export async function readBytes(host: FileHandle, range: ByteRange): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(range.length);
-  let done = 0;
-  while (done < range.length) {
-    const { bytesRead } = await host.read(bytes, done, range.length - done, range.offset + done);
+/** Fills `bytes` from `offset` on. */
+export async function readBytes(host: FileHandle, offset: number, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesRead } = await host.read(bytes, done, bytes.length - done, offset + done);
     // The file was cut by another program meanwhile: what is gone reads as zeros.
-    if (bytesRead === 0) return bytes.fill(0, done);
-    done += bytesRead;
+    if (bytesRead === 0) bytes.fill(0, done);
+    done += bytesRead === 0 ? bytes.length : bytesRead;
   }
-  return bytes;
 }
 
 /** The parts of a write that must reach the host file, ascending; neighbouring blocks are joined. */
