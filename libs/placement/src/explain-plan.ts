@@ -1,0 +1,172 @@
+import type { Digest } from '#oci';
+import { GiB } from '#quantities';
+
+import { chooseBundles } from './choose-bundles.js';
+import { bytesOf, include, isWithin, type LayerSet, marginal } from './layer-table.js';
+import type { PinTurn, RegionCase, Target } from './region-case.js';
+import type { ImageName } from './region-facts.js';
+import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
+
+/** Wanted replicas of pinned images come before all others: `PIN_PRIORITY_BASE + 1000 × the pin's priority`, 900,000 to 1,100,000. */
+export const PIN_PRIORITY_BASE = 1_000_000;
+/** Others have 1000 for each doubling of expected pulls for each GiB of the image, within this bound on both sides of 0. */
+export const DEMAND_PRIORITY_MAX = 200_000;
+
+/** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
+export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
+  const { table, values, facts } = region;
+  const met = target.pinTurns.filter((turn) => turn.met);
+  const pinned = new Set(target.pinTurns.map((turn) => turn.image));
+  const decisions = met.map((turn, at) => pinDecision(region, turn, at + 1));
+  const layers = Uint8Array.from(target.base);
+  let usedBytes = bytesOf(table, layers);
+
+  const inTarget = [...values.keys()].filter((image) => !pinned.has(image) && isWithin(table, image, target.layers));
+  const valued = inTarget.filter((image) => (values[image] ?? 0) >= facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio && (values[image] ?? 0) > 0);
+  const turns = chooseBundles(table, { candidates: valued, values, weighedBytes: table.sizes, base: target.base, capacityBytes: Number.POSITIVE_INFINITY }).images;
+  const isValued = new Set(valued);
+  for (const image of [...turns, ...inTarget.filter((each) => !isValued.has(each))]) {
+    const marginalBytes = marginal(table, image, layers);
+    include(table, image, layers);
+    usedBytes += marginalBytes;
+    const numbers = { marginalBytes, rank: decisions.length + 1, usedBytesAfter: usedBytes };
+    decisions.push(decision(region, image, { verdict: chosenVerdict(region, image), reason: chosenReason(region, image, isValued.has(image)), ...numbers }));
+  }
+
+  decisions.push(...target.pinTurns.filter((turn) => !turn.met).map((turn) => unmetDecision(region, turn)));
+  const refused = [...values.keys()].filter((image) => !pinned.has(image) && !isWithin(table, image, target.layers));
+  const byDemand = refused.toSorted((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+  const usedBytesInAll = bytesOf(table, target.layers);
+  decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll })));
+  return decisions;
+}
+
+/** Explains a home region: every image is kept where it was expanded. */
+export function decideImagesAtHome(region: RegionCase, target: Target): PlacementDecision[] {
+  const { table } = region;
+  const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
+  const layers = Uint8Array.from(target.base);
+  let usedBytes = bytesOf(table, layers);
+  return [...table.images.keys()].map((image) => {
+    const marginalBytes = marginal(table, image, layers);
+    include(table, image, layers);
+    usedBytes += marginalBytes;
+    const pin = pins.get(image);
+    const numbers = { marginalBytes, rank: image + 1, usedBytesAfter: usedBytes };
+    return pin === undefined
+      ? decision(region, image, { verdict: 'kept', reason: 'HOME_REGION', ...numbers })
+      : decision(region, image, { verdict: 'pinned', reason: 'PIN', pinId: pin.id, ...numbers });
+  });
+}
+
+/** What has to be done so that the target comes to be. */
+export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'drains' | 'withdrawals'> {
+  const { table, facts, replicas } = region;
+  const drains: UnwantedReplica[] = [];
+  const withdrawals: UnwantedReplica[] = [];
+  for (const [layer, digest] of table.layers.entries()) {
+    const replica = replicas.get(digest);
+    if (replica === undefined || target.layers[layer] === 1 || replica.leased) continue;
+    const reason = (table.imagesOf[layer] ?? []).length > 0 || facts.referenced.has(digest) ? 'NOT_WANTED' : 'NOT_REFERENCED';
+    const unwanted: UnwantedReplica = { layer: digest, sizeBytes: replica.sizeBytes, reason };
+    if (replica.state === 'ready') drains.push(unwanted);
+    if (replica.state === 'wanted') withdrawals.push(unwanted);
+  }
+  return { wants: facts.home ? [] : wantsOf(region, target), drains, withdrawals };
+}
+
+function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
+  const { table, replicas } = region;
+  const urgency = imagePriorities(region, target);
+  const wants: WantedReplica[] = [];
+  for (const [layer, digest] of table.layers.entries()) {
+    if (target.layers[layer] !== 1) continue;
+    const [first, ...others] = (table.imagesOf[layer] ?? []).filter((image) => urgency.has(image));
+    if (first === undefined) continue;
+    const most = others.reduce((best, image) => ((urgency.get(image) ?? 0) > (urgency.get(best) ?? 0) ? image : best), first);
+    const priority = urgency.get(most) ?? 0;
+    if (isOrdered(replicas.get(digest)?.state, replicas.get(digest)?.priority, priority)) continue;
+    wants.push({ layer: digest, sizeBytes: table.sizes[layer] ?? 0, priority, image: nameOf(region, most) });
+  }
+  return wants.toSorted((a, b) => b.priority - a.priority || compareText(a.image.repository, b.image.repository) || compareText(a.image.digest, b.image.digest));
+}
+
+function isOrdered(state: string | undefined, ordered: number | undefined, priority: number): boolean {
+  if (state === undefined || state === 'draining') return false;
+  return state !== 'wanted' || ordered === undefined || ordered === priority;
+}
+
+/** A measure of the image alone, not its rank: a newcomer then changes no one else's priority, and the same demand gives the same orders. */
+function imagePriorities(region: RegionCase, target: Target): Map<number, number> {
+  const { table, values } = region;
+  const nothing: LayerSet = new Uint8Array(table.layers.length);
+  const priorities = new Map<number, number>();
+  for (const image of values.keys()) {
+    if (!isWithin(table, image, target.layers)) continue;
+    const pullsPerGiB = (values[image] ?? 0) / (Math.max(1, marginal(table, image, nothing)) / GiB);
+    const doublings = pullsPerGiB > 0 ? Math.round(1000 * Math.log2(pullsPerGiB)) : -DEMAND_PRIORITY_MAX;
+    priorities.set(image, Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings)));
+  }
+  for (const { met, image, pin } of target.pinTurns) if (met) priorities.set(image, PIN_PRIORITY_BASE + 1000 * pin.priority);
+  return priorities;
+}
+
+type Outcome = Omit<PlacementDecision, keyof ImageName | 'expectedPulls' | 'ownPulls' | 'inheritedPulls' | 'imageBytes' | 'pullsPerGiB'>;
+
+function decision(region: RegionCase, image: number, outcome: Outcome): PlacementDecision {
+  const { table, expected } = region;
+  const pulls = expected[image] ?? { total: 0, own: 0, inherited: 0 };
+  return {
+    ...nameOf(region, image),
+    expectedPulls: pulls.total,
+    ownPulls: pulls.own,
+    inheritedPulls: pulls.inherited,
+    imageBytes: marginal(table, image, new Uint8Array(table.layers.length)),
+    ...(outcome.marginalBytes > 0 ? { pullsPerGiB: pulls.total / (outcome.marginalBytes / GiB) } : {}),
+    ...outcome,
+  };
+}
+
+function pinDecision(region: RegionCase, turn: PinTurn, rank: number): PlacementDecision {
+  const { marginalBytes, usedBytes, pin, image } = turn;
+  return decision(region, image, { verdict: 'pinned', reason: 'PIN', marginalBytes, rank, usedBytesAfter: usedBytes, pinId: pin.id });
+}
+
+function unmetDecision(region: RegionCase, turn: PinTurn): PlacementDecision {
+  const { marginalBytes, usedBytes, pin, image } = turn;
+  const missingBytes = usedBytes + marginalBytes - region.facts.capacityBytes;
+  return decision(region, image, { verdict: 'unmet', reason: 'PIN_OVER_CAPACITY', marginalBytes, missingBytes, pinId: pin.id });
+}
+
+function refusal(region: RegionCase, image: number, chosen: { readonly layers: LayerSet; readonly usedBytes: number }): PlacementDecision {
+  const { facts, values, table } = region;
+  const value = values[image] ?? 0;
+  const marginalBytes = marginal(table, image, chosen.layers);
+  const missingPulls = facts.parameters.minimumExpectedPulls - value;
+  if (value === 0) return decision(region, image, { verdict: 'refused', reason: 'NO_DEMAND', marginalBytes, missingPulls });
+  if (missingPulls > 0) return decision(region, image, { verdict: 'refused', reason: 'DEMAND_TOO_SMALL', marginalBytes, missingPulls });
+  const missingBytes = chosen.usedBytes + marginalBytes - facts.capacityBytes;
+  return decision(region, image, { verdict: 'refused', reason: 'OVER_CAPACITY', marginalBytes, missingBytes });
+}
+
+function chosenVerdict(region: RegionCase, image: number): Verdict {
+  return isWithin(region.table, image, region.held) ? 'kept' : 'placed';
+}
+
+function chosenReason(region: RegionCase, image: number, isValued: boolean): DecisionReason {
+  const { table, facts, expected } = region;
+  if ((table.layersOf[image] ?? []).every((layer) => table.sizes[layer] === 0)) return 'NOTHING_TO_STORE';
+  if (!isValued) return 'LAYERS_SHARED';
+  const { total, own, inherited } = expected[image] ?? { total: 0, own: 0, inherited: 0 };
+  if (total < facts.parameters.minimumExpectedPulls) return 'HELD_DEMAND';
+  return inherited > own ? 'REPOSITORY_DEMAND' : 'DEMAND';
+}
+
+function nameOf(region: RegionCase, image: number): ImageName {
+  const { repository, digest } = region.table.images[image] as { repository: string; digest: Digest };
+  return { repository, digest };
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

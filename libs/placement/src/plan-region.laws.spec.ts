@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import type { Digest } from '#oci';
+
+import { planRegion } from './plan-region.js';
+import { imageKey, type RegionFacts } from './region-facts.js';
+import { isEmptyPlan, type RegionPlan } from './region-plan.js';
+import { arbitraryRegion } from './testing/arbitrary-region.js';
+import { applyOrders, completeOrders } from './testing/region-scene.js';
+
+const RUNS = { numRuns: 1500 };
+
+function law(title: string, holds: (facts: RegionFacts, plan: RegionPlan) => void): void {
+  it(title, () => fc.assert(fc.property(arbitraryRegion, (facts) => holds(facts, planRegion(facts))), RUNS));
+}
+
+function sizes(facts: RegionFacts): Map<Digest, number> {
+  return new Map([...facts.images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.sizeBytes] as const)), ...facts.replicas.map((replica) => [replica.layer, replica.sizeBytes] as const)]);
+}
+
+describe('the laws of a plan', () => {
+  law('it never removes what is leased, last, copying, or of a pin that is met', (facts, plan) => {
+    const gone = new Set(plan.drains.map((drain) => drain.layer));
+    for (const replica of facts.replicas) {
+      if (!gone.has(replica.layer)) continue;
+      expect(replica).toMatchObject({ state: 'ready', leased: false });
+      expect(facts.mustKeep.has(replica.layer)).toBe(false);
+    }
+    const pinned = new Set(plan.decisions.filter((decision) => decision.verdict === 'pinned').map(imageKey));
+    for (const image of facts.images) if (pinned.has(imageKey(image))) for (const layer of image.layers) expect(gone.has(layer.digest)).toBe(false);
+    for (const withdrawal of plan.withdrawals) expect(facts.replicas.find((replica) => replica.layer === withdrawal.layer)?.state).toBe('wanted');
+  });
+
+  law('it spends no more than the capacity, beyond what cannot go', (facts, plan) => {
+    expect(plan.usedBytes).toBeLessThanOrEqual(Math.max(facts.capacityBytes, plan.forcedBytes));
+    const after = applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining');
+    expect(after.reduce((sum, replica) => sum + replica.sizeBytes, 0)).toBe(plan.usedBytes);
+  });
+
+  law('planning again once its orders are written down gives no orders', (facts, plan) => {
+    const written = applyOrders(facts, plan);
+    expect(isEmptyPlan(planRegion(written))).toBe(true);
+    // Copying is no fact that cannot go any more once it is done; what was forced by it alone may go then.
+    const done = completeOrders(written);
+    expect(isEmptyPlan(planRegion(done)) || facts.replicas.some((replica) => replica.state === 'copying')).toBe(true);
+  });
+
+  it('the order of its input does not matter', () => {
+    fc.assert(
+      fc.property(arbitraryRegion, fc.nat(), (facts, seed) => {
+        const turn = <T>(list: readonly T[]): T[] => (list.length === 0 ? [] : [...list.slice(seed % list.length), ...list.slice(0, seed % list.length)].toReversed());
+        const turned: RegionFacts = {
+          ...facts,
+          images: turn(facts.images).map((image) => ({ ...image, layers: turn(image.layers) })),
+          pins: turn(facts.pins),
+          replicas: turn(facts.replicas),
+          referenced: new Set(turn([...facts.referenced])),
+          mustKeep: new Set(turn([...facts.mustKeep])),
+          demand: { images: new Map(turn([...facts.demand.images])), repositories: new Map(turn([...facts.demand.repositories])) },
+        };
+        expect(planRegion(turned)).toEqual(planRegion(facts));
+      }),
+      RUNS,
+    );
+  });
+
+  law('a pin that is unmet would be unmet without any lower pin and without any demand', (facts, plan) => {
+    for (const unmet of plan.decisions.filter((decision) => decision.verdict === 'unmet')) {
+      const own = facts.pins.find((pin) => pin.id === unmet.pinId);
+      const alone = planRegion({
+        ...facts,
+        pins: facts.pins.filter((pin) => pin.priority > (own?.priority ?? 0) || pin === own || (pin.priority === own?.priority && pin.createdAt <= own.createdAt)),
+        demand: { images: new Map(), repositories: new Map() },
+      });
+      expect(alone.decisions.find((decision) => imageKey(decision) === imageKey(unmet))?.verdict).toBe('unmet');
+      expect(unmet.missingBytes).toBeGreaterThan(0);
+    }
+  });
+
+  law('it takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', (facts, plan) => {
+    const there = new Set(applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining').map((replica) => replica.layer));
+    for (const decision of plan.decisions) {
+      const image = facts.images.find((each) => imageKey(each) === imageKey(decision));
+      const isWhole = image?.layers.every((layer) => there.has(layer.digest)) ?? false;
+      expect(isWhole).toBe(decision.rank !== undefined);
+    }
+  });
+
+  law('it decides about every image once, with numbers that add up', (facts, plan) => {
+    expect(plan.decisions.map(imageKey).toSorted()).toEqual(facts.images.map(imageKey).toSorted());
+    const chosen = plan.decisions.filter((decision) => decision.rank !== undefined);
+    expect(chosen.map((decision) => decision.rank)).toEqual(chosen.map((_, n) => n + 1));
+    let usedBytes = plan.forcedBytes;
+    for (const decision of chosen) {
+      usedBytes += decision.marginalBytes;
+      expect(decision.usedBytesAfter).toBe(usedBytes);
+    }
+    expect(plan.usedBytes).toBe(usedBytes);
+    for (const refused of plan.decisions.filter((decision) => decision.reason === 'OVER_CAPACITY')) expect(refused.missingBytes).toBeGreaterThan(0);
+    for (const refused of plan.decisions.filter((decision) => decision.reason === 'DEMAND_TOO_SMALL')) expect(refused.missingPulls).toBeGreaterThan(0);
+  });
+
+  law('it wants only what is not there, each layer once, and the layers of an image no later than the image', (facts, plan) => {
+    expect(new Set(plan.wants.map((want) => want.layer)).size).toBe(plan.wants.length);
+    const known = sizes(facts);
+    for (const want of plan.wants) {
+      const state = facts.replicas.find((replica) => replica.layer === want.layer)?.state;
+      expect(state === undefined || state === 'draining').toBe(true);
+      expect(want.sizeBytes).toBe(known.get(want.layer));
+    }
+    expect(plan.wants.map((want) => want.priority)).toEqual(plan.wants.map((want) => want.priority).toSorted((a, b) => b - a));
+  });
+
+  law('at home nothing is wanted and nothing that is referenced goes', (facts) => {
+    const plan = planRegion({ ...facts, home: true });
+    expect(plan.wants).toEqual([]);
+    for (const drain of plan.drains) expect(facts.referenced.has(drain.layer)).toBe(false);
+    expect(isEmptyPlan(planRegion(applyOrders({ ...facts, home: true }, plan)))).toBe(true);
+  });
+});

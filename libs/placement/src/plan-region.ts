@@ -1,0 +1,114 @@
+import { chooseBundles } from './choose-bundles.js';
+import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
+import { bytesOf, include, isSameSet, isWithin, type LayerSet, layerSet, marginal, union } from './layer-table.js';
+import { openCase, type PinTurn, type RegionCase, type Target } from './region-case.js';
+import { imageKey, type RegionFacts, type RegionPin } from './region-facts.js';
+import type { RegionPlan } from './region-plan.js';
+
+/** Rounds after which choosing ends wherever it stands; a plan made on the result goes on from there. Two or three are what it takes. */
+const ROUNDS_MAX = 16;
+
+/**
+ * Decides what should be in one region. What cannot go comes first, then pins by priority and age as long as they fit, then whole images by expected
+ * pulls for each byte that they add. Depends on nothing but its input and not on the order of that; never uses more than the capacity beyond what
+ * cannot go; and once its orders are applied, planning again gives no orders. Cost: some ten milliseconds for 1,500 images of 6,400 layers.
+ */
+export function planRegion(facts: RegionFacts): RegionPlan {
+  const region = openCase(facts);
+  const target = facts.home ? targetAtHome(region) : chooseTarget(region);
+  const decisions = facts.home ? decideImagesAtHome(region, target) : decideImages(region, target);
+  return {
+    region: facts.region,
+    capacityBytes: facts.capacityBytes,
+    usedBytes: bytesOf(region.table, target.layers),
+    forcedBytes: bytesOf(region.table, region.forced),
+    drainingBytes: facts.replicas.filter((replica) => replica.state === 'draining').reduce((sum, replica) => sum + replica.sizeBytes, 0),
+    decisions,
+    ...ordersOf(region, target),
+  };
+}
+
+function targetAtHome(region: RegionCase): Target {
+  const { facts, table, held, forced } = region;
+  const needed = layerSet(table, (layer) => facts.referenced.has(layer) || (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length > 0);
+  const layers = union(needed.map((isNeeded, layer) => (isNeeded === 1 && held[layer] === 1 ? 1 : 0)), forced);
+  return { pinTurns: placePins(region, Number.POSITIVE_INFINITY).pinTurns, base: forced, layers };
+}
+
+function chooseTarget(region: RegionCase): Target {
+  const { pinTurns, base } = placePins(region, region.facts.capacityBytes);
+  let layers = union(region.held, base);
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const next = chooseLayers(region, base, layers);
+    if (isSameSet(next, layers)) break;
+    layers = next;
+  }
+  return { pinTurns, base, layers };
+}
+
+/** Takes pins by their right. One that does not fit is passed over: none below it could make room for it. */
+function placePins(region: RegionCase, capacityBytes: number): { pinTurns: PinTurn[]; base: LayerSet } {
+  const { facts, table, forced } = region;
+  const base = Uint8Array.from(forced);
+  let usedBytes = bytesOf(table, base);
+  const pinTurns: PinTurn[] = [];
+  const seen = new Set<number>();
+  for (const pin of facts.pins.toSorted(compareRegionPins)) {
+    const image = table.imageNumber.get(imageKey(pin.image));
+    if (image === undefined || seen.has(image)) continue;
+    seen.add(image);
+    const marginalBytes = marginal(table, image, base);
+    const met = marginalBytes === 0 || usedBytes + marginalBytes <= capacityBytes;
+    if (met) {
+      include(table, image, base);
+      usedBytes += marginalBytes;
+    }
+    pinTurns.push({ pin, image, met, marginalBytes, usedBytes });
+  }
+  return { pinTurns, base };
+}
+
+function compareRegionPins(a: RegionPin, b: RegionPin): number {
+  const keys = [`${a.id} ${imageKey(a.image)}`, `${b.id} ${imageKey(b.image)}`] as const;
+  return b.priority - a.priority || a.createdAt.getTime() - b.createdAt.getTime() || (keys[0] < keys[1] ? -1 : keys[0] > keys[1] ? 1 : 0);
+}
+
+/**
+ * One round: what to have where `present` is there. Either what a fresh choice gives, if that beats what is there clearly enough, or what is there and
+ * worth keeping together with what still fits. Every change makes what is there worth more, or sheds what nobody wants, so rounds come to rest; and at rest
+ * the result is `present` itself, which is how a plan made after this one begins.
+ */
+function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): LayerSet {
+  const { facts, table, values } = region;
+  const { minimumExpectedPulls, heldBytesRatio, switchGainRatio } = facts.parameters;
+  const incumbents = worthKeeping(region, present);
+  const isIncumbent = new Set(incumbents);
+  const kept = Uint8Array.from(base);
+  for (const image of incumbents) include(table, image, kept);
+  const competition = {
+    candidates: [...values.keys()].filter((image) => isIncumbent.has(image) || isWanted(values[image] ?? 0, minimumExpectedPulls)),
+    values,
+    weighedBytes: table.sizes.map((bytes, layer) => (present[layer] === 1 ? bytes * heldBytesRatio : bytes)),
+    capacityBytes: facts.capacityBytes,
+  };
+  const fresh = chooseBundles(table, { ...competition, base });
+  if (bytesOf(table, kept) > Math.max(facts.capacityBytes, bytesOf(table, base))) return fresh.layers;
+  const newcomers = new Set(worthKeeping(region, fresh.layers));
+  const gain = [...newcomers].filter((image) => !isIncumbent.has(image)).reduce((sum, image) => sum + (values[image] ?? 0), 0);
+  const loss = incumbents.filter((image) => !newcomers.has(image)).reduce((sum, image) => sum + (values[image] ?? 0), 0);
+  if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
+  return chooseBundles(table, { ...competition, base: kept }).layers;
+}
+
+/** The images that are wholly within the layers and expect enough pulls to stay, ascending. */
+function worthKeeping(region: RegionCase, layers: LayerSet): number[] {
+  const { minimumExpectedPulls, keepRatio } = region.facts.parameters;
+  return [...region.values.keys()].filter(
+    (image) => isWanted(region.values[image] ?? 0, minimumExpectedPulls * keepRatio) && isWithin(region.table, image, layers),
+  );
+}
+
+/** An image of which nothing is expected is never wanted, even where the minimum is 0. */
+function isWanted(value: number, minimum: number): boolean {
+  return value > 0 && value >= minimum;
+}

@@ -1,0 +1,94 @@
+import { type ForecastParameters, HALF_LIFE_DEFAULT_MS } from '#demand';
+import type { Digest } from '#oci';
+import { DAY_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+/** Names one image: its manifest's digest, in one repository. */
+export interface ImageName {
+  readonly repository: string;
+  readonly digest: Digest;
+}
+
+/** An image that may be placed: all of its layers have been expanded, or refused for good. */
+export interface PlacementImage extends ImageName {
+  /** The tags that name it now, also through an index. */
+  readonly tags: readonly string[];
+  /** Digests of the indexes that name it: a pin of one of them means this image too. */
+  readonly indexes?: readonly Digest[];
+  readonly pushedAt: Date;
+  /** Its expanded layers, without those that were refused; `sizeBytes` is the size of the `.vhd` on a share. */
+  readonly layers: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+}
+
+/** A replica as its share holds it, or will. */
+export interface HeldReplica {
+  readonly layer: Digest;
+  readonly sizeBytes: number;
+  readonly state: 'wanted' | 'copying' | 'ready' | 'draining';
+  /** True while a node has it mounted. */
+  readonly leased: boolean;
+  /** The priority with which it is wanted, as far as it is known: a plan repeats an order only to change this. */
+  readonly priority?: number;
+}
+
+/** A pin that holds, meant for this region, and resolved to one image. */
+export interface RegionPin {
+  /** The pin's id. */
+  readonly id: string;
+  readonly image: ImageName;
+  readonly priority: number;
+  readonly createdAt: Date;
+}
+
+/** Decayed counts of one region, all worth what they are at the same instant. */
+export interface RegionDemand {
+  /** By `imageKey`. */
+  readonly images: ReadonlyMap<string, number>;
+  /** By repository: the sum over all of its images, known to the plan or not. */
+  readonly repositories: ReadonlyMap<string, number>;
+}
+
+/** How a plan weighs. */
+export interface PlacementParameters {
+  readonly forecast: ForecastParameters;
+  /** An image is placed when at least this many pulls are expected of it within the horizon: at 1 a copy is worth its bytes. >= 0. */
+  readonly minimumExpectedPulls: number;
+  /** An image that is there is kept down to this share of the minimum; 0..1. */
+  readonly keepRatio: number;
+  /** What a byte that is there already counts for, against a new one, when images compete; above 0, up to 1. */
+  readonly heldBytesRatio: number;
+  /** Images that are there give way only when what comes is worth more than what goes by this ratio; >= 0. */
+  readonly switchGainRatio: number;
+}
+
+/** The parameters where nothing else is configured. */
+export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
+  forecast: { halfLifeMs: HALF_LIFE_DEFAULT_MS, horizonMs: 7 * DAY_MS, inheritRatio: 0.5 },
+  minimumExpectedPulls: 1,
+  keepRatio: 0.5,
+  heldBytesRatio: 0.5,
+  switchGainRatio: 0.1,
+};
+
+/** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */
+export interface RegionFacts {
+  readonly region: RegionName;
+  /** True where pushed layers are expanded: everything referenced stays there, and nothing has to be copied there. */
+  readonly home: boolean;
+  /** What the region's share may hold, in bytes. */
+  readonly capacityBytes: number;
+  readonly images: readonly PlacementImage[];
+  readonly demand: RegionDemand;
+  readonly pins: readonly RegionPin[];
+  readonly replicas: readonly HeldReplica[];
+  /** Layers that an enabled repository references, or did until a grace time ago. Those that no image above has are left alone. */
+  readonly referenced: ReadonlySet<Digest>;
+  /** Layers of which this region holds the last ready replica while they are referenced. */
+  readonly mustKeep: ReadonlySet<Digest>;
+  readonly parameters: PlacementParameters;
+}
+
+/** One text for one image: a repository's name holds no space. */
+export function imageKey(image: ImageName): string {
+  return `${image.repository} ${image.digest}`;
+}

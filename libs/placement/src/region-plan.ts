@@ -1,0 +1,89 @@
+import type { Digest } from '#oci';
+import type { RegionName } from '#regions';
+
+import type { ImageName } from './region-facts.js';
+
+/**
+ * What a plan decided about an image: `pinned` and there or on its way; `placed`: something has to be copied; `kept`: nothing has to;
+ * `refused`; `unmet`: pinned, and does not fit.
+ */
+export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
+
+/**
+ * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `HELD_DEMAND`: too few to come, enough to
+ * stay; `LAYERS_SHARED`: all of its layers are there for others; `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there.
+ */
+export type DecisionReason =
+  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'LAYERS_SHARED' | 'NOTHING_TO_STORE' | 'HOME_REGION'
+  | 'NO_DEMAND' | 'DEMAND_TOO_SMALL' | 'OVER_CAPACITY' | 'PIN_OVER_CAPACITY';
+
+/** What was decided about one image, and the numbers behind it. */
+export interface PlacementDecision extends ImageName {
+  readonly verdict: Verdict;
+  readonly reason: DecisionReason;
+  /** Pulls expected in this region within the horizon; the sum of the next two. */
+  readonly expectedPulls: number;
+  readonly ownPulls: number;
+  readonly inheritedPulls: number;
+  /** All of its layers. */
+  readonly imageBytes: number;
+  /** What it adds to the layers that are there before it; for a refused image, to all that were chosen. */
+  readonly marginalBytes: number;
+  /** Expected pulls for each GiB that it adds; absent when it adds nothing. */
+  readonly pullsPerGiB?: number;
+  /** Its turn, from 1: pins first, then by density. Absent when refused or unmet. */
+  readonly rank?: number;
+  /** Bytes chosen once its turn was over. Absent when refused or unmet. */
+  readonly usedBytesAfter?: number;
+  /** How many bytes more the share would need. */
+  readonly missingBytes?: number;
+  /** How many expected pulls more it would need. */
+  readonly missingPulls?: number;
+  /** The pin that decided. */
+  readonly pinId?: string;
+}
+
+/** A layer that has to be copied to the region, or be copied at another turn. */
+export interface WantedReplica {
+  readonly layer: Digest;
+  readonly sizeBytes: number;
+  /** Higher first. All layers that an image adds have the image's priority or a higher one, so that images finish one after the other. */
+  readonly priority: number;
+  /** The image for whose sake it is copied. */
+  readonly image: ImageName;
+}
+
+/** Why a replica goes: images have it but none is placed here, or no image has it. */
+export type RemovalReason = 'NOT_WANTED' | 'NOT_REFERENCED';
+
+/** A replica that nobody wants here any more. */
+export interface UnwantedReplica {
+  readonly layer: Digest;
+  readonly sizeBytes: number;
+  readonly reason: RemovalReason;
+}
+
+/** What should be in one region, why, and what has to be done for it. */
+export interface RegionPlan {
+  readonly region: RegionName;
+  readonly capacityBytes: number;
+  /** Bytes of all layers that should be there. At most the capacity, unless what cannot go is more than that already. */
+  readonly usedBytes: number;
+  /** Bytes of what cannot go: leased, copying, last ready, within its grace time. Part of `usedBytes`. */
+  readonly forcedBytes: number;
+  /** Bytes that are on their way out and still take room: a copy waits for them where both do not fit. */
+  readonly drainingBytes: number;
+  /** One for each image: those chosen in the order of their turns, then unmet ones, then refused ones by their expected pulls. */
+  readonly decisions: readonly PlacementDecision[];
+  /** The most urgent first. */
+  readonly wants: readonly WantedReplica[];
+  /** Ready replicas to remove: never leased, pinned or the last ready one. */
+  readonly drains: readonly UnwantedReplica[];
+  /** Replicas that were wanted, are not being copied yet, and need not be copied any more. */
+  readonly withdrawals: readonly UnwantedReplica[];
+}
+
+/** True when nothing has to be done. */
+export function isEmptyPlan(plan: Pick<RegionPlan, 'wants' | 'drains' | 'withdrawals'>): boolean {
+  return plan.wants.length === 0 && plan.drains.length === 0 && plan.withdrawals.length === 0;
+}

@@ -1,0 +1,41 @@
+import type { Pin } from '#pins';
+import type { RegionName } from '#regions';
+
+import type { PlacementImage, RegionPin } from './region-facts.js';
+
+/** What pins mean at an instant. */
+export interface ResolvedPins {
+  /** The pins of each region that any pin names, each with one image; a pin that means several (an index's platforms) stands there once for each. */
+  readonly byRegion: ReadonlyMap<RegionName, readonly RegionPin[]>;
+  /** Ids of pins that mean no image that may be placed: unknown, or not expanded yet. */
+  readonly unresolved: readonly string[];
+}
+
+/** Finds what pins mean: by tag whatever images the tag names now, by digest the image itself or those of the index. `pins` are active ones. */
+export function resolvePins(pins: readonly Pin[], images: readonly PlacementImage[]): ResolvedPins {
+  const named = new Map<string, PlacementImage[]>();
+  const name = (key: string, image: PlacementImage): void => {
+    const known = named.get(key);
+    if (known === undefined) named.set(key, [image]);
+    else known.push(image);
+  };
+  for (const image of images) {
+    for (const tag of new Set(image.tags)) name(`${image.repository}:${tag}`, image);
+    for (const digest of new Set([image.digest, ...(image.indexes ?? [])])) name(`${image.repository}@${digest}`, image);
+  }
+  const byRegion = new Map<RegionName, RegionPin[]>();
+  const unresolved: string[] = [];
+  for (const pin of pins) {
+    const key = pin.reference.kind === 'tag' ? `${pin.repository}:${pin.reference.tag}` : `${pin.repository}@${pin.reference.digest}`;
+    const meant = named.get(key) ?? [];
+    if (meant.length === 0) unresolved.push(pin.id);
+    for (const region of pin.regions) {
+      const here = byRegion.get(region) ?? [];
+      byRegion.set(region, here);
+      for (const { repository, digest } of meant) {
+        here.push({ id: pin.id, image: { repository, digest }, priority: pin.priority, createdAt: pin.createdAt });
+      }
+    }
+  }
+  return { byRegion, unresolved: unresolved.toSorted() };
+}

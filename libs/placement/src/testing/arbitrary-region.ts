@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+
+import { DAY_MS, MiB } from '#quantities';
+
+import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
+import { aLayer, anImage, aRegion } from './region-scene.js';
+
+const layers = fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
+
+/** Any region small enough to reason about: shared layers, empty images, pins, leases, last replicas, replicas in every state, room for all or for nothing. */
+export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => {
+  const some = fc.subarray(all, { minLength: 0 });
+  const image = fc.record({
+    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), weight: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 50, noNaN: true })),
+  });
+  const replica = fc.option(
+    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'draining'), leased: fc.boolean(), mustKeep: fc.boolean() }),
+    { nil: undefined },
+  );
+  return fc
+    .record({
+      images: fc.array(image, { maxLength: 10 }),
+      held: fc.array(replica, { minLength: all.length, maxLength: all.length }),
+      pins: fc.array(fc.record({ image: fc.nat(), priority: fc.integer({ min: -2, max: 2 }), age: fc.nat({ max: 3 }) }), { maxLength: 4 }),
+      capacityMiB: fc.nat({ max: 250 }),
+      parameters: fc.record({
+        minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
+      }),
+    })
+    .map(({ images, held, pins, capacityMiB, parameters }) => {
+      const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }) }));
+      const repositories = new Map<string, number>();
+      for (const of of images) repositories.set(of.repository, (repositories.get(of.repository) ?? 0) + of.weight);
+      const replicas = all.flatMap((layer, n): HeldReplica[] => {
+        const of = held[n];
+        return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready' }];
+      });
+      return aRegion({
+        images: placed,
+        capacityBytes: capacityMiB * MiB,
+        demand: { images: new Map(placed.map((of, n) => [imageKey(of), images[n]?.weight ?? 0])), repositories },
+        replicas,
+        mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true).map((layer) => layer.digest)),
+        pins: pins.flatMap((pin, n) => {
+          const of = placed[pin.image % Math.max(1, placed.length)];
+          return of === undefined ? [] : [{ id: `pin ${n}`, image: of, priority: pin.priority, createdAt: new Date(Date.UTC(2026, 0, 1) + pin.age * DAY_MS) }];
+        }),
+        parameters: { ...aRegion().parameters, ...parameters },
+      });
+    });
+});

@@ -1,0 +1,2 @@
+export * from './arbitrary-region.js';
+export * from './region-scene.js';

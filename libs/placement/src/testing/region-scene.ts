@@ -1,0 +1,79 @@
+import { digestOf, type Digest } from '#oci';
+import { MiB } from '#quantities';
+
+import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type RegionFacts, type RegionPin } from '../region-facts.js';
+import type { RegionPlan } from '../region-plan.js';
+
+/** The instant of every scene. */
+export const SCENE_NOW = new Date('2026-06-01T12:00:00.000Z');
+
+/** A layer of a size in MiB; its digest is made from its name. */
+export function aLayer(name: string, sizeMiB: number): { readonly digest: Digest; readonly sizeBytes: number } {
+  return { digest: digestOf(`layer ${name}`), sizeBytes: sizeMiB * MiB };
+}
+
+/** An image `repository:tag` of some layers, pushed some hours before the scene. */
+export function anImage(name: `${string}:${string}`, layers: PlacementImage['layers'], hoursOld = 1): PlacementImage {
+  const [repository = '', tag = ''] = name.split(':');
+  return { repository, digest: digestOf(`image ${name}`), tags: [tag], pushedAt: new Date(SCENE_NOW.getTime() - hoursOld * 3_600_000), layers };
+}
+
+/** Demand as decayed pulls of images by `repository:tag`; a repository's is the sum. */
+export function aDemand(weights: Readonly<Record<`${string}:${string}`, number>>): RegionFacts['demand'] {
+  const images = new Map<string, number>();
+  const repositories = new Map<string, number>();
+  for (const [name, weight] of Object.entries(weights)) {
+    const [repository = ''] = name.split(':');
+    images.set(imageKey({ repository, digest: digestOf(`image ${name}`) }), weight);
+    repositories.set(repository, (repositories.get(repository) ?? 0) + weight);
+  }
+  return { images, repositories };
+}
+
+/** A pin of an image; its id tells the image and the priority. */
+export function aRegionPin(image: PlacementImage, priority = 0, createdAt = SCENE_NOW): RegionPin {
+  return { id: `pin ${image.repository}:${image.tags[0] ?? ''} at ${priority}`, image: { repository: image.repository, digest: image.digest }, priority, createdAt };
+}
+
+/** Replicas of layers in one state. */
+export function replicasOf(layers: PlacementImage['layers'], state: HeldReplica['state'] = 'ready', leased = false): HeldReplica[] {
+  return layers.map((layer) => ({ layer: layer.digest, sizeBytes: layer.sizeBytes, state, leased }));
+}
+
+/** Facts of eastus, empty but for what a test cares about. Every layer of an image counts as referenced. */
+export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
+  const images = changes.images ?? [];
+  return {
+    region: 'eastus',
+    home: false,
+    capacityBytes: 1000 * MiB,
+    images,
+    demand: aDemand({}),
+    pins: [],
+    replicas: [],
+    referenced: new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest))),
+    mustKeep: new Set(),
+    parameters: PLACEMENT_PARAMETERS_DEFAULT,
+    ...changes,
+  };
+}
+
+/** The facts as they are once a plan's orders have been written down, before anything was copied or removed. */
+export function applyOrders(facts: RegionFacts, plan: RegionPlan): RegionFacts {
+  const replicas = new Map(facts.replicas.map((replica) => [replica.layer, replica]));
+  for (const { layer } of plan.withdrawals) replicas.delete(layer);
+  for (const { layer } of plan.drains) {
+    const replica = replicas.get(layer);
+    if (replica !== undefined) replicas.set(layer, { ...replica, state: 'draining' });
+  }
+  for (const { layer, sizeBytes, priority } of plan.wants) replicas.set(layer, { layer, sizeBytes, state: 'wanted', leased: false, priority });
+  return { ...facts, replicas: [...replicas.values()] };
+}
+
+/** The facts once everything ordered has been done: wanted replicas are ready, draining ones gone. */
+export function completeOrders(facts: RegionFacts): RegionFacts {
+  const replicas = facts.replicas
+    .filter((replica) => replica.state !== 'draining')
+    .map(({ layer, sizeBytes, leased }): HeldReplica => ({ layer, sizeBytes, leased, state: 'ready' }));
+  return { ...facts, replicas };
+}
