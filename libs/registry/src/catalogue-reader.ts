@@ -1,0 +1,33 @@
+import type { ImageKey, RecordedImage, RecordedTag, TagKey } from './image.js';
+
+/** Whether a repository is served. */
+export interface RepositoryState {
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+/** An image that may be placed in regions, and how recent it is. */
+export interface PlaceableImage extends RecordedImage {
+  /** The tags that point to it, or to an index that names it, in ascending order; never empty. */
+  readonly tags: readonly string[];
+}
+
+/** Rows that one call asks for or gets, at most. */
+export const CATALOGUE_ROWS_MAX = 5000;
+
+/**
+ * Reads many rows at once, for those who keep the catalogue in memory: single keys when the change feed names them (topics `repository`, `tag`,
+ * `image`, with exactly these keys), and whole tables page by page, in the order of their keys. Keys that are not there are absent from the answer.
+ */
+export abstract class CatalogueReader {
+  abstract repositoriesByName(names: readonly string[]): Promise<RepositoryState[]>;
+  abstract tagsByKey(keys: readonly TagKey[]): Promise<RecordedTag[]>;
+  abstract imagesByKey(keys: readonly ImageKey[]): Promise<RecordedImage[]>;
+
+  abstract repositoriesAfter(name: string | undefined, limit: number): Promise<RepositoryState[]>;
+  abstract tagsAfter(key: TagKey | undefined, limit: number): Promise<RecordedTag[]>;
+  abstract imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]>;
+
+  /** The images (not indexes) of enabled repositories that are tagged, or are children of tagged indexes, in the order of their keys. */
+  abstract imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]>;
+}
