@@ -1,0 +1,2 @@
+export * from './emulator-process.js';
+export * from './raw-request.js';
