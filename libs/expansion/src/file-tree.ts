@@ -64,6 +64,7 @@ export class FileTree {
   readonly #whiteouts = new Set<number>();
   readonly #opaque = new Set<number>();
   #nameBytes = 0;
+  #entryCount = 0;
 
   constructor(limits: ExpansionLimits) {
     this.#limits = limits;
@@ -78,6 +79,7 @@ export class FileTree {
     const existing = name === undefined ? ROOT : this.#children(parent).get(name);
     if (isDirectory && existing !== undefined && this.#directories.has(existing)) {
       this.inodes.setAttributes(existing, attributes);
+      this.#count(0);
       return;
     }
     const inode = this.#add(parent, name!, attributes);
@@ -177,10 +179,7 @@ export class FileTree {
   }
 
   #add(parent: number, name: string, attributes: Attributes): number {
-    if (this.inodes.count >= this.#limits.maxEntries) throw refuseSize('maxEntries', this.#limits.maxEntries);
     const inode = this.inodes.add(attributes);
-    const xattrs = this.inodes.xattrs(inode);
-    if (xattrs === attributes.xattrs) this.#count(xattrs.entries.reduce((sum, entry) => sum + entry.bytes.length, 0));
     if ((attributes.mode & FILE_TYPE_MASK) === FILE_TYPE.directory) this.#directories.set(inode, { parent, children: new Map() });
     this.#setChild(parent, name, inode);
     return inode;
@@ -188,6 +187,8 @@ export class FileTree {
 
   #setChild(parent: number, name: string, inode: number): void {
     if (name.length > MAX_NAME_BYTES) throw refuseEntry('TAR_INVALID', name, `has a name of over ${MAX_NAME_BYTES} bytes`);
+    this.#entryCount += 1;
+    if (this.#entryCount > this.#limits.maxEntries) throw refuseSize('maxEntries', this.#limits.maxEntries);
     this.#count(name.length);
     const own = name.length < SLICED_STRING_LENGTH ? name : Buffer.from(name, 'latin1').toString('latin1');
     this.#children(parent).set(own, inode);
@@ -199,7 +200,7 @@ export class FileTree {
 
   #count(nameBytes: number): void {
     this.#nameBytes += nameBytes;
-    if (this.#nameBytes > this.#limits.maxNameBytes) throw refuseSize('maxNameBytes', this.#limits.maxNameBytes);
+    if (this.#nameBytes + this.inodes.xattrBytes > this.#limits.maxNameBytes) throw refuseSize('maxNameBytes', this.#limits.maxNameBytes);
   }
 }
 

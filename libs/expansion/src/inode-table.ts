@@ -32,6 +32,13 @@ export class InodeTable {
   readonly #sets: XattrSet[] = [NO_XATTRS];
   readonly #setNumbers = new Map<string, number>([['', 0]]);
 
+  #xattrBytes = 0;
+
+  /** Bytes of all distinct sets of extended attributes that were ever set. */
+  get xattrBytes(): number {
+    return this.#xattrBytes;
+  }
+
   /** How many inodes were ever added. */
   get count(): number {
     return this.#count;
@@ -91,6 +98,7 @@ export class InodeTable {
     const known = this.#setNumbers.get(key);
     if (known !== undefined) return known;
     this.#setNumbers.set(key, this.#sets.length);
+    this.#xattrBytes += key.length;
     return this.#sets.push(set) - 1;
   }
 

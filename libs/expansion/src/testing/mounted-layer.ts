@@ -47,10 +47,13 @@ export async function checkErofs(file: string): Promise<string> {
   }
 }
 
-/** Extracts a tar as root with everything that GNU tar can restore. */
-export async function extractTar(tar: Uint8Array | string, folder: string): Promise<void> {
-  const file = typeof tar === 'string' ? tar : `${folder}.tar`;
-  if (typeof tar !== 'string') await writeFile(file, tar);
+/**
+ * Extracts a tar as root with everything that GNU tar can restore.
+ * @param replacing lets a later file replace an earlier folder with all that is in it; the folder `.` then loses its time.
+ */
+export async function extractTar(tar: Uint8Array, folder: string, replacing = false): Promise<void> {
+  const file = `${folder}.tar`;
+  await writeFile(file, tar);
   await run('tar', ['--extract', '--file', file, '--directory', folder, '--preserve-permissions', '--same-owner', '--numeric-owner',
-    '--xattrs', '--xattrs-include=*', '--delay-directory-restore', '--overwrite-dir', '--recursive-unlink', '--warning=no-timestamp'], { maxBuffer: MAX_OUTPUT_BYTES });
+    '--xattrs', '--xattrs-include=*', '--delay-directory-restore', '--warning=no-timestamp', ...(replacing ? ['--recursive-unlink'] : [])], { maxBuffer: MAX_OUTPUT_BYTES });
 }

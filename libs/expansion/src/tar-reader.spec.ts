@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { entryOf, paxRecords, type RawTarEntry, tarOf } from '#expansion/testing';
+
+import type { TarEntry } from './tar-entry.js';
+import { TarReader } from './tar-reader.js';
+
+interface Read {
+  readonly entries: (TarEntry & { readonly text: string })[];
+}
+
+function read(tar: Buffer, chunkBytes = tar.length): Read {
+  const entries: (TarEntry & { text: string })[] = [];
+  const reader = new TarReader({
+    entry: (entry) => entries.push({ ...entry, text: '' }),
+    contents: (bytes) => {
+      entries.at(-1)!.text += Buffer.from(bytes).toString('latin1');
+    },
+    endContents: () => {},
+  });
+  for (let at = 0; at < tar.length; at += chunkBytes) reader.feed(tar.subarray(at, at + chunkBytes));
+  reader.end();
+  return { entries };
+}
+
+const one = (entry: RawTarEntry): TarEntry & { readonly text: string } => read(tarOf(entry)).entries[0]!;
+const refusal = (code: string, entry?: string): unknown => expect.objectContaining({ code, ...(entry === undefined ? {} : { details: { entry } }) });
+
+describe('TarReader', () => {
+  it('reads a header field by field', () => {
+    expect(one({ name: 'a/b', mode: 0o4755, uid: 7, gid: 8, mtime: 9, contents: 'hello' })).toEqual({
+      kind: 'file', path: 'a/b', linkPath: '', mode: 0o4755, uid: 7, gid: 8, sizeBytes: 5, mtimeSeconds: 9, mtimeNanoseconds: 0,
+      deviceMajor: 0, deviceMinor: 0, xattrs: new Map(), text: 'hello',
+    });
+  });
+
+  it('gives the same entries however the bytes are cut', () => {
+    const tar = tarOf(
+      { name: 'a', contents: 'x'.repeat(700), pax: { path: 'p'.repeat(300), mtime: '1.5' } },
+      { name: '././@LongLink', type: 'L', contents: `${'g'.repeat(600)}\0` },
+      { name: 'short', contents: 'y' },
+      { name: 'd/', type: '5' },
+    );
+    fc.assert(fc.property(fc.integer({ min: 1, max: 1500 }), (chunkBytes) => {
+      expect(read(tar, chunkBytes)).toEqual(read(tar));
+    }), { numRuns: 60 });
+  });
+
+  it('joins the prefix of ustar to the name, and takes none from GNU or v7', () => {
+    expect(one({ name: 'n', prefix: 'p/q' }).path).toBe('p/q/n');
+    expect(one({ name: 'n', prefix: 'p/q', magic: 'ustar  \0' }).path).toBe('n');
+    expect(one({ name: 'n', prefix: 'p/q', magic: '' }).path).toBe('n');
+  });
+
+  it('reads a v7 directory by the slash at its end', () => {
+    expect(one({ name: 'd/', type: '\0', magic: '' }).kind).toBe('directory');
+    expect(one({ name: 'f', type: '\0', magic: '' }).kind).toBe('file');
+  });
+
+  it('reads numbers in base 256, also negative ones', () => {
+    const sized = one({ name: 'n', change: (header) => {
+      header.fill(0, 108, 116).writeUInt32BE(3_000_000_000, 112);
+      header[108] = 0x80;
+      header.fill(0xff, 136, 148).writeInt32BE(-5, 144);
+    } });
+    expect(sized).toMatchObject({ uid: 3_000_000_000, mtimeSeconds: -5 });
+  });
+
+  it('lets local records override global ones, and an empty one take them back', () => {
+    const { entries } = read(tarOf(
+      { name: 'g', type: 'g', contents: paxRecords({ mtime: '5.25', uid: '42' }) },
+      { name: 'first' },
+      { name: 'second', pax: { mtime: '6', uid: '' }, uid: 3 },
+      { name: 'third' },
+    ));
+    expect(entries.map(({ path, uid, mtimeSeconds, mtimeNanoseconds }) => [path, uid, mtimeSeconds, mtimeNanoseconds])).toEqual([
+      ['first', 42, 5, 250_000_000], ['second', 3, 6, 0], ['third', 42, 5, 250_000_000],
+    ]);
+  });
+
+  it.each([
+    ['1.5', 1, 500_000_000], ['1.1234567899', 1, 123_456_789], ['-1.5', -2, 500_000_000], ['-1', -1, 0], ['-0.0000000001', -1, 999_999_999], ['7.', 7, 0],
+  ])('reads the time %s', (text, seconds, nanoseconds) => {
+    expect(one({ name: 'n', pax: { mtime: text } })).toMatchObject({ mtimeSeconds: seconds, mtimeNanoseconds: nanoseconds });
+  });
+
+  it('takes a size of over 8 GiB from a record', () => {
+    const reader = new TarReader({ entry: (entry) => expect(entry.sizeBytes).toBe(10_000_000_000), contents: () => {}, endContents: () => {} });
+    reader.feed(tarOf({ name: 'huge', size: 0, pax: { size: '10000000000' } }));
+    expect(() => reader.end()).toThrow(refusal('TAR_INVALID', 'huge'));
+    expect.assertions(2);
+  });
+
+  it('reads attributes in both vendors’ records', () => {
+    const { xattrs } = one({ name: 'n', pax: { 'SCHILY.xattr.user.a': 'x=\ny', 'LIBARCHIVE.xattr.user.b%3Dc': Buffer.from('z').toString('base64'), 'LIBARCHIVE.xattr.user.a': 'AAAA' } });
+    expect(Object.fromEntries([...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('latin1')]))).toEqual({ 'user.a': 'x=\ny', 'user.b=c': 'z' });
+  });
+
+  it('gives links, directories and devices no contents, whatever their size says', () => {
+    const { entries } = read(tarOf({ name: 'l', type: '2', linkName: 't', size: 512 }, { name: 'after', contents: 'x' }));
+    expect(entries.map(({ path, sizeBytes }) => [path, sizeBytes])).toEqual([['l', 0], ['after', 1]]);
+  });
+
+  it('ends at two blocks of zeros, and does not read what follows', () => {
+    expect(read(Buffer.concat([tarOf({ name: 'a' }), Buffer.from('garbage'.repeat(200))])).entries).toHaveLength(1);
+  });
+
+  it('ends at the last byte when the end mark is missing', () => {
+    expect(read(entryOf({ name: 'a', contents: 'x' })).entries).toHaveLength(1);
+    expect(read(Buffer.alloc(0)).entries).toEqual([]);
+  });
+
+  it.each<[string, Buffer, unknown]>([
+    ['a wrong checksum', Buffer.concat([entryOf({ name: 'a' }).fill('7', 148, 154)]), refusal('TAR_INVALID', 'a')],
+    ['a size that is no number', tarOf({ name: 'a', change: (header) => header.write('9x', 124) }), refusal('TAR_INVALID', 'a')],
+    ['a negative size', tarOf({ name: 'a', change: (header) => header.fill(0xff, 124, 136) }), refusal('TAR_INVALID', 'a')],
+    ['contents cut short', entryOf({ name: 'a', contents: 'x'.repeat(600) }).subarray(0, 700), refusal('TAR_INVALID', 'a')],
+    ['a header cut short', entryOf({ name: 'a' }).subarray(0, 100), refusal('TAR_INVALID')],
+    ['one block of zeros inside', Buffer.concat([Buffer.alloc(512), tarOf({ name: 'a' })]), refusal('TAR_INVALID')],
+    ['an extension header at the end', tarOf({ name: 'x', type: 'x', contents: paxRecords({ path: 'p' }) }).subarray(0, 1024), refusal('TAR_INVALID')],
+    ['a record of a wrong length', tarOf({ name: 'x', type: 'x', contents: '99 path=a\n' }), refusal('TAR_INVALID', 'x')],
+    ['a record without a line end', tarOf({ name: 'x', type: 'x', contents: '9 path=ab' }), refusal('TAR_INVALID', 'x')],
+    ['a record without a keyword', tarOf({ name: 'x', type: 'x', contents: '5 =a\n' }), refusal('TAR_INVALID', 'x')],
+    ['a record of length 0', tarOf({ name: 'x', type: 'x', contents: '0 path=a\n' }), refusal('TAR_INVALID', 'x')],
+    ['a time that is none', tarOf({ name: 'a', pax: { mtime: 'soon' } }), refusal('TAR_INVALID', 'a')],
+    ['an owner of over 32 bits', tarOf({ name: 'a', pax: { uid: '4294967296' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse file of GNU', tarOf({ name: 'a', type: 'S' }), refusal('ENTRY_UNSUPPORTED', 'a')],
+    ['a sparse file of pax', tarOf({ name: 'a', pax: { 'GNU.sparse.major': '1' } }), expect.objectContaining({ code: 'ENTRY_UNSUPPORTED' })],
+    ['an unknown type', tarOf({ name: 'a', type: 'Z' }), refusal('ENTRY_UNSUPPORTED', 'a')],
+    ['an extension header of over 1 MiB', tarOf({ name: 'x', type: 'x', size: 1_048_577 }), expect.objectContaining({ code: 'TOO_LARGE', details: { limit: 'MAX_EXTENSION_BYTES', max: 1_048_576 } })],
+    ['over 1,024 attributes', tarOf({ name: 'a', pax: Object.fromEntries(Array.from({ length: 1100 }, (_, index) => [`SCHILY.xattr.user.${index}`, ''])) }), expect.objectContaining({ code: 'TOO_LARGE' })],
+  ])('refuses %s', (_, tar, error) => {
+    expect(() => read(tar)).toThrow(error as Error);
+  });
+
+  it('never throws anything but its own error, whatever the bytes', () => {
+    const good = tarOf({ name: 'a', contents: 'abc', pax: { mtime: '1.5', 'SCHILY.xattr.user.x': 'y' } }, { name: 'l', type: '1', linkName: 'a' });
+    fc.assert(fc.property(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { maxLength: 12 }), fc.boolean(), (changes, repair) => {
+      const tar = Buffer.from(good);
+      for (const [at, byte] of changes) tar[at] = byte;
+      if (repair) for (let at = 0; at + 512 <= tar.length; at += 512) repairChecksum(tar.subarray(at, at + 512));
+      try {
+        read(tar);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'ExpansionError' });
+      }
+    }), { numRuns: 2000 });
+  });
+});
+
+function repairChecksum(block: Buffer): void {
+  if (block.every((byte) => byte === 0)) return;
+  block.fill(' ', 148, 156);
+  block.write(`${block.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0`, 148, 'latin1');
+}
