@@ -1,0 +1,115 @@
+import { z } from 'zod';
+
+import { Bytes, Code, Count, DigestText, Id, Instant, LAYERS_MAX, RegionText, RepositoryName, Sentence } from './words.js';
+
+/** Mounts of one layer in one answer. */
+const MOUNTS_MAX = 32;
+/** Characters of a mount's source or a blob's URL: a signed URL has some hundred. */
+const SOURCE_LENGTH_MAX = 4096;
+/** Options of one mount. */
+const OPTIONS_MAX = 32;
+
+/** How a layer's file can be reached. */
+export const TransportName = z.enum(['smb', 'nfs', 'https', 'file']).meta({ description: 'How the file is reached.' });
+
+/** Why a layer is answered as a blob. */
+export const PullReasonCode = z
+  .enum([
+    'REGION_UNKNOWN', 'REPOSITORY_UNKNOWN', 'REPOSITORY_DISABLED', 'IMAGE_UNKNOWN', 'LAYER_NOT_IN_IMAGE', 'LAYER_UNKNOWN', 'LAYER_WANTED', 'LAYER_EXPANDING',
+    'LAYER_REFUSED', 'DIFF_ID_MISMATCH', 'REPLICA_NONE', 'REPLICA_WANTED', 'REPLICA_COPYING', 'REPLICA_DRAINING', 'TRANSPORT_UNAVAILABLE', 'SHARE_UNAVAILABLE',
+    'MAP_STALE', 'ALREADY_HELD', 'AUTHORIZATION_UNAVAILABLE', 'OVERLOADED',
+  ])
+  .meta({ description: 'Why this layer is a blob. The list grows; an unknown reason means: use the blob.' });
+
+/** One way to reach the file of an expanded layer. */
+export const LayerMountBody = z
+  .object({
+    type: TransportName,
+    region: RegionText,
+    source: z.string().min(1).max(SOURCE_LENGTH_MAX).meta({ description: 'What to mount: a UNC path, an export, a URL or a local path. It may carry a read-only grant.' }),
+    options: z.array(z.string().max(200)).max(OPTIONS_MAX).meta({ description: 'Options of the mount, as mount(8) takes them.' }),
+    expiresAt: Instant.optional().meta({ description: 'Until when the grant in the source holds.' }),
+  })
+  .meta({ description: 'One way to reach the file of an expanded layer.' });
+
+/** A layer that can be mounted. */
+export const MountedLayerBody = z
+  .object({
+    digest: DigestText,
+    diffId: DigestText.meta({ description: 'The digest of the uncompressed tar, verified.' }),
+    kind: z.literal('mount'),
+    filesystem: z.literal('erofs'),
+    vhd: z.object({ digest: DigestText, sizeBytes: Bytes }).meta({ description: 'The file: the filesystem and a 512-byte fixed VHD footer.' }),
+    mounts: z.array(LayerMountBody).min(1).max(MOUNTS_MAX).meta({ description: 'The best first.' }),
+  })
+  .meta({ description: 'A layer that can be mounted.' });
+
+/** A layer that has to be pulled. */
+export const BlobLayerBody = z
+  .object({
+    digest: DigestText,
+    kind: z.literal('blob'),
+    url: z.string().max(SOURCE_LENGTH_MAX).meta({ description: 'Relative to the registry.' }),
+    reason: PullReasonCode,
+    expectedAt: Instant.optional().meta({ description: 'An estimate of when it may be mountable.' }),
+  })
+  .meta({ description: 'A layer that has to be pulled, and why.' });
+
+/** The answer to a pull. */
+export const MountAnswerBody = z
+  .object({
+    schemaVersion: z.literal(1),
+    repository: RepositoryName,
+    digest: DigestText.meta({ description: 'The image manifest whose layers these are; of an index, the one for the platform.' }),
+    region: RegionText.nullable().meta({ description: "The caller's region; null when it is unknown." }),
+    asOf: Instant.nullable().meta({ description: 'How old the knowledge behind this answer is; null when there was none.' }),
+    lease: z.object({ id: Id, expiresAt: Instant }).optional().meta({ description: 'Keeps the replicas that this answer names from being removed.' }),
+    layers: z.array(z.discriminatedUnion('kind', [MountedLayerBody, BlobLayerBody])).max(LAYERS_MAX).meta({ description: 'Every layer of the image, lowest first.' }),
+  })
+  .meta({ description: 'Every layer of one image, each to be mounted or to be pulled.' });
+
+const caller = {
+  region: RegionText.optional().meta({ description: 'Where the pull comes from. Without it every layer is a blob.' }),
+  transports: z.array(TransportName).max(TransportName.options.length).optional().meta({ description: 'What the caller can mount by. Without it: anything.' }),
+};
+
+/** What a registry asks that has authorised a pull. */
+export const LookupBody = z
+  .strictObject({
+    repository: RepositoryName,
+    manifest: DigestText,
+    layers: z.array(DigestText).max(LAYERS_MAX),
+    ...caller,
+    have: z.array(DigestText).max(LAYERS_MAX).optional().meta({ description: 'Layers that the caller already has.' }),
+    client: z.string().max(200).optional().meta({ description: 'Names the node, so that its repeated pulls count once.' }),
+  })
+  .meta({ description: 'A pull that the registry has authorised.' });
+
+/** A mount response to be rewritten for another region. */
+export const RewriteBody = z.strictObject({ response: MountAnswerBody, ...caller }).meta({ description: 'A mount response, and the caller for whom its sources are to be replaced.' });
+
+/** What a renewed lease answers. */
+export const LeaseBody = z.object({ id: Id, expiresAt: Instant }).meta({ description: 'A lease and until when it holds.' });
+
+/** How far an image's expansion is. */
+export const ExpansionProgressBody = z
+  .object({ digest: DigestText, layerCount: Count, wantedCount: Count, expandingCount: Count, refusedCount: Count, sizeBytes: Bytes, doneBytes: Bytes })
+  .meta({ description: 'Layers and compressed bytes of an image of which nothing is expanded yet.' });
+
+/** Errors as registries give them (OCI distribution-spec 1.1, "Error codes"): on `/mount/v1` and `/v2`. */
+export const RegistryErrorsBody = z
+  .object({ errors: z.array(z.object({ code: Code, message: Sentence, detail: z.unknown().optional() })).min(1).max(20) })
+  .meta({ description: 'What went wrong, in the form of the OCI distribution specification.' });
+
+/** See {@link MountAnswerBody}. */
+export type MountAnswerBody = z.infer<typeof MountAnswerBody>;
+/** See {@link LookupBody}. */
+export type LookupBody = z.infer<typeof LookupBody>;
+/** See {@link RewriteBody}. */
+export type RewriteBody = z.infer<typeof RewriteBody>;
+/** See {@link LeaseBody}. */
+export type LeaseBody = z.infer<typeof LeaseBody>;
+/** See {@link ExpansionProgressBody}. */
+export type ExpansionProgressBody = z.infer<typeof ExpansionProgressBody>;
+/** See {@link RegistryErrorsBody}. */
+export type RegistryErrorsBody = z.infer<typeof RegistryErrorsBody>;

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+
+import { Bytes, Code, Count, DigestText, Id, Instant, RegionText, REGIONS_MAX, RepositoryName } from './words.js';
+
+/** Decisions and orders of one plan that are shown; their numbers are told in full. */
+export const PLAN_ENTRIES_MAX = 10_000;
+
+const image = { repository: RepositoryName, digest: DigestText };
+
+/** What a plan decided about one image, and the numbers behind it. */
+export const DecisionBody = z
+  .object({
+    ...image,
+    verdict: z.enum(['pinned', 'placed', 'kept', 'refused', 'unmet']),
+    reason: Code,
+    expectedPulls: z.number().min(0).meta({ description: 'In this region, within the horizon; the sum of the next two.' }),
+    ownPulls: z.number().min(0),
+    inheritedPulls: z.number().min(0).meta({ description: "Expected because of pulls of the repository's other images." }),
+    imageBytes: Bytes,
+    marginalBytes: Bytes.meta({ description: 'What it adds to what is there.' }),
+    pullsPerGiB: z.number().min(0).optional(),
+    rank: Count.optional().meta({ description: 'Its turn, from 1.' }),
+    usedBytesAfter: Bytes.optional(),
+    missingBytes: Bytes.optional().meta({ description: 'How much more the share would need.' }),
+    missingPulls: z.number().min(0).optional().meta({ description: 'How many more expected pulls it would need.' }),
+    pinId: Id.optional(),
+  })
+  .meta({ description: 'What was decided about one image, and why.' });
+
+const removal = z.object({ layer: DigestText, sizeBytes: Bytes, reason: Code });
+
+/** The latest plan of one region. */
+export const PlanBody = z
+  .object({
+    region: RegionText,
+    plannedAt: Instant,
+    capacityBytes: Bytes,
+    usedBytes: Bytes.meta({ description: 'Of all layers that should be there.' }),
+    forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
+    drainingBytes: Bytes,
+    counts: z.object({ decisions: Count, wants: Count, drains: Count, withdrawals: Count }),
+    decisions: z.array(DecisionBody).max(PLAN_ENTRIES_MAX).meta({ description: 'Chosen images in the order of their turns, then the others.' }),
+    wants: z.array(z.object({ layer: DigestText, sizeBytes: Bytes, priority: z.number(), image: z.object(image) })).max(PLAN_ENTRIES_MAX),
+    drains: z.array(removal).max(PLAN_ENTRIES_MAX),
+    withdrawals: z.array(removal).max(PLAN_ENTRIES_MAX),
+  })
+  .meta({ description: 'What should be in one region, why, and what has to be done for it.' });
+
+/** The latest plan of every region that has one. */
+export const PlanList = z.object({ items: z.array(PlanBody).max(REGIONS_MAX) });
+
+/** See {@link DecisionBody}. */
+export type DecisionBody = z.infer<typeof DecisionBody>;
+/** See {@link PlanBody}. */
+export type PlanBody = z.infer<typeof PlanBody>;
+/** See {@link PlanList}. */
+export type PlanList = z.infer<typeof PlanList>;
