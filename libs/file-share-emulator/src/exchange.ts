@@ -102,7 +102,8 @@ export class Exchange {
     }
     const headers = { 'x-ms-error-code': error.code, ...error.headers };
     // What is left of the body is not read: the connection cannot be used again.
-    if (!this.request.complete) this.response.setHeader('connection', 'close');
+    const hasBody = this.headers.has('transfer-encoding') || (this.headers.get('content-length') ?? '0') !== '0';
+    if (hasBody && !this.request.complete) this.response.setHeader('connection', 'close');
     if (this.request.method === 'HEAD') this.reply(error.status, headers);
     else this.replyXml(error.status, headers, error.toXml(this.requestId, new Date()));
   }

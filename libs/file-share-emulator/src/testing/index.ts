@@ -1,2 +1,3 @@
 export * from './emulator-process.js';
 export * from './raw-request.js';
+export * from './temporary-emulator.js';

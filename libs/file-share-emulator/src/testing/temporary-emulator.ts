@@ -1,0 +1,27 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { type FileShareEmulator, startFileShareEmulator } from '../start-emulator.js';
+
+/** The key of every account of {@link startTemporaryEmulator}; it protects nothing. */
+export const TEST_KEY = Buffer.alloc(64, 'k').toString('base64');
+
+/** An emulator on a folder of its own that goes with it. */
+export interface TemporaryEmulator extends FileShareEmulator {
+  readonly folder: string;
+  /** What clients saw as `InternalError`. */
+  readonly defects: unknown[];
+}
+
+/** Starts an emulator on a free port and a temporary folder; `close` removes the folder. */
+export async function startTemporaryEmulator(accounts: readonly string[] = ['acct1', 'acct2']): Promise<TemporaryEmulator> {
+  const folder = await mkdtemp(join(tmpdir(), 'file-share-emulator-'));
+  const defects: unknown[] = [];
+  const emulator = await startFileShareEmulator({ folder, port: 0, accounts: accounts.map((name) => ({ name, key: TEST_KEY })) }, (error) => defects.push(error));
+  const close = async (): Promise<void> => {
+    await emulator.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { ...emulator, folder, defects, close };
+}
