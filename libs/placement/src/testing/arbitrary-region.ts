@@ -5,24 +5,26 @@ import { DAY_MS, MiB } from '#quantities';
 import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
 import { aLayer, anImage, aRegion } from './region-scene.js';
 
-const layers = fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
+const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
+
+const rarely = fc.nat({ max: 7 }).map((draw) => draw === 0);
 
 /** Any region small enough to reason about: shared layers, empty images, pins, leases, last replicas, replicas in every state, room for all or for nothing. */
 export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => {
-  const some = fc.subarray(all, { minLength: 0 });
+  const some = fc.oneof(fc.subarray(all), fc.subarray(all, { maxLength: Math.min(3, all.length) }));
   const image = fc.record({
-    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), weight: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 50, noNaN: true })),
+    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
   });
   const replica = fc.option(
-    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'draining'), leased: fc.boolean(), mustKeep: fc.boolean() }),
+    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
     { nil: undefined },
   );
   return fc
     .record({
-      images: fc.array(image, { maxLength: 10 }),
+      images: fc.array(image, { maxLength: 12 }),
       held: fc.array(replica, { minLength: all.length, maxLength: all.length }),
       pins: fc.array(fc.record({ image: fc.nat(), priority: fc.integer({ min: -2, max: 2 }), age: fc.nat({ max: 3 }) }), { maxLength: 4 }),
-      capacityMiB: fc.nat({ max: 250 }),
+      capacityMiB: fc.nat({ max: 160 }),
       parameters: fc.record({
         minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
       }),
