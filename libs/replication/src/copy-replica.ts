@@ -48,13 +48,13 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
     const attempt = new CopyAttempt(ports, claimed, { target, record, signal });
     try {
       await attempt.fill();
+      await attempt.publish();
     } catch (error) {
       await attempt.keepWhatIsDone();
       if (!(error instanceof ReplicationError) || error.code !== 'LINK_BUDGET_USED') throw error;
       await store.copies.postpone(claim.id, error.details['retryAt'] as Date, error.message);
       return;
     }
-    await attempt.publish();
   }
   if (!(await store.complete(claim.id, clock.now()))) throw claimLost(replica);
 }
@@ -115,11 +115,17 @@ class CopyAttempt {
     if (!(await isWhole(this.#target, layerFilePath(layer), this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
   }
 
-  /** Notes the pieces of a try that failed, so that the next one need not copy them again. */
+  /**
+   * Notes the pieces of a try that failed, so that the next one need not copy them again; removes them when the claim was lost, because then nobody
+   * looks for them any more. The failure that ended the copy is the one to be told: one of these two costs only bytes.
+   */
   async keepWhatIsDone(): Promise<void> {
     if (this.#done === undefined) return;
-    // The failure that ended the copy is the one to be told; without this note the next try only copies more.
-    await this.#noteProgress(this.#done).catch(() => undefined);
+    try {
+      await this.#noteProgress(this.#done);
+    } catch (error) {
+      if (error instanceof ReplicationError && error.code === 'CLAIM_LOST') await this.#target.remove(this.#path).catch(() => undefined);
+    }
   }
 
   async #sources(): Promise<GrantedSource[]> {

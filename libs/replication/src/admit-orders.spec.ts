@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+
+import { digestOf } from '#oci';
+
+import { admitOrders, type ReplicaOrder } from './admit-orders.js';
+import type { ReplicaState } from './replica-state.js';
+
+const order = (name: string, sizeBytes: number): ReplicaOrder => ({ layer: digestOf(name), sizeBytes, priority: 1, reason: 'demand' });
+
+it('never takes more than the capacity leaves, and refuses only what does not fit', () => {
+  const orders = fc.array(fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), sizeBytes: fc.integer({ min: 1, max: 50 }) }), { maxLength: 12 });
+  const there = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom<ReplicaState>('wanted', 'copying', 'ready', 'draining'));
+  fc.assert(
+    fc.property(orders, fc.nat(200), fc.nat(200), there, (list, usedBytes, capacityBytes, known) => {
+      const states = new Map(Object.entries(known).map(([name, state]) => [digestOf(name), state]));
+      const outcomes = admitOrders(list.map(({ name, sizeBytes }) => order(name, sizeBytes)), states, { usedBytes, capacityBytes });
+      expect(outcomes).toHaveLength(list.length);
+      let sum = usedBytes;
+      for (const [n, { name, sizeBytes }] of list.entries()) {
+        if (outcomes[n] === 'taken') sum += sizeBytes;
+        if (outcomes[n] === 'SHARE_FULL') expect(sum + sizeBytes).toBeGreaterThan(capacityBytes);
+        if (outcomes[n] === 'taken') expect(sum).toBeLessThanOrEqual(capacityBytes);
+        if (known[name] !== undefined) expect(outcomes[n]).toBe(known[name] === 'draining' ? 'DRAINING' : 'kept');
+      }
+    }),
+  );
+});
+
+it('lets a smaller order pass one that does not fit', () => {
+  expect(admitOrders([order('a', 60), order('b', 50), order('c', 40)], new Map(), { usedBytes: 0, capacityBytes: 100 })).toEqual(['taken', 'SHARE_FULL', 'taken']);
+});
