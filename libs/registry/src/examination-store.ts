@@ -1,6 +1,6 @@
 import { ClaimSource } from '#claims';
 
-import type { RegistryEvent } from './registry-event.js';
+import { referenceToExamine, type RegistryEvent } from './registry-event.js';
 
 /** The wish that one reference be looked up in the registry and recorded as it is found. */
 export interface Examination {
@@ -46,4 +46,18 @@ export abstract class ExaminationStore extends ClaimSource<Examination> {
 
   /** Forgets the ids of events received before `before`, at most `limit` of them. @returns how many went. */
   abstract pruneEvents(before: Date, limit: number): Promise<number>;
+}
+
+/** The references that events want examined, each once, with its latest push. */
+export function wantedByEvents(events: readonly RegistryEvent[]): { readonly repository: string; readonly reference: string; readonly pushedAt: Date | undefined }[] {
+  const wanted = new Map<string, { repository: string; reference: string; pushedAt: Date | undefined }>();
+  for (const event of events) {
+    const reference = referenceToExamine(event);
+    if (reference === undefined) continue;
+    const key = `${event.repository}@${reference}`;
+    const known = wanted.get(key)?.pushedAt;
+    const pushedAt = event.action === 'push' && (known === undefined || known < event.at) ? event.at : known;
+    wanted.set(key, { repository: event.repository, reference, pushedAt });
+  }
+  return [...wanted.values()];
 }

@@ -79,3 +79,9 @@ export abstract class ImageStore {
   /** Which of `layers` an image of an enabled repository has: those must not be lost. One query for any number up to 10,000. */
   abstract referencedLayers(layers: readonly Digest[]): Promise<Set<Digest>>;
 }
+
+/** When an image counts as pushed: see {@link ImageRecording.pushedAt}. */
+export function pushedAtOf(image: Image, recording: Pick<ImageRecording, 'pushedAt'>, now: Date): Date {
+  const at = recording.pushedAt ?? image.createdAt ?? now;
+  return at > now ? now : at;
+}

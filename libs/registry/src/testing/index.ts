@@ -4,3 +4,10 @@ export { type RegistryAccessRules, type RegistryUser } from './registry-gate.js'
 export { type NotificationEndpoint } from './registry-notifier.js';
 export * from './sample-image.js';
 export * from './test-registry.js';
+export * from './catalogue-conformance.js';
+export * from './examination-conformance.js';
+export { MemoryCatalogue } from './memory-catalogue.js';
+export * from './memory-catalogue-reader.js';
+export * from './memory-examination-store.js';
+export * from './memory-image-store.js';
+export * from './memory-repository-store.js';

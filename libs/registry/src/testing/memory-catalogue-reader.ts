@@ -1,0 +1,69 @@
+import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
+import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
+import { byKey, imageId, MemoryCatalogue } from './memory-catalogue.js';
+
+/** {@link CatalogueReader} in memory. */
+export class MemoryCatalogueReader extends CatalogueReader {
+  readonly #catalogue: MemoryCatalogue;
+
+  constructor(catalogue = new MemoryCatalogue()) {
+    super();
+    this.#catalogue = catalogue;
+  }
+
+  async repositoriesByName(names: readonly string[]): Promise<RepositoryState[]> {
+    return this.#repositories().filter(({ name }) => names.includes(name));
+  }
+
+  async tagsByKey(keys: readonly TagKey[]): Promise<RecordedTag[]> {
+    const wanted = new Set(keys.map((key) => imageId(key.repository, key.tag)));
+    return this.#tags().filter((tag) => wanted.has(imageId(tag.repository, tag.tag)));
+  }
+
+  async imagesByKey(keys: readonly ImageKey[]): Promise<RecordedImage[]> {
+    return keys.map((key) => this.#catalogue.images.get(imageId(key.repository, key.digest))).filter((image) => image !== undefined);
+  }
+
+  async repositoriesAfter(name: string | undefined, limit: number): Promise<RepositoryState[]> {
+    return this.#repositories().filter((repository) => repository.name > (name ?? '')).slice(0, limit);
+  }
+
+  async tagsAfter(key: TagKey | undefined, limit: number): Promise<RecordedTag[]> {
+    const after = key === undefined ? '' : imageId(key.repository, key.tag);
+    return this.#tags().filter((tag) => imageId(tag.repository, tag.tag) > after).slice(0, limit);
+  }
+
+  async imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]> {
+    return this.#images().filter((image) => key === undefined || byKey(key, image) < 0).slice(0, limit);
+  }
+
+  async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {
+    const tagsById = new Map<string, Set<string>>();
+    const name = (repository: string, digest: string, tag: string): void => {
+      const id = imageId(repository, digest);
+      tagsById.set(id, (tagsById.get(id) ?? new Set()).add(tag));
+    };
+    for (const { repository, tag, digest } of this.#tags()) {
+      name(repository, digest, tag);
+      for (const child of this.#catalogue.images.get(imageId(repository, digest))?.children ?? []) name(repository, child.digest, tag);
+    }
+    return (await this.imagesAfter(after, Number.POSITIVE_INFINITY))
+      .filter((image) => image.kind === 'image' && this.#catalogue.repositories.get(image.repository)?.enabled === true)
+      .map((image) => ({ ...image, tags: [...(tagsById.get(imageId(image.repository, image.digest)) ?? [])].toSorted() }))
+      .filter(({ tags }) => tags.length > 0)
+      .slice(0, limit);
+  }
+
+  #repositories(): RepositoryState[] {
+    return [...this.#catalogue.repositories.values()].map(({ name, enabled }) => ({ name, enabled })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #tags(): RecordedTag[] {
+    const all = [...this.#catalogue.tags].flatMap(([repository, tags]) => [...tags].map(([tag, digest]) => ({ repository, tag, digest })));
+    return all.toSorted((a, b) => (imageId(a.repository, a.tag) < imageId(b.repository, b.tag) ? -1 : 1));
+  }
+
+  #images(): RecordedImage[] {
+    return [...this.#catalogue.images.values()].toSorted(byKey);
+  }
+}

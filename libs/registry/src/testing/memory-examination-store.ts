@@ -1,0 +1,90 @@
+import type { Claimed, ClaimRequest } from '#claims';
+
+import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents } from '../examination-store.js';
+import type { RegistryEvent } from '../registry-event.js';
+import { imageId, MemoryCatalogue, type MemoryExamination } from './memory-catalogue.js';
+import { claimWork, giveBackWork, memoryWork, renewWork } from './memory-claims.js';
+
+/** {@link ExaminationStore} in memory. */
+export class MemoryExaminationStore extends ExaminationStore {
+  readonly #catalogue: MemoryCatalogue;
+
+  constructor(catalogue = new MemoryCatalogue()) {
+    super();
+    this.#catalogue = catalogue;
+  }
+
+  async intake(events: readonly RegistryEvent[], now: Date): Promise<Intake> {
+    const fresh = events.filter((event) => {
+      const known = this.#catalogue.receivedEvents.has(event.id);
+      if (!known) this.#catalogue.receivedEvents.set(event.id, now);
+      return !known;
+    });
+    const wanted = wantedByEvents(fresh);
+    for (const { repository, reference, pushedAt } of wanted) this.#want(repository, reference, pushedAt, now);
+    return { fresh, duplicateCount: events.length - fresh.length, wantedCount: wanted.length };
+  }
+
+  async claim(request: ClaimRequest): Promise<Claimed<Examination>[]> {
+    return claimWork([...this.#catalogue.examinations.values()].toSorted(mostUrgentFirst), request);
+  }
+
+  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    return renewWork([...this.#catalogue.examinations.values()], claimIds, expiresAt);
+  }
+
+  async release(claimId: string): Promise<boolean> {
+    return giveBackWork(this.#catalogue.claimedExamination(claimId));
+  }
+
+  async postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+    return giveBackWork(this.#catalogue.claimedExamination(claimId), { notBefore, reason });
+  }
+
+  async settle(claimId: string, generation: number, now: Date): Promise<boolean> {
+    const claimed = this.#catalogue.claimedExamination(claimId);
+    if (claimed === undefined) return false;
+    const { repository, reference } = claimed.item;
+    if (claimed.item.generation !== generation) {
+      Object.assign(claimed, memoryWork(claimed.item));
+      return true;
+    }
+    this.#catalogue.examinations.delete(imageId(repository, reference));
+    if (claimed.backfill) this.#countForBackfill(repository, now);
+    return true;
+  }
+
+  async openCount(repository?: string): Promise<number> {
+    return [...this.#catalogue.examinations.values()].filter(({ item }) => repository === undefined || item.repository === repository).length;
+  }
+
+  async pruneEvents(before: Date, limit: number): Promise<number> {
+    const old = [...this.#catalogue.receivedEvents].filter(([, at]) => at < before).toSorted(([, a], [, b]) => a.getTime() - b.getTime()).slice(0, limit);
+    for (const [id] of old) this.#catalogue.receivedEvents.delete(id);
+    return old.length;
+  }
+
+  #want(repository: string, reference: string, pushedAt: Date | undefined, now: Date): void {
+    const id = imageId(repository, reference);
+    const known = this.#catalogue.examinations.get(id);
+    const before = known?.item.pushedAt;
+    const latest = before === undefined || (pushedAt !== undefined && pushedAt > before) ? pushedAt : before;
+    const generation = (known?.item.generation ?? 0) + 1;
+    const item = { repository, reference, generation, priority: PUSH_PRIORITY, ...(latest === undefined ? {} : { pushedAt: latest }) };
+    if (known === undefined) this.#catalogue.examinations.set(id, { ...memoryWork(item), wantedAt: now, backfill: false });
+    else Object.assign(known, { item, notBefore: Number.NEGATIVE_INFINITY });
+  }
+
+  #countForBackfill(repository: string, now: Date): void {
+    const known = this.#catalogue.repositories.get(repository);
+    if (known?.backfill.state !== 'examining') return;
+    const doneCount = known.backfill.doneCount + 1;
+    const done = doneCount >= known.backfill.totalCount ? { state: 'done' as const, finishedAt: now } : {};
+    known.backfill = { ...known.backfill, doneCount, ...done };
+  }
+}
+
+function mostUrgentFirst(one: MemoryExamination, other: MemoryExamination): number {
+  const [a, b] = [imageId(one.item.repository, one.item.reference), imageId(other.item.repository, other.item.reference)];
+  return other.item.priority - one.item.priority || one.wantedAt.getTime() - other.wantedAt.getTime() || (a < b ? -1 : 1);
+}

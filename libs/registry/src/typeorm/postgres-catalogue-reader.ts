@@ -1,0 +1,73 @@
+import type { DataSource } from 'typeorm';
+
+import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
+import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
+import { IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
+
+/** {@link CatalogueReader} on PostgreSQL. */
+export class PostgresCatalogueReader extends CatalogueReader {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    super();
+    this.#dataSource = dataSource;
+  }
+
+  repositoriesByName(names: readonly string[]): Promise<RepositoryState[]> {
+    return this.#dataSource.query('SELECT name, enabled FROM repositories WHERE name = ANY($1)', [names]);
+  }
+
+  tagsByKey(keys: readonly TagKey[]): Promise<RecordedTag[]> {
+    return this.#dataSource.query('SELECT repository, tag, digest FROM unnest($1::text[], $2::text[]) AS asked (repository, tag) JOIN tags USING (repository, tag)', [
+      keys.map((key) => key.repository),
+      keys.map((key) => key.tag),
+    ]);
+  }
+
+  async imagesByKey(keys: readonly ImageKey[]): Promise<RecordedImage[]> {
+    const rows = await this.#dataSource.query<ImageRow[]>(
+      `SELECT ${IMAGE_COLUMNS} FROM unnest($1::text[], $2::text[]) AS asked (repository, digest) JOIN images AS image USING (repository, digest)`,
+      [keys.map((key) => key.repository), keys.map((key) => key.digest)],
+    );
+    return rows.map(imageOf);
+  }
+
+  repositoriesAfter(name: string | undefined, limit: number): Promise<RepositoryState[]> {
+    return this.#dataSource.query('SELECT name, enabled FROM repositories WHERE name > $1 ORDER BY name LIMIT $2', [name ?? '', limit]);
+  }
+
+  tagsAfter(key: TagKey | undefined, limit: number): Promise<RecordedTag[]> {
+    return this.#dataSource.query(
+      'SELECT repository, tag, digest FROM tags WHERE (repository, tag) > ($1, $2) ORDER BY repository, tag LIMIT $3',
+      [key?.repository ?? '', key?.tag ?? '', limit],
+    );
+  }
+
+  async imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]> {
+    const rows = await this.#dataSource.query<ImageRow[]>(
+      `SELECT ${IMAGE_COLUMNS} FROM images AS image WHERE (image.repository, image.digest) > ($1, $2)
+       ORDER BY image.repository, image.digest LIMIT $3`,
+      [key?.repository ?? '', key?.digest ?? '', limit],
+    );
+    return rows.map(imageOf);
+  }
+
+  async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {
+    const rows = await this.#dataSource.query<(ImageRow & { tags: string[] })[]>(
+      `WITH tagged AS (
+         SELECT tags.repository, tags.digest, tags.tag FROM tags WHERE tags.repository >= $1
+         UNION
+         SELECT tags.repository, child.digest, tags.tag FROM tags
+         JOIN index_images AS child ON child.repository = tags.repository AND child.index_digest = tags.digest WHERE tags.repository >= $1),
+       named AS (
+         SELECT repository, digest, array_agg(tag ORDER BY tag) AS tags FROM tagged
+         WHERE (repository, digest) > ($1, $2) GROUP BY repository, digest)
+       SELECT ${IMAGE_COLUMNS}, named.tags FROM named
+       JOIN repositories ON repositories.name = named.repository AND repositories.enabled
+       JOIN images AS image ON image.repository = named.repository AND image.digest = named.digest AND image.kind = 'image'
+       ORDER BY image.repository, image.digest LIMIT $3`,
+      [after?.repository ?? '', after?.digest ?? '', limit],
+    );
+    return rows.map((row) => ({ ...imageOf(row), tags: row.tags }));
+  }
+}
