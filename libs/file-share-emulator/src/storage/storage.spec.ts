@@ -1,0 +1,211 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { GiB } from '#quantities';
+
+import { changeLine, DEFAULT_CONTENT, FileRecord, parseRecord } from './file-record.js';
+import { FolderLockedError, lockFolder } from './folder-lock.js';
+import { PathLocks } from './path-locks.js';
+import { ShareCatalogue } from './share-catalogue.js';
+import { ShareFolder } from './share-folder.js';
+import { writeSparse } from './sparse-file.js';
+import { etagOf, isoOf, nextTicks, ticksAt } from './ticks.js';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'emulator-storage-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function openShare(): Promise<ShareFolder> {
+  const folder = new ShareFolder({ files: join(root, 'files'), records: join(root, 'records'), quotaBytes: () => GiB });
+  await mkdir(join(root, 'files'), { recursive: true });
+  await folder.recover();
+  return folder;
+}
+
+async function content(folder: ShareFolder, path: string): Promise<string> {
+  const bytes = Buffer.alloc((await folder.find(path))!.sizeBytes);
+  await folder.read(path, 0, bytes);
+  return bytes.toString('latin1');
+}
+
+const newFile = (sizeBytes: number, metadata: Record<string, string> = {}): { sizeBytes: number; content: typeof DEFAULT_CONTENT; metadata: Record<string, string> } => ({ sizeBytes, content: DEFAULT_CONTENT, metadata });
+
+describe('FileRecord', () => {
+  it('reads back what was written, with the changes since and without a line that was cut off', () => {
+    const record = new FileRecord({ name: 'f', fileId: '7', createdAt: 5n, content: DEFAULT_CONTENT, metadata: { a: 'b' } }, 6n, [{ offset: 0, length: 512 }]);
+    const lines = [
+      changeLine({ kind: 'w', range: { offset: 1000, length: 100 }, changedAt: 9n }),
+      changeLine({ kind: 'c', range: { offset: 0, length: 600 }, changedAt: 8n }),
+      'w 4096 512 99',
+    ];
+    const read = parseRecord(record.toText() + lines.join(''))!;
+    expect(read.header).toEqual(record.header);
+    expect(read.changedAt).toBe(9n);
+    expect(read.written.toArray()).toEqual([{ offset: 512, length: 1024 }]);
+  });
+
+  it('is nothing when its snapshot is unreadable', () => {
+    for (const text of ['', '{}', '{"version":1', 'x\n', 'null\n', '{"version":1}\n', '{"version":2,"ranges":[]}\n']) expect(parseRecord(text), text).toBeUndefined();
+  });
+});
+
+describe('ticks', () => {
+  it('never repeat and are written as the real service writes them', () => {
+    const all = Array.from({ length: 1000 }, nextTicks);
+    expect(new Set(all).size).toBe(1000);
+    const at = ticksAt(Date.parse('2026-01-13T19:07:18.000Z'));
+    expect(isoOf(at)).toBe('2026-01-13T19:07:18.0000000Z');
+    expect(etagOf(at)).toMatch(/^"0x8DE5[0-9A-F]{11}"$/);
+  });
+});
+
+describe('a folder lock', () => {
+  it('refuses a second holder in this process and in another, and is free afterwards', async () => {
+    const unlock = await lockFolder(root);
+    await expect(lockFolder(root)).rejects.toBeInstanceOf(FolderLockedError);
+    await unlock();
+    await (await lockFolder(root))();
+  });
+
+  it('of a process that is gone, or of an earlier process with our number, is taken over', async () => {
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    for (const mark of [`${gone} 1`, `${process.pid} 1`, 'nonsense', '']) {
+      await writeFile(join(root, '.lock'), mark);
+      await (await lockFolder(root))();
+    }
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('of a live process holds', async () => {
+    const started = (await readFile(`/proc/${process.ppid}/stat`, 'utf8').catch(() => '')).split(') ')[1]?.split(' ')[19] ?? 'unknown';
+    await writeFile(join(root, '.lock'), `${process.ppid} ${started}`);
+    await expect(lockFolder(root)).rejects.toThrow(`held by process ${process.ppid}`);
+  });
+});
+
+describe('PathLocks', () => {
+  it('let readers in together, writers alone, and nobody past a waiting writer', async () => {
+    const locks = new PathLocks();
+    const events: string[] = [];
+    const gates = new Map<string, () => void>();
+    const enter = (name: string, mode: 'shared' | 'exclusive'): Promise<void> => locks.hold('p', mode, async () => {
+      events.push(name);
+      await new Promise<void>((resolve) => gates.set(name, resolve));
+    });
+    const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+    const all = [enter('r1', 'shared'), enter('r2', 'shared'), enter('w', 'exclusive'), enter('r3', 'shared')];
+    await turn();
+    expect(events).toEqual(['r1', 'r2']);
+    gates.get('r1')!();
+    await turn();
+    expect(events).toEqual(['r1', 'r2']);
+    gates.get('r2')!();
+    await turn();
+    expect(events).toEqual(['r1', 'r2', 'w']);
+    gates.get('w')!();
+    await turn();
+    gates.get('r3')!();
+    await Promise.all(all);
+    expect(events).toEqual(['r1', 'r2', 'w', 'r3']);
+  });
+});
+
+describe('writeSparse', () => {
+  it('writes zeros only where the file may hold something else', async () => {
+    const host = await open(join(root, 'f'), 'w+');
+    await host.truncate(65_536);
+    await host.write(Buffer.alloc(4096, 9), 0, 4096, 8192);
+    await writeSparse(host, { offset: 100, bytes: Buffer.alloc(20_000), written: [{ offset: 8192, length: 4096 }] });
+    const bytes = await host.readv([Buffer.alloc(65_536)], 0);
+    await host.close();
+    expect(Buffer.from(bytes.buffers[0]!.buffer).equals(Buffer.alloc(65_536))).toBe(true);
+    expect((await stat(join(root, 'f'))).blocks * 512).toBeLessThanOrEqual(8192);
+  });
+});
+
+describe('a share folder that is opened again', () => {
+  it('has every file with its bytes, ranges, metadata, identity and ETag', async () => {
+    const before = await openShare();
+    await before.createFolder('d', { of: 'folder' });
+    await before.createFile('d/f', newFile(5000, { complete: '1' }));
+    await before.write('d/f', 1000, Buffer.from('hello'));
+    await before.clear('d/f', { offset: 1002, length: 2 });
+    const old = (await before.find('d/f'))!;
+    const after = await openShare();
+    const found = (await after.find('d/f'))!;
+    expect(found.record.header).toEqual(old.record.header);
+    expect(found.record.changedAt).toBe(old.record.changedAt);
+    expect(found.record.written.toArray()).toEqual([{ offset: 512, length: 512 }]);
+    expect(await content(after, 'd/f')).toContain('he\0\0o');
+    expect((await after.find('d'))?.record.header.metadata).toEqual({ of: 'folder' });
+    expect(after.usedBytes).toBe(5000);
+  });
+
+  it('finishes a rename that had moved the file but not its record', async () => {
+    const before = await openShare();
+    await before.createFile('from', newFile(10, { of: 'from' }));
+    await before.createFile('to', newFile(20, { of: 'to' }));
+    const intention = join(root, 'records', 'renames', 'x');
+    await writeFile(intention, JSON.stringify({ from: 'from', to: 'to' }));
+    const { rename } = await import('node:fs/promises');
+    await rename(join(root, 'files', 'from'), join(root, 'files', 'to'));
+    const after = await openShare();
+    expect(await after.find('to')).toMatchObject({ sizeBytes: 10, record: { header: { name: 'to', metadata: { of: 'from' } } } });
+    expect(await after.find('from')).toBeUndefined();
+    expect(await readdir(join(root, 'records', 'renames'))).toEqual([]);
+  });
+
+  it('forgets a rename that had moved nothing', async () => {
+    const before = await openShare();
+    await before.createFile('from', newFile(10, { of: 'from' }));
+    await before.createFile('to', newFile(20, { of: 'to' }));
+    await writeFile(join(root, 'records', 'renames', 'x'), JSON.stringify({ from: 'from', to: 'to' }));
+    const after = await openShare();
+    expect(await after.find('from')).toMatchObject({ record: { header: { metadata: { of: 'from' } } } });
+    expect(await after.find('to')).toMatchObject({ record: { header: { metadata: { of: 'to' } } } });
+  });
+
+  it('sweeps temporary files and records without a file, and serves files that another program put there', async () => {
+    const before = await openShare();
+    await before.createFile('gone', newFile(10, { stale: 'yes' }));
+    await rm(join(root, 'files', 'gone'));
+    await writeFile(join(root, 'records', 'tree', 'x.record.tmp'), 'half');
+    await writeFile(join(root, 'files', 'foreign'), 'by samba');
+    const after = await openShare();
+    await writeFile(join(root, 'files', 'gone'), 'anew');
+    expect((await after.find('gone'))?.record.header.metadata).toEqual({});
+    expect(await content(after, 'foreign')).toBe('by samba');
+    expect((await after.find('foreign'))?.record.written.within({ offset: 0, length: 8 })).toEqual([{ offset: 0, length: 8 }]);
+    await after.write('foreign', 3, Buffer.from('SMB'));
+    expect(await content(await openShare(), 'foreign')).toBe('by SMBba');
+    expect(await readdir(join(root, 'records', 'tree'))).toHaveLength(1);
+  });
+
+  it('keeps every acknowledged range through more changes than one snapshot holds', async () => {
+    const before = await openShare();
+    await before.createFile('many', newFile(5000 * 1024));
+    const writes = Array.from({ length: 5000 }, (_, index) => before.write('many', index * 1024, Buffer.from([index & 255 || 1])));
+    await Promise.all(writes);
+    const found = (await (await openShare()).find('many'))!;
+    expect(found.record.written.size).toBe(5000);
+  });
+});
+
+describe('a catalogue', () => {
+  it('finishes deleting a share whose folder had already gone', async () => {
+    const before = await ShareCatalogue.open(root, 'acct1');
+    await before.create('layers', 1, {});
+    await before.create('kept', 2, { a: 'b' });
+    await rm(join(root, 'acct1', 'layers'), { recursive: true });
+    const after = await ShareCatalogue.open(root, 'acct1');
+    expect(after.list().map(({ name, quotaGiB, metadata }) => ({ name, quotaGiB, metadata }))).toEqual([{ name: 'kept', quotaGiB: 2, metadata: { a: 'b' } }]);
+    await after.create('layers', 1, {});
+    expect(after.get('layers').folder.usedBytes).toBe(0);
+  });
+});
