@@ -1,7 +1,7 @@
 import { alignUp } from '#quantities';
 
 import { direntBlocks, ErofsLayout, type PlacedInode } from './erofs-layout.js';
-import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDirents, putInode, putSuperblock, type Superblock } from './erofs-structures.js';
+import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDirents, putInode, type Superblock } from './erofs-structures.js';
 import { type FileTree, ROOT } from './file-tree.js';
 import type { PieceStream } from './piece-stream.js';
 

@@ -122,6 +122,7 @@ describe('expandLayer, refusing', () => {
   it.each<[string, string, LayerBytes, object?]>([
     ['a foreign layer', 'LAYER_UNSUPPORTED', layerOf(SMALL, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip')],
     ['an encrypted layer', 'LAYER_UNSUPPORTED', layerOf(SMALL, 'application/vnd.oci.image.layer.v1.tar+gzip+encrypted')],
+    ['a layer of a Windows image', 'LAYER_UNSUPPORTED', layerOf(tarOf({ name: 'Files/', type: '5', pax: { 'MSWINDOWS.fileattr': '16' } }))],
     ['a blob of another digest', 'DIGEST_MISMATCH', { ...layerOf(SMALL), blob: changed(SMALL, 512 + 124) }],
     ['a blob that is longer than it says', 'DIGEST_MISMATCH', { ...layerOf(SMALL), blob: Buffer.concat([SMALL, Buffer.alloc(1)]) }],
     ['a gzip blob that changed on the way', 'DIGEST_MISMATCH', { ...layerOf(SMALL, GZIP_LAYER, GZIPPED), blob: changed(GZIPPED, 40) }],
@@ -229,6 +230,21 @@ describe('expandLayer, failing', () => {
     expect(share.paths).toEqual([partialFilePath(layer.layer.digest)]);
   });
 
+  it.each([PLAIN_LAYER, GZIP_LAYER, ZSTD_LAYER])('stops also while a blob of %s gives nothing', async (mediaType) => {
+    const share = new MemoryShare({ name: 'home' });
+    const controller = new AbortController();
+    const silent: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          queueMicrotask(() => controller.abort(new Error('the lease ran out')));
+          return new Promise(() => {});
+        },
+        return: () => new Promise(() => {}),
+      }),
+    };
+    await expect(expandLayer({ layer: { ...layer.layer, mediaType }, blob: silent, share, signal: controller.signal })).rejects.toThrow('the lease ran out');
+  });
+
   it('passes an error of the blob on as it is', async () => {
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield gzipSync(LARGE).subarray(0, 100_000);
@@ -237,8 +253,7 @@ describe('expandLayer, failing', () => {
     for (const mediaType of [PLAIN_LAYER, GZIP_LAYER]) {
       const share = new MemoryShare({ name: 'home' });
       const expansion = { layer: { ...layer.layer, mediaType }, blob: broken(), share, signal: new AbortController().signal };
-      if (mediaType === GZIP_LAYER) await expect(expandLayer(expansion)).rejects.toThrow('connection cut');
-      else await expect(expandLayer(expansion)).rejects.toThrow();
+      await expect(expandLayer(expansion)).rejects.toThrow('connection cut');
       expect(share.paths).not.toContain(final);
     }
   });

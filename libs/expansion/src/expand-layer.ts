@@ -6,11 +6,11 @@ import type { Share } from '#shares';
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
 import { ErofsWriter } from './erofs-writer.js';
 import { EXPANSION_WRITER_VERSION, type ExpandedLayer, type LayerToExpand } from './expanded-layer.js';
-import { ExpansionError, refuseSize } from './expansion-error.js';
+import { ExpansionError, type ExpansionErrorCode, refuseSize } from './expansion-error.js';
 import { DEFAULT_EXPANSION_LIMITS, type ExpansionLimits } from './expansion-limits.js';
 import type { ExpansionTarget } from './expansion-target.js';
 import { FileTree } from './file-tree.js';
-import { compressionOf, decompress, type LayerCompression } from './layer-compression.js';
+import { compressionOf, decompress } from './layer-compression.js';
 import { LayerTar } from './layer-tar.js';
 import { PieceStream, type WrittenPieces } from './piece-stream.js';
 import { ShareExpansionTarget } from './share-expansion-target.js';
@@ -18,8 +18,10 @@ import { TarReader } from './tar-reader.js';
 import { VerifiedBlob } from './verified-blob.js';
 import { vhdFooter } from './vhd-footer.js';
 
-/** How much a tar usually grows out of its compressed form: the first guess of the file's size. */
-const USUAL_RATIO: Readonly<Record<LayerCompression, number>> = { none: 1.05, gzip: 3, zstd: 3.5 };
+/** Refusals for what the blob holds. */
+const ABOUT_CONTENTS: ReadonlySet<ExpansionErrorCode> = new Set<ExpansionErrorCode>([
+  'COMPRESSION_INVALID', 'LAYER_UNSUPPORTED', 'TAR_INVALID', 'ENTRY_UNSUPPORTED', 'LINK_TARGET_MISSING', 'TOO_LARGE',
+]);
 
 /** One layer to expand, where it comes from and where it goes. */
 export interface LayerExpansion {
@@ -53,9 +55,9 @@ export interface MadeLayer {
  */
 export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLayer> {
   const { layer, share, signal } = expansion;
-  const compression = compressionOf(layer.mediaType);
+  compressionOf(layer.mediaType);
   const target = new ShareExpansionTarget(share, layer.digest, signal);
-  await target.begin(layer.sizeBytes * USUAL_RATIO[compression]);
+  await target.begin(layer.sizeBytes);
   try {
     const { written, entryCount } = await makeExpandedLayer(expansion, target);
     const vhd = { digest: await target.readBack(written), sizeBytes: written.sizeBytes };
@@ -86,7 +88,7 @@ export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLa
 export async function makeExpandedLayer(expansion: Omit<LayerExpansion, 'share'>, target: ExpansionTarget): Promise<MadeLayer> {
   const { layer, signal, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
   const compression = compressionOf(layer.mediaType);
-  const blob = new VerifiedBlob(layer, expansion.blob, expansion.onProgress ?? (() => {}));
+  const blob = new VerifiedBlob(expansion);
   const pieces = new PieceStream(target);
   try {
     const writer = new ErofsWriter(pieces);
@@ -107,18 +109,24 @@ export async function makeExpandedLayer(expansion: Omit<LayerExpansion, 'share'>
     verifyDiffId(layer.diffId, `sha256:${diffId.digest('hex')}`);
     return await completeFile(layer.diffId, { writer, tree, pieces });
   } catch (error) {
-    throw await judge(error, blob, signal);
+    throw await judge(error, blob);
   } finally {
     await pieces.settle();
     await blob.close();
   }
 }
 
+interface FileUnderWay {
+  readonly writer: ErofsWriter;
+  readonly tree: FileTree;
+  readonly pieces: PieceStream;
+}
+
 /** Writes everything behind the files' contents, then the first block. */
-async function completeFile(diffId: Digest, parts: { readonly writer: ErofsWriter; readonly tree: FileTree; readonly pieces: PieceStream }): Promise<MadeLayer> {
-  const { superblock, entryCount } = await parts.writer.finish(parts.tree);
-  parts.pieces.append(vhdFooter(superblock.blockCount * BLOCK_BYTES, idOf('vhd', diffId)));
-  const written = await parts.pieces.finish((firstBlock) => putSuperblock(firstBlock, { ...superblock, uuid: idOf('erofs', diffId) }));
+async function completeFile(diffId: Digest, { writer, tree, pieces }: FileUnderWay): Promise<MadeLayer> {
+  const { superblock, entryCount } = await writer.finish(tree);
+  pieces.append(vhdFooter(superblock.blockCount * BLOCK_BYTES, idOf('vhd', diffId)));
+  const written = await pieces.finish((firstBlock) => putSuperblock(firstBlock, { ...superblock, uuid: idOf('erofs', diffId) }));
   return { written, entryCount };
 }
 
@@ -126,11 +134,10 @@ async function completeFile(diffId: Digest, parts: { readonly writer: ErofsWrite
  * Contents are refused only when they are the layer's own: bytes that changed on the way look like a malformed tar as well. So the
  * rest of the blob is read for its digest first; when that is wrong, this is what is thrown.
  */
-async function judge(error: unknown, blob: VerifiedBlob, signal: AbortSignal): Promise<unknown> {
-  const isAboutContents = error instanceof ExpansionError && ['COMPRESSION_INVALID', 'TAR_INVALID', 'ENTRY_UNSUPPORTED', 'LINK_TARGET_MISSING', 'TOO_LARGE'].includes(error.code);
-  if (!isAboutContents) return error;
+async function judge(error: unknown, blob: VerifiedBlob): Promise<unknown> {
+  if (!(error instanceof ExpansionError) || !ABOUT_CONTENTS.has(error.code)) return error;
   try {
-    await blob.drain(signal);
+    await blob.drain();
     blob.verify();
   } catch (blobError) {
     return blobError;

@@ -114,6 +114,8 @@ function symlinkTarget(entry: TarEntry): string {
 
 function deviceOf(entry: TarEntry): number {
   const { deviceMajor: major, deviceMinor: minor } = entry;
-  if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) throw refuseEntry('TAR_INVALID', entry.path, 'has a device number that Linux cannot hold');
+  if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) {
+    throw refuseEntry('TAR_INVALID', entry.path, 'has a device number that Linux cannot hold');
+  }
   return encodeDevice(major, minor);
 }

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 import fc from 'fast-check';
-import { pack } from 'tar-stream';
-import { buffer } from 'node:stream/consumers';
+import { type Header, pack } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -250,7 +250,7 @@ async function tarOfSteps(steps: readonly Step[]): Promise<Buffer> {
     drop(name);
     present.set(name, kind);
     const withXattr = rest.xattr !== undefined && (kind === 'file' || kind === 'directory');
-    tar.entry({
+    const header = {
       name: kind === 'directory' ? `${name}/` : name,
       type: kind,
       mode: rest.mode,
@@ -262,7 +262,9 @@ async function tarOfSteps(steps: readonly Step[]): Promise<Buffer> {
       ...(kind === 'symlink' ? { linkname: `to/${rest.target}` } : {}),
       ...(kind === 'link' ? { linkname: files[rest.target % files.length]! } : {}),
       ...(kind === 'character-device' ? { devmajor: 1, devminor: rest.target % 256 } : {}),
-    }, kind === 'file' ? Buffer.alloc(rest.size, `${rest.target}.`) : undefined);
+    } as Header;
+    if (kind === 'file') tar.entry(header, Buffer.alloc(rest.size, `${rest.target}.`));
+    else tar.entry(header);
   }
   tar.finalize();
   return bytes;

@@ -1,9 +1,11 @@
-import { refuseEntry, refuseSize } from './expansion-error.js';
+import { ExpansionError, refuseEntry, refuseSize } from './expansion-error.js';
 import { MAX_XATTRS } from './expansion-limits.js';
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
 const LIBARCHIVE_PREFIX = 'LIBARCHIVE.xattr.';
 const SPARSE_PREFIX = 'GNU.sparse.';
+/** Security descriptors and attributes, in the layers of Windows images alone. */
+const WINDOWS_PREFIX = 'MSWINDOWS.';
 /** The keywords that are read; any other is skipped. */
 const KEYWORDS: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime', 'SCHILY.devmajor', 'SCHILY.devminor']);
 const LINE_FEED = 0x0a;
@@ -20,7 +22,8 @@ export type PaxRecords = Map<string, Buffer>;
 /**
  * Reads the records of one extension header, `"%d %s=%s\n", length, keyword, value`, over those that are already there.
  * @param entry what to name in a refusal.
- * @throws {ExpansionError} `TAR_INVALID` for malformed records, `ENTRY_UNSUPPORTED` for sparse files, `TOO_LARGE` for too many attributes.
+ * @throws {ExpansionError} `TAR_INVALID` for malformed records, `ENTRY_UNSUPPORTED` for sparse files,
+ * `LAYER_UNSUPPORTED` for a Windows layer, `TOO_LARGE` for too many attributes.
  */
 export function readPaxRecords(bytes: Buffer, records: PaxRecords, entry: string): void {
   for (let at = 0; at < bytes.length; ) {
@@ -33,6 +36,7 @@ export function readPaxRecords(bytes: Buffer, records: PaxRecords, entry: string
     }
     const keyword = bytes.toString('latin1', space + 1, equals);
     if (keyword.startsWith(SPARSE_PREFIX)) throw refuseEntry('ENTRY_UNSUPPORTED', entry, 'is a sparse file');
+    if (keyword.startsWith(WINDOWS_PREFIX)) throw new ExpansionError('LAYER_UNSUPPORTED', 'the layer is of a Windows image', { details: { entry } });
     const isXattr = keyword.startsWith(XATTR_PREFIX) || keyword.startsWith(LIBARCHIVE_PREFIX);
     if (isXattr || KEYWORDS.has(keyword)) records.set(keyword, Buffer.from(bytes.subarray(equals + 1, end - 1)));
     if (records.size > MAX_XATTRS + KEYWORDS.size) throw refuseSize('MAX_XATTRS', MAX_XATTRS);

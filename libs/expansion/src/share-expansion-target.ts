@@ -9,7 +9,10 @@ import { MAX_BYTES_IN_FLIGHT } from './expansion-limits.js';
 import { ExpansionTarget } from './expansion-target.js';
 import type { WrittenPieces } from './piece-stream.js';
 
-/** The file grows by this, or by a quarter of its size, at a time: its size is not known before its end, and every growth is a call. */
+/**
+ * The file grows by this, or by an eighth of its size, at a time: its size is not known before its end, every growth is a call, and a share
+ * counts the whole size against its capacity.
+ */
 const GROWTH_BYTES = 64 * MiB;
 /** Pieces read back at once. */
 const MAX_READS_IN_FLIGHT = MAX_BYTES_IN_FLIGHT / PIECE_BYTES / 2;
@@ -35,9 +38,9 @@ export class ShareExpansionTarget extends ExpansionTarget {
     this.#signal = signal;
   }
 
-  /** Creates the partial file, or empties the one that an earlier attempt left. @param expectedBytes a guess of its final size. */
-  async begin(expectedBytes: number): Promise<void> {
-    this.#sizeBytes = alignUp(Math.max(expectedBytes, PIECE_BYTES), PIECE_BYTES);
+  /** Creates the partial file, or empties the one that an earlier attempt left. @param leastBytes a size that it is likely to pass. */
+  async begin(leastBytes: number): Promise<void> {
+    this.#sizeBytes = alignUp(Math.max(leastBytes, PIECE_BYTES), PIECE_BYTES);
     await this.#share.createFile(this.#path, this.#sizeBytes, this.#signal);
   }
 
@@ -100,7 +103,7 @@ export class ShareExpansionTarget extends ExpansionTarget {
 
   #growTo(end: number): Promise<void> {
     if (end > this.#sizeBytes) {
-      const sizeBytes = alignUp(end + Math.max(GROWTH_BYTES, end / 4), PIECE_BYTES);
+      const sizeBytes = alignUp(end + Math.max(GROWTH_BYTES, end / 8), PIECE_BYTES);
       this.#sizeBytes = sizeBytes;
       this.#growth = this.#growth.then(() => this.#share.resizeFile(this.#path, sizeBytes, this.#signal));
     }

@@ -8,6 +8,15 @@ import { ExpansionError } from './expansion-error.js';
 /** Bytes handed on at once, at most: a source may give a whole blob in one. */
 const CHUNK_BYTES = MiB;
 
+/** A blob, and what is said of it. */
+export interface BlobToVerify {
+  readonly layer: LayerToExpand;
+  readonly blob: AsyncIterable<Uint8Array>;
+  readonly signal: AbortSignal;
+  /** Called with the bytes read so far, on every chunk. */
+  readonly onProgress?: ((compressedBytes: number) => void) | undefined;
+}
+
 /**
  * A layer's blob while it is read: counts and hashes what passes, and holds it against the descriptor. The source stays open when a
  * reader stops early, so that the rest can still be hashed: whether a layer's contents are to blame is only known
@@ -16,18 +25,20 @@ const CHUNK_BYTES = MiB;
 export class VerifiedBlob {
   readonly #layer: LayerToExpand;
   readonly #source: AsyncIterator<Uint8Array>;
+  readonly #signal: AbortSignal;
   readonly #onProgress: (compressedBytes: number) => void;
   readonly #hash = createHash('sha256');
   #bytesRead = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(layer: LayerToExpand, blob: AsyncIterable<Uint8Array>, onProgress: (compressedBytes: number) => void) {
+  constructor({ layer, blob, signal, onProgress }: BlobToVerify) {
     this.#layer = layer;
     this.#source = blob[Symbol.asyncIterator]();
-    this.#onProgress = onProgress;
+    this.#signal = signal;
+    this.#onProgress = onProgress ?? (() => {});
   }
 
-  /** The blob's bytes. @throws {ExpansionError} `DIGEST_MISMATCH` once there are more than the descriptor says; what the source throws. */
+  /** The blob's bytes. @throws {ExpansionError} `DIGEST_MISMATCH` once there are more than the descriptor says; what the source throws; the signal's reason. */
   async *chunks(): AsyncGenerator<Buffer> {
     for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
       for (let at = 0; at < chunk.length; at += CHUNK_BYTES) yield chunk.subarray(at, at + CHUNK_BYTES);
@@ -35,8 +46,8 @@ export class VerifiedBlob {
   }
 
   /** Reads what is left, to its end or to the descriptor's size, for its hash alone. */
-  async drain(signal: AbortSignal): Promise<void> {
-    while ((await this.#next()) !== undefined) signal.throwIfAborted();
+  async drain(): Promise<void> {
+    while ((await this.#next()) !== undefined);
   }
 
   /**
@@ -55,7 +66,10 @@ export class VerifiedBlob {
 
   /** Tells the source that nothing more is read from it. */
   async close(): Promise<void> {
-    await this.#source.return?.();
+    const closing = this.#source.return?.();
+    if (!this.#signal.aborted) await closing;
+    // A source that is still waiting for its next bytes closes only after them: nobody waits for that once the work was called off.
+    else closing?.catch(() => undefined);
   }
 
   /** One read at a time, also when the reader before was dropped while it waited. */
@@ -66,7 +80,7 @@ export class VerifiedBlob {
   }
 
   async #read(): Promise<Buffer | undefined> {
-    const result = await this.#source.next();
+    const result = await unlessAborted(this.#source.next(), this.#signal);
     if (result.done === true) return undefined;
     const chunk = Buffer.from(result.value.buffer, result.value.byteOffset, result.value.byteLength);
     this.#bytesRead += chunk.length;
@@ -78,4 +92,14 @@ export class VerifiedBlob {
     this.#onProgress(this.#bytesRead);
     return chunk;
   }
+}
+
+/** The promise's outcome, or the signal's reason as soon as it is aborted: a source may be waiting for a network that has gone. */
+function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
