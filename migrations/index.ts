@@ -4,6 +4,7 @@ import { ExpandedLayers1763150000000 } from './1763150000000-expanded-layers.js'
 import { Replicas1763160000000 } from './1763160000000-replicas.js';
 import { Pins1763200000000 } from './1763200000000-pins.js';
 import { Demand1763300000000 } from './1763300000000-demand.js';
+import { Placement1763400000000 } from './1763400000000-placement.js';
 import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
@@ -14,5 +15,6 @@ export const MIGRATIONS = [
   Replicas1763160000000,
   Pins1763200000000,
   Demand1763300000000,
+  Placement1763400000000,
   MountLeases1763500000000,
 ] as const;

@@ -7,8 +7,8 @@ import type { PlacementImage, RegionPin } from './region-facts.js';
 export interface ResolvedPins {
   /** The pins of each region that any pin names, each with one image; a pin that means several (an index's platforms) stands there once for each. */
   readonly byRegion: ReadonlyMap<RegionName, readonly RegionPin[]>;
-  /** Ids of pins that mean no image that may be placed: unknown, or not expanded yet. */
-  readonly unresolved: readonly string[];
+  /** Of each such region, the ids of pins that mean no image that may be placed: unknown, or not expanded yet. Ascending. */
+  readonly unresolvedByRegion: ReadonlyMap<RegionName, readonly string[]>;
 }
 
 /** Finds what pins mean: by tag whatever images the tag names now, by digest the image itself or those of the index. `pins` are active ones. */
@@ -24,18 +24,18 @@ export function resolvePins(pins: readonly Pin[], images: readonly PlacementImag
     for (const digest of new Set([image.digest, ...(image.indexes ?? [])])) name(`${image.repository}@${digest}`, image);
   }
   const byRegion = new Map<RegionName, RegionPin[]>();
-  const unresolved: string[] = [];
-  for (const pin of pins) {
+  const unresolvedByRegion = new Map<RegionName, string[]>();
+  for (const pin of pins.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
     const key = pin.reference.kind === 'tag' ? `${pin.repository}:${pin.reference.tag}` : `${pin.repository}@${pin.reference.digest}`;
     const meant = named.get(key) ?? [];
-    if (meant.length === 0) unresolved.push(pin.id);
     for (const region of pin.regions) {
       const here = byRegion.get(region) ?? [];
       byRegion.set(region, here);
+      if (meant.length === 0) unresolvedByRegion.set(region, [...(unresolvedByRegion.get(region) ?? []), pin.id]);
       for (const { repository, digest } of meant) {
         here.push({ id: pin.id, image: { repository, digest }, priority: pin.priority, createdAt: pin.createdAt });
       }
     }
   }
-  return { byRegion, unresolved: unresolved.toSorted() };
+  return { byRegion, unresolvedByRegion };
 }

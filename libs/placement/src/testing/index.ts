@@ -1,2 +1,6 @@
 export * from './arbitrary-region.js';
+export * from './memory-placement-world.js';
+export * from './memory-plan-store.js';
+export * from './memory-planner-turn.js';
+export * from './placement-stores-conformance.js';
 export * from './region-scene.js';

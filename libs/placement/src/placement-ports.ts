@@ -1,0 +1,43 @@
+import type { Digest } from '#oci';
+import type { RegionName } from '#regions';
+
+import type { HeldReplica, PlacementImage } from './region-facts.js';
+import type { UnwantedReplica, WantedReplica } from './region-plan.js';
+
+/** A region that plans are made for. */
+export interface PlacementRegion {
+  readonly region: RegionName;
+  readonly home: boolean;
+  /** What its share may hold, in bytes. */
+  readonly capacityBytes: number;
+}
+
+/**
+ * What is, as far as plans depend on it. Every method reads whole and answers at most `limit` entries; a planner that gets as many as its limit refuses
+ * to plan, because what it does not see would be removed.
+ */
+export abstract class PlacementFacts {
+  /** Every region with a share. */
+  abstract regions(): Promise<readonly PlacementRegion[]>;
+
+  /** The images of enabled repositories of which all layers have been expanded, or refused for good. */
+  abstract images(limit: number): Promise<readonly PlacementImage[]>;
+
+  /** The replicas on a region's share, each with its lease as of `now`. */
+  abstract replicas(region: RegionName, now: Date, limit: number): Promise<readonly HeldReplica[]>;
+
+  /** The layers that an enabled repository's images reference, expanded or not, and those that ceased to be so within the grace time before `now`. */
+  abstract referencedLayers(now: Date, limit: number): Promise<ReadonlySet<Digest>>;
+}
+
+/**
+ * Carries out plans, each call in one transaction. All of it is idempotent: a repeated order, or one that is overtaken by what happened, changes nothing.
+ * The draining side looks again before it removes anything: a lease may have come, or another region's replica gone, since the plan was made.
+ */
+export abstract class ReplicaOrders {
+  /** Makes replicas wanted with their priority; one that is wanted already takes the new priority; one that drains becomes wanted again when it is gone. */
+  abstract want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void>;
+
+  /** Starts the draining of ready replicas, and forgets wanted ones (`withdrawn`) that nobody is copying yet. Others are left alone. */
+  abstract drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[]): Promise<void>;
+}

@@ -1,0 +1,120 @@
+import type { RegionName } from '#regions';
+
+import type { PlacementDecision, RegionPlan } from './region-plan.js';
+
+/** What made a plan be made. */
+export type PlanTriggerKind = 'schedule' | 'push' | 'pin' | 'operator';
+
+/** What made a plan be made, and for the sake of which repository where it was one. */
+export interface PlanTrigger {
+  readonly kind: PlanTriggerKind;
+  readonly repository?: string;
+}
+
+/** How many of each there are in a plan. */
+export interface PlanCounts {
+  readonly pinned: number;
+  readonly placed: number;
+  readonly kept: number;
+  readonly refused: number;
+  readonly unmet: number;
+  readonly wants: number;
+  readonly drains: number;
+  readonly withdrawals: number;
+}
+
+/** A plan of one region as it is kept, without its decisions. */
+export interface PlanSummary {
+  /** A UUID. */
+  readonly id: string;
+  readonly region: RegionName;
+  readonly madeAt: Date;
+  readonly trigger: PlanTrigger;
+  readonly capacityBytes: number;
+  readonly usedBytes: number;
+  readonly forcedBytes: number;
+  readonly drainingBytes: number;
+  readonly counts: PlanCounts;
+  /** Ids of this region's pins that meant no image that could be placed; at most {@link UNRESOLVED_PINS_STORED_MAX}. */
+  readonly unresolvedPins: readonly string[];
+}
+
+/** A plan of one region as it is kept. */
+export interface StoredPlan extends PlanSummary {
+  /** In the plan's order; at most {@link DECISIONS_STORED_MAX}, so that those left out are the refused ones with the least demand. */
+  readonly decisions: readonly PlacementDecision[];
+  /** How many were left out. */
+  readonly decisionsOmittedCount: number;
+}
+
+/** Decisions kept of one plan: about 600 KB. */
+export const DECISIONS_STORED_MAX = 2000;
+/** Pins without an image named in one plan. */
+export const UNRESOLVED_PINS_STORED_MAX = 1000;
+/** Plans kept of each region where nothing else is configured: a day of scheduled ones. */
+export const PLANS_KEPT_DEFAULT = 96;
+/** Plans on one page. */
+export const PLAN_PAGE_MAX = 200;
+
+/** Where a page of plans ended. */
+export interface PlanCursor {
+  readonly madeAt: Date;
+  readonly id: string;
+}
+
+/** Which plans to list. */
+export interface PlanQuery {
+  readonly region: RegionName;
+  /** Only older ones; from the page before. */
+  readonly before?: PlanCursor;
+  /** From 1 to {@link PLAN_PAGE_MAX}. */
+  readonly limit: number;
+}
+
+/** Some plans, the newest first. */
+export interface PlanPage {
+  readonly plans: readonly PlanSummary[];
+  /** Present when there may be more. */
+  readonly next?: PlanCursor;
+}
+
+/** Keeps the plans that were made, for operators who ask why; the planner itself never reads them. */
+export abstract class PlanStore {
+  /** Keeps a plan; repeating it under its id changes nothing. */
+  abstract save(plan: StoredPlan): Promise<void>;
+
+  /** A region's newest plan. */
+  abstract latest(region: RegionName): Promise<StoredPlan | undefined>;
+
+  /** One plan, with its decisions. */
+  abstract get(id: string): Promise<StoredPlan | undefined>;
+
+  /** A region's plans without their decisions, by the time they were made and then their id, both descending. */
+  abstract history(query: PlanQuery): Promise<PlanPage>;
+
+  /** Forgets all but the newest `keep` plans of every region. @returns how many went. */
+  abstract prune(keep: number): Promise<number>;
+}
+
+/** A plan as it is kept. */
+export function storedPlan(
+  plan: RegionPlan,
+  made: { readonly id: string; readonly madeAt: Date; readonly trigger: PlanTrigger; readonly unresolvedPins: readonly string[] },
+): StoredPlan {
+  const { region, capacityBytes, usedBytes, forcedBytes, drainingBytes, decisions } = plan;
+  const stored = decisions.slice(0, DECISIONS_STORED_MAX);
+  return {
+    ...made,
+    unresolvedPins: made.unresolvedPins.slice(0, UNRESOLVED_PINS_STORED_MAX),
+    region, capacityBytes, usedBytes, forcedBytes, drainingBytes,
+    counts: countPlan(plan),
+    decisions: stored,
+    decisionsOmittedCount: decisions.length - stored.length,
+  };
+}
+
+function countPlan(plan: RegionPlan): PlanCounts {
+  const verdicts = { pinned: 0, placed: 0, kept: 0, refused: 0, unmet: 0 };
+  for (const { verdict } of plan.decisions) verdicts[verdict] += 1;
+  return { ...verdicts, wants: plan.wants.length, drains: plan.drains.length, withdrawals: plan.withdrawals.length };
+}

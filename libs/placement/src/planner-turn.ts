@@ -1,0 +1,22 @@
+/** The right to plan, until it expires. */
+export interface PlannerToken {
+  /** Greater with every turn, as decimal text: an older turn's token is refused everywhere. */
+  readonly fence: string;
+  readonly owner: string;
+  readonly expiresAt: Date;
+}
+
+/**
+ * The one turn at planning that all processes share: a row with an expiry. One planner at a time has it; when that one dies, the next has it once
+ * the turn expires; and a planner that was only slow finds its token refused.
+ */
+export abstract class PlannerTurn {
+  /** Takes the turn when nobody has it, or the one who had it let it expire. @returns undefined when it is taken, also by the same owner. */
+  abstract acquire(owner: string, now: Date, leaseMs: number): Promise<PlannerToken | undefined>;
+
+  /** Extends a turn until `leaseMs` after `now`. @returns undefined when it was lost: expired and taken by another, or released. */
+  abstract renew(token: PlannerToken, now: Date, leaseMs: number): Promise<PlannerToken | undefined>;
+
+  /** Gives the turn back. @returns false when it was lost. */
+  abstract release(token: PlannerToken): Promise<boolean>;
+}

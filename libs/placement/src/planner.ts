@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+
+import type { Clock } from '#clock';
+import type { DemandSnapshot, DemandStore } from '#demand';
+import type { Digest } from '#oci';
+import { listActivePins, type PinStore } from '#pins';
+import { SECOND_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+import { PlacementError } from './placement-error.js';
+import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement-ports.js';
+import { planRegion } from './plan-region.js';
+import { type PlanStore, type PlanSummary, type PlanTrigger, type PlanTriggerKind, storedPlan } from './plan-store.js';
+import type { PlannerToken, PlannerTurn } from './planner-turn.js';
+import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionDemand } from './region-facts.js';
+import { resolvePins, type ResolvedPins } from './resolve-pins.js';
+
+/** Images that one plan may look at: twice the goal of 50,000. */
+export const PLACEMENT_IMAGES_MAX = 100_000;
+/** Replicas in one region that one plan may look at, and layers referenced. */
+export const PLACEMENT_LAYERS_MAX = 1_000_000;
+/** How long a turn holds without renewal; a plan renews it before every region. */
+export const TURN_LEASE_DEFAULT_MS = 60 * SECOND_MS;
+/** How long a call waits for another planner's turn to end where nothing else is configured. */
+export const TURN_WAIT_DEFAULT_MS = 10 * SECOND_MS;
+/** How often it looks meanwhile. */
+const TURN_POLL_MS = 250;
+
+/** What a {@link Planner} needs. */
+export interface PlannerOptions {
+  readonly facts: PlacementFacts;
+  readonly orders: ReplicaOrders;
+  readonly pins: PinStore;
+  readonly demand: DemandStore;
+  readonly plans: PlanStore;
+  readonly turn: PlannerTurn;
+  readonly clock: Clock;
+  /** Names this process. */
+  readonly owner: string;
+  readonly parameters: PlacementParameters;
+  readonly turnLeaseMs: number;
+  readonly turnWaitMs: number;
+}
+
+/**
+ * What came of planning: `planned` in every region; `busy`: another planner had the turn all the while, nothing was done; `turn-lost`: the
+ * turn was lost in the middle, the regions listed were planned and no other.
+ */
+export interface PlanningReport {
+  readonly outcome: 'planned' | 'busy' | 'turn-lost';
+  readonly trigger: PlanTrigger;
+  readonly regions: readonly PlanSummary[];
+}
+
+interface Gathered {
+  readonly now: Date;
+  readonly regions: readonly PlacementRegion[];
+  readonly images: readonly PlacementImage[];
+  readonly referenced: ReadonlySet<Digest>;
+  readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
+  readonly demand: ReadonlyMap<RegionName, RegionDemand>;
+  readonly pins: ResolvedPins;
+}
+
+interface WaitingRun {
+  trigger: PlanTrigger;
+  readonly report: Promise<PlanningReport>;
+}
+
+/**
+ * Makes plans and has them carried out: gathers the facts, plans region by region, keeps each plan and gives its orders. One planner at a time across all
+ * processes has the turn; calls that arrive while one waits for it join that one. All of it may be repeated: a plan on what is planned already orders nothing.
+ */
+export class Planner {
+  readonly #options: PlannerOptions;
+  #waiting: WaitingRun | undefined;
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+  }
+
+  /** Plans every region. @throws {PlacementError} `FACTS_TOO_MANY`; whatever the ports throw: then some regions may have been planned. */
+  planAll(kind: PlanTriggerKind): Promise<PlanningReport> {
+    return this.#join({ kind });
+  }
+
+  /** Plans for the sake of one repository. Every region is planned whole: room given to one image is taken from another. */
+  planRepository(repository: string, kind: PlanTriggerKind): Promise<PlanningReport> {
+    return this.#join({ kind, repository });
+  }
+
+  #join(trigger: PlanTrigger): Promise<PlanningReport> {
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
+      const run: { trigger: PlanTrigger; report?: Promise<PlanningReport> } = { trigger };
+      const report = this.#run(() => {
+        this.#waiting = undefined;
+        return run.trigger;
+      });
+      this.#waiting = Object.assign(run, { report });
+      return report;
+    }
+    // One run for the sake of several repositories is for the sake of none in particular.
+    if (waiting.trigger.repository !== trigger.repository) waiting.trigger = { kind: waiting.trigger.kind };
+    return waiting.report;
+  }
+
+  /** `begin` closes the run for callers to join: from then on facts are read. */
+  async #run(begin: () => PlanTrigger): Promise<PlanningReport> {
+    const { turn } = this.#options;
+    let token: PlannerToken | undefined;
+    try {
+      token = await this.#acquireTurn();
+    } catch (error) {
+      begin();
+      throw error;
+    }
+    const trigger = begin();
+    if (token === undefined) return { outcome: 'busy', trigger, regions: [] };
+    try {
+      const report = await this.#plan(trigger, token);
+      await turn.release(token);
+      return report;
+    } catch (error) {
+      // What went wrong first is what matters; a turn that cannot be given back expires by itself.
+      await turn.release(token).catch(() => false);
+      throw error;
+    }
+  }
+
+  async #acquireTurn(): Promise<PlannerToken | undefined> {
+    const { turn, clock, owner, turnLeaseMs, turnWaitMs } = this.#options;
+    const endsAt = clock.now().getTime() + turnWaitMs;
+    for (;;) {
+      const token = await turn.acquire(owner, clock.now(), turnLeaseMs);
+      if (token !== undefined || clock.now().getTime() >= endsAt) return token;
+      await clock.sleep(TURN_POLL_MS);
+    }
+  }
+
+  async #plan(trigger: PlanTrigger, token: PlannerToken): Promise<PlanningReport> {
+    const { turn, clock, plans, orders, parameters, turnLeaseMs } = this.#options;
+    const gathered = await this.#gather();
+    const readyCounts = countReady(gathered.replicas);
+    const planned: PlanSummary[] = [];
+    for (const { region, home, capacityBytes } of gathered.regions) {
+      const replicas = gathered.replicas.get(region) ?? [];
+      const plan = planRegion({
+        region, home, capacityBytes, replicas, parameters,
+        images: gathered.images,
+        referenced: gathered.referenced,
+        demand: gathered.demand.get(region) ?? { images: new Map(), repositories: new Map() },
+        pins: gathered.pins.byRegion.get(region) ?? [],
+        mustKeep: lastReady(replicas, readyCounts, gathered.referenced),
+      });
+      // Renewed right before anything is written: the whole lease lies ahead of the orders, and a turn that was lost writes nothing.
+      if ((await turn.renew(token, clock.now(), turnLeaseMs)) === undefined) return { outcome: 'turn-lost', trigger, regions: planned };
+      const stored = storedPlan(plan, { id: randomUUID(), madeAt: gathered.now, trigger, unresolvedPins: gathered.pins.unresolvedByRegion.get(region) ?? [] });
+      await plans.save(stored);
+      if (plan.drains.length + plan.withdrawals.length > 0) await orders.drain(region, plan.drains, plan.withdrawals);
+      if (plan.wants.length > 0) await orders.want(region, plan.wants);
+      for (const { layer } of plan.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
+      const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
+      planned.push(summary);
+    }
+    return { outcome: 'planned', trigger, regions: planned };
+  }
+
+  async #gather(): Promise<Gathered> {
+    const { facts, demand, pins, clock } = this.#options;
+    const now = clock.now();
+    // Pins before images: a pin made in between is planned next time; an image deleted in between leaves a pin without an image.
+    const activePins = await listActivePins(pins, now);
+    const regions = (await facts.regions()).toSorted((a, b) => (a.region < b.region ? -1 : 1));
+    const images = await facts.images(PLACEMENT_IMAGES_MAX);
+    requireFewer('images', images.length, PLACEMENT_IMAGES_MAX);
+    const referenced = await facts.referencedLayers(now, PLACEMENT_LAYERS_MAX);
+    requireFewer('referenced layers', referenced.size, PLACEMENT_LAYERS_MAX);
+    const replicas = new Map<RegionName, readonly HeldReplica[]>();
+    for (const { region } of regions) {
+      const held = await facts.replicas(region, now, PLACEMENT_LAYERS_MAX);
+      requireFewer(`replicas in ${region}`, held.length, PLACEMENT_LAYERS_MAX);
+      replicas.set(region, held);
+    }
+    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now)), pins: resolvePins(activePins, images) };
+  }
+}
+
+function requireFewer(what: string, count: number, max: number): void {
+  if (count >= max) throw new PlacementError('FACTS_TOO_MANY', `there are ${max} ${what} or more: no plan is made on a part of them`, { details: { what, max } });
+}
+
+function demandByRegion(snapshot: DemandSnapshot): Map<RegionName, RegionDemand> {
+  const byRegion = new Map<RegionName, { images: Map<string, number>; repositories: Map<string, number> }>();
+  for (const { region, repository, image, count } of snapshot.counts) {
+    const demand = byRegion.get(region) ?? { images: new Map<string, number>(), repositories: new Map<string, number>() };
+    byRegion.set(region, demand);
+    demand.images.set(imageKey({ repository, digest: image }), count.weight);
+    demand.repositories.set(repository, (demand.repositories.get(repository) ?? 0) + count.weight);
+  }
+  return byRegion;
+}
+
+function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Map<Digest, number> {
+  const counts = new Map<Digest, number>();
+  for (const held of replicas.values()) for (const { layer, state } of held) if (state === 'ready') counts.set(layer, (counts.get(layer) ?? 0) + 1);
+  return counts;
+}
+
+function lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Set<Digest> {
+  const last = replicas.filter(({ layer, state }) => state === 'ready' && referenced.has(layer) && (readyCounts.get(layer) ?? 0) <= 1);
+  return new Set(last.map(({ layer }) => layer));
+}

@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { planRegion } from '../plan-region.js';
+import { type PlanCursor, type PlanStore, storedPlan, type StoredPlan } from '../plan-store.js';
+import type { PlannerTurn } from '../planner-turn.js';
+import { aDemand, aLayer, anImage, aRegion, SCENE_NOW } from './region-scene.js';
+
+const later = (ms: number): Date => new Date(SCENE_NOW.getTime() + ms);
+const LEASE_MS = 1000;
+
+function aPlan(minute: number, region = 'eastus'): StoredPlan {
+  const images = [anImage('team/app:v1', [aLayer('a', 3)]), anImage('team/idle:v1', [aLayer('b', 4)])];
+  const plan = planRegion(aRegion({ region, images, demand: aDemand({ 'team/app:v1': 5 }), capacityBytes: 5 * 2 ** 40 }));
+  return storedPlan(plan, { id: randomUUID(), madeAt: later(minute * 60_000), trigger: { kind: 'push', repository: 'team/app' }, unresolvedPins: [randomUUID()] });
+}
+
+/** Checks that an implementation keeps the contract of {@link PlanStore}; `open` gives an empty store for every test. */
+export function planStoreConformance(name: string, open: () => PlanStore): void {
+  describe(`${name} keeps the contract of a plan store`, () => {
+    let store: PlanStore;
+    beforeEach(() => {
+      store = open();
+    });
+
+    it('gives a plan back with every decision and number', async () => {
+      const plan = aPlan(0);
+      await store.save(plan);
+      expect(await store.get(plan.id)).toEqual(plan);
+      expect(await store.latest('eastus')).toEqual(plan);
+      expect(plan.counts).toMatchObject({ placed: 1, refused: 1, wants: 1 });
+      const { repository: _repository, ...schedule } = { ...plan.trigger, kind: 'schedule' as const };
+      await store.save({ ...aPlan(1), trigger: schedule });
+      expect((await store.latest('eastus'))?.trigger).toEqual({ kind: 'schedule' });
+    });
+
+    it('keeps the first of plans saved under one id', async () => {
+      const plan = aPlan(0);
+      await store.save(plan);
+      await store.save({ ...plan, usedBytes: 1 });
+      expect(await store.get(plan.id)).toEqual(plan);
+    });
+
+    it('knows no plan that was not saved', async () => {
+      expect(await store.latest('eastus')).toBeUndefined();
+      expect(await store.get(randomUUID())).toBeUndefined();
+      expect(await store.get('no id at all')).toBeUndefined();
+    });
+
+    it('tells a region\'s history page by page, the newest first, without decisions', async () => {
+      const plans = [2, 0, 1, 1].map((minute) => aPlan(minute));
+      for (const plan of [...plans, aPlan(5, 'westeurope')]) await store.save(plan);
+      const seen: string[] = [];
+      let before: PlanCursor | undefined;
+      do {
+        const page = await store.history({ region: 'eastus', limit: 3, ...(before === undefined ? {} : { before }) });
+        seen.push(...page.plans.map((plan) => plan.id));
+        expect(page.plans.every((plan) => !('decisions' in plan))).toBe(true);
+        before = page.next;
+      } while (before !== undefined);
+      const newestFirst = plans.toSorted((a, b) => b.madeAt.getTime() - a.madeAt.getTime() || (a.id < b.id ? 1 : -1));
+      expect(seen).toEqual(newestFirst.map((plan) => plan.id));
+    });
+
+    it('prunes to the newest of every region', async () => {
+      const plans = [aPlan(0), aPlan(1), aPlan(2), aPlan(0, 'westeurope')];
+      for (const plan of plans) await store.save(plan);
+      expect(await store.prune(1)).toBe(2);
+      expect(await store.prune(1)).toBe(0);
+      expect((await store.history({ region: 'eastus', limit: 10 })).plans.map((plan) => plan.id)).toEqual([plans[2]?.id]);
+      expect((await store.latest('westeurope'))?.id).toBe(plans[3]?.id);
+    });
+  });
+}
+
+/** Checks that an implementation keeps the contract of {@link PlannerTurn}; `open` gives a turn that nobody has had, for every test. */
+export function plannerTurnConformance(name: string, open: () => PlannerTurn): void {
+  describe(`${name} keeps the contract of the planners' turn`, () => {
+    let turn: PlannerTurn;
+    beforeEach(() => {
+      turn = open();
+    });
+
+    it('admits one of many that ask at the same instant', async () => {
+      const tokens = await Promise.all(Array.from({ length: 8 }, (_, n) => turn.acquire(`planner-${n}`, SCENE_NOW, LEASE_MS)));
+      expect(tokens.filter((token) => token !== undefined)).toHaveLength(1);
+    });
+
+    it('is nobody else\'s until it expires or is given back, not even its owner\'s', async () => {
+      const token = await turn.acquire('a', SCENE_NOW, LEASE_MS);
+      expect(token).toMatchObject({ owner: 'a', expiresAt: later(LEASE_MS) });
+      expect(await turn.acquire('a', later(LEASE_MS - 1), LEASE_MS)).toBeUndefined();
+      expect(token && (await turn.release(token))).toBe(true);
+      expect(await turn.acquire('b', later(1), LEASE_MS)).toMatchObject({ owner: 'b' });
+    });
+
+    it('passes on when its holder died, and refuses that one from then on', async () => {
+      const dead = await turn.acquire('dead', SCENE_NOW, LEASE_MS);
+      const next = await turn.acquire('next', later(LEASE_MS), LEASE_MS);
+      if (dead === undefined || next === undefined) throw new Error('the turn was not given');
+      expect(BigInt(next.fence)).toBeGreaterThan(BigInt(dead.fence));
+      expect(await turn.renew(dead, later(LEASE_MS), LEASE_MS)).toBeUndefined();
+      expect(await turn.release(dead)).toBe(false);
+      expect(await turn.renew(next, later(LEASE_MS + 1), LEASE_MS)).toMatchObject({ fence: next.fence, expiresAt: later(2 * LEASE_MS + 1) });
+    });
+
+    it('stays with a holder that was late, as long as nobody came', async () => {
+      const token = await turn.acquire('late', SCENE_NOW, LEASE_MS);
+      expect(token && (await turn.renew(token, later(5 * LEASE_MS), LEASE_MS))).toMatchObject({ owner: 'late' });
+      expect(await turn.acquire('other', later(5 * LEASE_MS), LEASE_MS)).toBeUndefined();
+    });
+
+    it('cannot be renewed or given back twice once it was given back', async () => {
+      const token = await turn.acquire('a', SCENE_NOW, LEASE_MS);
+      if (token === undefined) throw new Error('the turn was not given');
+      await turn.release(token);
+      expect(await turn.release(token)).toBe(false);
+      expect(await turn.renew(token, SCENE_NOW, LEASE_MS)).toBeUndefined();
+    });
+  });
+}

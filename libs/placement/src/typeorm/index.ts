@@ -1,0 +1,2 @@
+export * from './postgres-plan-store.js';
+export * from './postgres-planner-turn.js';

@@ -1,0 +1,94 @@
+import type { DataSource } from 'typeorm';
+
+import { type PlanCounts, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan } from '../plan-store.js';
+import type { PlacementDecision } from '../region-plan.js';
+
+interface SummaryRow {
+  readonly id: string;
+  readonly region: string;
+  readonly made_at: Date;
+  readonly trigger: PlanTriggerKind;
+  readonly repository: string | null;
+  readonly capacity_bytes: string;
+  readonly used_bytes: string;
+  readonly forced_bytes: string;
+  readonly draining_bytes: string;
+  readonly counts: PlanCounts;
+  readonly unresolved_pins: string[];
+}
+
+interface PlanRow extends SummaryRow {
+  readonly decisions: PlacementDecision[];
+  readonly decisions_omitted: number;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const SUMMARY = 'id, region, made_at, trigger, repository, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
+
+/** Plans in the table `plans`. */
+export class PostgresPlanStore extends PlanStore {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    super();
+    this.#dataSource = dataSource;
+  }
+
+  async save(plan: StoredPlan): Promise<void> {
+    await this.#dataSource.query(
+      `INSERT INTO plans (${SUMMARY}, decisions, decisions_omitted)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11::uuid[], $12::jsonb, $13) ON CONFLICT (id) DO NOTHING`,
+      [plan.id, plan.region, plan.madeAt, plan.trigger.kind, plan.trigger.repository ?? null, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
+        plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount],
+    );
+  }
+
+  async latest(region: string): Promise<StoredPlan | undefined> {
+    const rows = await this.#dataSource.query<PlanRow[]>('SELECT * FROM plans WHERE region = $1 ORDER BY made_at DESC, id DESC LIMIT 1', [region]);
+    return rows[0] === undefined ? undefined : planOf(rows[0]);
+  }
+
+  async get(id: string): Promise<StoredPlan | undefined> {
+    if (!UUID.test(id)) return undefined;
+    const rows = await this.#dataSource.query<PlanRow[]>('SELECT * FROM plans WHERE id = $1', [id]);
+    return rows[0] === undefined ? undefined : planOf(rows[0]);
+  }
+
+  async history(query: PlanQuery): Promise<PlanPage> {
+    const rows = await this.#dataSource.query<SummaryRow[]>(
+      `SELECT ${SUMMARY} FROM plans WHERE region = $1 AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3::uuid)) ORDER BY made_at DESC, id DESC LIMIT $4`,
+      [query.region, query.before?.madeAt ?? null, query.before?.id ?? null, query.limit],
+    );
+    const plans = rows.map(summaryOf);
+    const last = plans.at(-1);
+    return { plans, ...(last === undefined || plans.length < query.limit ? {} : { next: { madeAt: last.madeAt, id: last.id } }) };
+  }
+
+  async prune(keep: number): Promise<number> {
+    const [, count] = (await this.#dataSource.query(
+      `DELETE FROM plans WHERE id IN (
+         SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY region ORDER BY made_at DESC, id DESC) AS place FROM plans) AS placed WHERE place > $1)`,
+      [keep],
+    )) as [unknown, number];
+    return count;
+  }
+}
+
+function summaryOf(row: SummaryRow): PlanSummary {
+  return {
+    id: row.id,
+    region: row.region,
+    madeAt: row.made_at,
+    trigger: { kind: row.trigger, ...(row.repository === null ? {} : { repository: row.repository }) },
+    capacityBytes: Number(row.capacity_bytes),
+    usedBytes: Number(row.used_bytes),
+    forcedBytes: Number(row.forced_bytes),
+    drainingBytes: Number(row.draining_bytes),
+    counts: row.counts,
+    unresolvedPins: row.unresolved_pins,
+  };
+}
+
+function planOf(row: PlanRow): StoredPlan {
+  return { ...summaryOf(row), decisions: row.decisions, decisionsOmittedCount: row.decisions_omitted };
+}

@@ -1,0 +1,47 @@
+import type { DataSource } from 'typeorm';
+
+import { type PlannerToken, PlannerTurn } from '../planner-turn.js';
+
+interface TurnRow {
+  readonly fence: string;
+  readonly owner: string;
+  readonly expires_at: Date;
+}
+
+/** The planners' turn in the single row of the table `planner_turn`. Every method is one statement. */
+export class PostgresPlannerTurn extends PlannerTurn {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    super();
+    this.#dataSource = dataSource;
+  }
+
+  async acquire(owner: string, now: Date, leaseMs: number): Promise<PlannerToken | undefined> {
+    const rows = await this.#dataSource.query<TurnRow[]>(
+      `INSERT INTO planner_turn (singleton, fence, owner, expires_at) VALUES (true, 1, $1, $3)
+       ON CONFLICT (singleton) DO UPDATE SET fence = planner_turn.fence + 1, owner = excluded.owner, expires_at = excluded.expires_at
+       WHERE planner_turn.owner IS NULL OR planner_turn.expires_at <= $2
+       RETURNING fence::text AS fence, owner, expires_at`,
+      [owner, now, new Date(now.getTime() + leaseMs)],
+    );
+    return tokenOf(rows[0]);
+  }
+
+  async renew(token: PlannerToken, now: Date, leaseMs: number): Promise<PlannerToken | undefined> {
+    const [rows] = (await this.#dataSource.query(
+      'UPDATE planner_turn SET expires_at = $2 WHERE fence = $1::bigint AND owner IS NOT NULL RETURNING fence::text AS fence, owner, expires_at',
+      [token.fence, new Date(now.getTime() + leaseMs)],
+    )) as [TurnRow[], number];
+    return tokenOf(rows[0]);
+  }
+
+  async release(token: PlannerToken): Promise<boolean> {
+    const [, count] = (await this.#dataSource.query('UPDATE planner_turn SET owner = NULL WHERE fence = $1::bigint AND owner IS NOT NULL', [token.fence])) as [unknown, number];
+    return count > 0;
+  }
+}
+
+function tokenOf(row: TurnRow | undefined): PlannerToken | undefined {
+  return row === undefined ? undefined : { fence: row.fence, owner: row.owner, expiresAt: row.expires_at };
+}
