@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+
+import { describe, expect, it } from 'vitest';
+
+import { ManualClock } from '#clock/testing';
+import { MemoryDemandStore } from '#demand/testing';
+import { type Digest } from '#oci';
+import { aPin, MemoryPinStore } from '#pins/testing';
+import { MiB } from '#quantities';
+
+import { PLACEMENT_IMAGES_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
+import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage } from './region-facts.js';
+import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
+import { MemoryPlanStore } from './testing/memory-plan-store.js';
+import { MemoryPlannerTurn } from './testing/memory-planner-turn.js';
+import { aLayer, anImage, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+
+const base = aLayer('base', 100);
+const app = anImage('team/app:v1', [base, aLayer('code', 20)]);
+
+interface Open extends PlannerOptions {
+  readonly world: MemoryPlacementWorld;
+  readonly clock: ManualClock;
+  readonly planner: Planner;
+  another(changes?: Partial<PlannerOptions>): Planner;
+}
+
+/** Three regions with room for 500 MiB each; `team/app:v1` is expanded at home. */
+function open(): Open {
+  const world = new MemoryPlacementWorld();
+  for (const region of ['westeurope', 'eastus', 'southeastasia']) world.setRegion({ region, home: region === 'westeurope', capacityBytes: 500 * MiB });
+  world.push(app);
+  world.hold('westeurope', replicasOf(app.layers));
+  const clock = new ManualClock(SCENE_NOW);
+  const options: PlannerOptions = {
+    facts: world, orders: world.orders, pins: new MemoryPinStore(), demand: new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs }),
+    plans: new MemoryPlanStore(), turn: new MemoryPlannerTurn(), clock, owner: 'one', parameters: PLACEMENT_PARAMETERS_DEFAULT,
+    turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
+  };
+  const another = (changes: Partial<PlannerOptions> = {}): Planner => new Planner({ ...options, ...changes });
+  return { ...options, world, clock, planner: another(), another };
+}
+
+async function pull(at: Open, image: PlacementImage, region: string, weight: number): Promise<void> {
+  const count = { weight, at: at.clock.now() };
+  await at.demand.merge({ batchId: randomUUID(), drainedAt: count.at, counts: [{ region, repository: image.repository, image: image.digest, count }] }, count.at);
+}
+
+const layersHeld = (world: MemoryPlacementWorld, region: string): Digest[] => world.held(region).map((replica) => replica.layer).toSorted();
+const layersOf = (...images: PlacementImage[]): Digest[] => [...new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest)))].toSorted();
+
+describe('a planner', () => {
+  it('brings an image where it is pulled, keeps every region\'s plan, and orders nothing the second time', async () => {
+    const at = open();
+    await pull(at, app, 'eastus', 5);
+    const report = await at.planner.planAll('schedule');
+    expect(report).toMatchObject({ outcome: 'planned', trigger: { kind: 'schedule' } });
+    expect(report.regions.map(({ region, counts }) => [region, counts.wants])).toEqual([['eastus', 2], ['southeastasia', 0], ['westeurope', 0]]);
+    expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
+    expect(await at.plans.latest('eastus')).toMatchObject({ id: report.regions[0]?.id, decisions: [{ verdict: 'placed', reason: 'DEMAND' }] });
+    const again = await at.planner.planAll('operator');
+    expect(again.regions.map(({ counts }) => counts.wants + counts.drains + counts.withdrawals)).toEqual([0, 0, 0]);
+  });
+
+  it('follows a tag with its pin, and does not follow with a pin by digest', async () => {
+    const at = open();
+    const byTag = aPin({ regions: ['southeastasia'], reference: { kind: 'tag', tag: 'stable' } });
+    const byDigest = aPin({ regions: ['eastus'], reference: { kind: 'digest', digest: app.digest } });
+    for (const pin of [byTag, byDigest]) await at.pins.create(pin);
+    expect((await at.planner.planAll('pin')).regions.map(({ unresolvedPins }) => unresolvedPins)).toEqual([[], [byTag.id], []]);
+    const moved = { ...anImage('team/app:v2', [base, aLayer('code 2', 20)]), tags: ['v2', 'stable'] };
+    at.world.push(moved);
+    const report = await at.planner.planRepository('team/app', 'push');
+    expect(report.regions[1]).toMatchObject({ trigger: { kind: 'push', repository: 'team/app' }, counts: { pinned: 1 }, unresolvedPins: [] });
+    expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(moved));
+    expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
+  });
+
+  it('drains what a pin brought once the pin is gone', async () => {
+    const at = open();
+    const pin = aPin({ regions: ['southeastasia'], reference: { kind: 'tag', tag: 'v1' } });
+    await at.pins.create(pin);
+    await at.planner.planAll('pin');
+    at.world.settle();
+    await at.pins.delete(pin.id);
+    await at.planner.planAll('pin');
+    expect(at.world.held('southeastasia').map((replica) => replica.state)).toEqual(['draining', 'draining']);
+    at.world.settle();
+    expect(at.world.held('southeastasia')).toEqual([]);
+  });
+
+  it('keeps one ready replica of a referenced layer when home has none, and no more than one', async () => {
+    const at = open();
+    const lost = aLayer('lost at home', 30);
+    at.world.push(anImage('team/lost:v1', [lost]));
+    for (const region of ['eastus', 'southeastasia']) at.world.hold(region, replicasOf([lost]));
+    await at.planner.planAll('schedule');
+    expect(['eastus', 'southeastasia'].map((region) => at.world.held(region).map((replica) => replica.state))).toEqual([['draining'], ['ready']]);
+  });
+
+  it('drains everywhere, home too, what nothing references any more', async () => {
+    const at = open();
+    at.world.hold('eastus', replicasOf(app.layers));
+    at.world.remove((image) => image.digest === app.digest);
+    const report = await at.planner.planAll('schedule');
+    expect(report.regions.map(({ counts }) => counts.drains)).toEqual([2, 0, 2]);
+  });
+
+  it('plans once at a time: a second planner waits, and does nothing when its patience ends', async () => {
+    const at = open();
+    const held = await at.turn.acquire('elsewhere', at.clock.now(), TURN_LEASE_DEFAULT_MS);
+    const waiting = at.planner.planAll('schedule');
+    for (let ms = 0; ms <= TURN_WAIT_DEFAULT_MS; ms += 250) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await at.clock.advance(250);
+    }
+    expect(await waiting).toEqual({ outcome: 'busy', trigger: { kind: 'schedule' }, regions: [] });
+    expect(await at.plans.latest('eastus')).toBeUndefined();
+    expect(held && (await at.turn.release(held))).toBe(true);
+    expect((await at.planner.planAll('schedule')).outcome).toBe('planned');
+  });
+
+  it('makes one plan of many pushes that come while it waits for its turn', async () => {
+    const at = open();
+    const reports = await Promise.all(['team/a', 'team/b', 'team/b'].map((repository) => at.planner.planRepository(repository, 'push')));
+    expect(new Set(reports.map((report) => report.regions[0]?.id)).size).toBe(1);
+    expect(reports[0]?.trigger).toEqual({ kind: 'push' });
+    expect((await at.plans.history({ region: 'eastus', limit: 10 })).plans).toHaveLength(1);
+  });
+
+  it('writes nothing more once its turn is lost in the middle', async () => {
+    const at = open();
+    for (const region of ['eastus', 'southeastasia']) await pull(at, app, region, 5);
+    const plans = new (class extends MemoryPlanStore {
+      override async save(...saved: Parameters<MemoryPlanStore['save']>): Promise<void> {
+        await super.save(...saved);
+        // Paused for longer than the lease, while another planner takes over.
+        await at.clock.advance(TURN_LEASE_DEFAULT_MS);
+        await at.turn.acquire('other', at.clock.now(), TURN_LEASE_DEFAULT_MS);
+      }
+    })();
+    const report = await at.another({ plans }).planAll('schedule');
+    expect(report).toMatchObject({ outcome: 'turn-lost', regions: [{ region: 'eastus' }] });
+    expect(await plans.latest('southeastasia')).toBeUndefined();
+    expect(at.world.held('southeastasia')).toEqual([]);
+  });
+
+  it('gives its turn back when it fails, and a repeated plan finishes what was begun', async () => {
+    const at = open();
+    for (const region of ['eastus', 'southeastasia']) await pull(at, app, region, 5);
+    let failures = 1;
+    const orders: PlannerOptions['orders'] = {
+      want: async (region, wanted) => {
+        if (region === 'southeastasia' && failures-- > 0) throw new Error('connection reset');
+        await at.world.orders.want(region, wanted);
+      },
+      drain: (...drained) => at.world.orders.drain(...drained),
+    };
+    const planner = at.another({ orders });
+    await expect(planner.planAll('schedule')).rejects.toThrow('connection reset');
+    expect((await planner.planAll('schedule')).outcome).toBe('planned');
+    expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(app));
+  });
+
+  it('refuses to plan on a part of the images', async () => {
+    const at = open();
+    at.world.push(...Array.from({ length: PLACEMENT_IMAGES_MAX }, () => app));
+    await expect(at.planner.planAll('schedule')).rejects.toMatchObject({ code: 'FACTS_TOO_MANY' });
+    expect(await at.turn.acquire('next', at.clock.now(), 1)).toBeDefined();
+  });
+});
