@@ -7,12 +7,37 @@ import { digestOf } from '#oci';
 import { linkLedgerConforms, replicaOrder, replicaStoreConforms } from '#replication/testing';
 import { PostgresLinkLedger, PostgresReplicaStore } from '#replication/typeorm';
 
-describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource) => {
+describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource()));
 
   describe('the account of links', () => {
     linkLedgerConforms(() => new PostgresLinkLedger(dataSource()));
   });
+
+  if (database.severalSessions) {
+    it('lets orders, drains, claims and renewals of the same rows pass each other without a deadlock', async () => {
+      const store = new PostgresReplicaStore(dataSource());
+      const now = new Date();
+      const names = Array.from({ length: 40 }, (_, n) => `layer ${n}`);
+      const shares = ['a', 'b', 'c', 'd'].map((name) => ({ name, capacityBytes: 1e9 }));
+      for (const name of names) await store.recordReady({ layer: digestOf(name), share: 'a', sizeBytes: 1000, reason: 'expanded' }, now);
+      await Promise.all(shares.map((share) => store.want(share, names.map((name) => replicaOrder(name)), now)));
+      const rounds = Array.from({ length: 30 }, async (_, round) => {
+        const held = await store.copies.claim({ owner: `${round}`, limit: 20, now, leaseMs: 60_000 });
+        const ids = held.map(({ claim }) => claim.id);
+        const order = { reason: 'no demand', now, graceMs: 0 };
+        await Promise.all([
+          store.want(shares[round % 4]!, names.toReversed().map((name) => replicaOrder(name, { priority: round })), now),
+          store.copies.renew(ids.toReversed(), now),
+          ...ids.slice(0, 5).map((id) => store.complete(id, now)),
+          ...ids.slice(5).map((id) => store.copies.release(id)),
+          store.drain({ layer: digestOf(names[round]!), share: 'a' }, order),
+          store.drainUnreferenced(digestOf(names[39 - round]!), order),
+        ]);
+      });
+      await Promise.all(rounds);
+    });
+  }
 
   it('tells the feed of changes of state, not of progress, claims and priorities', async () => {
     const store = new PostgresReplicaStore(dataSource());

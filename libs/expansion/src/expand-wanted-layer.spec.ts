@@ -6,7 +6,7 @@ import type { Digest } from '#oci';
 import { layerFilePath } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
-import { type ExpandOnto, expandWantedLayer, HomeReplicas, LayerBlobs } from './expand-wanted-layer.js';
+import { type ExpansionPorts, expandWantedLayer, HomeReplicas, LayerBlobs, WRONG_DIGESTS_MAX } from './expand-wanted-layer.js';
 import type { LayerToExpand } from './expanded-layer.js';
 import type { WantedLayer } from './expanded-layer-store.js';
 import { ExpansionError } from './expansion-error.js';
@@ -51,7 +51,7 @@ beforeEach(async () => {
 });
 
 /** Reads the whole blob and leaves a file, as the real expansion does. */
-const expandsWell: ExpandOnto = async (wanted, blob, { share }) => {
+const expandsWell: ExpansionPorts['expand'] = async ({ layer: wanted, blob, share }) => {
   for await (const chunk of blob) expect(chunk.length).toBe(100);
   await share.createFile(layerFilePath(wanted.digest), expandedForm(layer).vhd.sizeBytes);
   return expandedForm(layer);
@@ -62,7 +62,7 @@ async function claimed(): Promise<Claimed<WantedLayer>> {
   return one!;
 }
 
-async function run(expand: ExpandOnto, work?: Claimed<WantedLayer>): Promise<void> {
+async function run(expand: ExpansionPorts['expand'], work?: Claimed<WantedLayer>): Promise<void> {
   await expandWantedLayer({ store, blobs, replicas, expand, homeShare, clock }, work ?? (await claimed()), new AbortController().signal);
 }
 
@@ -91,6 +91,17 @@ it.each([
   expect(await record()).toMatchObject({ state: 'expanding' });
 });
 
+it('refuses a layer for its digest only when the blob came wrong several times', async () => {
+  const wrong: ExpansionPorts['expand'] = () => Promise.reject(new ExpansionError('DIGEST_MISMATCH', 'these are not its bytes'));
+  for (let attempt = 1; attempt < WRONG_DIGESTS_MAX; attempt += 1) {
+    const work = await claimed();
+    await expect(run(wrong, work)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+    await store.postpone(work.claim.id, clock.now(), 'wrong bytes');
+  }
+  await run(wrong);
+  expect(await record()).toMatchObject({ state: 'refused', refusal: { code: 'DIGEST_MISMATCH' } });
+});
+
 it('does not settle a layer whose replica could not be noted', async () => {
   replicas.failure = new Error('being removed');
   await expect(run(expandsWell)).rejects.toThrow('being removed');
@@ -105,19 +116,22 @@ it('changes nothing when its claim was lost while it worked', async () => {
   const stale = await claimed();
   await clock.advance(60_000);
   await run(expandsWell);
+  replicas.rows.clear();
   await run(() => Promise.reject(new ExpansionError('TAR_INVALID', 'late')), stale);
+  await run(expandsWell, stale);
+  expect(replicas.rows.size).toBe(0);
   expect(await record()).toMatchObject({ state: 'expanded' });
 });
 
 it('writes its progress down at most once a second', async () => {
   const seen: unknown[] = [];
-  await run(async (wanted, blob, target) => {
-    for await (const chunk of blob) {
+  await run(async (expansion) => {
+    for await (const chunk of expansion.blob) {
       expect(chunk.length).toBe(100);
       seen.push(((await record()) as { readBytes: number }).readBytes);
       await clock.advance(1);
     }
-    return expandsWell(wanted, (async function* () {})(), target);
+    return expandsWell({ ...expansion, blob: (async function* () {})() });
   });
   expect(seen).toEqual([0, 100, 100]);
 });

@@ -4,6 +4,7 @@ import type { Digest } from '#oci';
 import { SECOND_MS } from '#quantities';
 import type { Share } from '#shares';
 
+import type { LayerExpansion } from './expand-layer.js';
 import type { ExpandedLayer, LayerToExpand } from './expanded-layer.js';
 import type { ExpandedLayerStore, WantedLayer } from './expanded-layer-store.js';
 import { ExpansionError } from './expansion-error.js';
@@ -29,19 +30,16 @@ export abstract class HomeReplicas {
   abstract ready(layer: Digest, share: string, sizeBytes: number): Promise<void>;
 }
 
-/** Turns one layer into a file on `share`: {@link ExpandedLayer} is its record. The result stands under its final name, whole, when it returns. */
-export type ExpandOnto = (
-  layer: LayerToExpand,
-  blob: AsyncIterable<Uint8Array>,
-  target: { readonly share: Share; readonly signal: AbortSignal },
-) => Promise<ExpandedLayer>;
+/** How often a blob must come with the wrong digest before its layer is refused: what some proxy spoiled may come right the next time. */
+export const WRONG_DIGESTS_MAX = 3;
 
 /** What {@link expandWantedLayer} works with. */
 export interface ExpansionPorts {
   readonly store: ExpandedLayerStore;
   readonly blobs: LayerBlobs;
   readonly replicas: HomeReplicas;
-  readonly expand: ExpandOnto;
+  /** `expandLayer`, or one like it. */
+  readonly expand: (expansion: LayerExpansion) => Promise<ExpandedLayer>;
   readonly homeShare: Share;
   readonly clock: Clock;
 }
@@ -57,12 +55,15 @@ export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<
   let expanded: ExpandedLayer;
   try {
     const blob = await blobs.open(layer.repository, layer, signal);
-    expanded = await expand(layer, counted(ports, claim.id, blob), { share: homeShare, signal });
+    expanded = await expand({ layer, blob: counted(ports, claim.id, blob), share: homeShare, signal });
   } catch (error) {
     if (!(error instanceof ExpansionError) || error.transient) throw error;
+    if (error.code === 'DIGEST_MISMATCH' && claim.attempt < WRONG_DIGESTS_MAX) throw error;
     await store.refuse(claim.id, { code: error.code, message: error.message });
     return;
   }
+  // Whoever lost the claim records nothing: another worker has taken over, and the layer may even be drained and forgotten by now.
+  if (!(await store.progress(claim.id, layer.sizeBytes))) return;
   await replicas.ready(layer.digest, homeShare.name, expanded.vhd.sizeBytes);
   await store.complete(claim.id, expanded, clock.now());
 }

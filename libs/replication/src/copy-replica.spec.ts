@@ -220,6 +220,19 @@ describe('a copy that goes on', () => {
     expect(await same(layer, world.east)).toBe(true);
   });
 
+  it('takes no piece over from a file of other bytes, when the layer was expanded anew meanwhile', async () => {
+    const layer = await wanted('abc');
+    const claimed = await world.claimCopy();
+    world.east.failNext('setMetadata', 'SHARE_BUSY');
+    await expect(copyReplica(world.ports(), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'SHARE_BUSY' });
+    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'busy');
+    await world.expandOnto(world.home, 'layer', 'abd');
+    world.records.records.set(layer, { ...world.records.records.get(layer)!, vhd: { digest: digestOf('version 2'), sizeBytes: 3 * PIECE_BYTES - 512 } });
+    await copy();
+    expect(await same(layer, world.east)).toBe(true);
+    expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  });
+
   it('is put off to the next day, with the reason, when the link has carried its bytes of the day', async () => {
     const layer = await wanted('abcd');
     const limits = { bytesPerDay: 10 * MiB };

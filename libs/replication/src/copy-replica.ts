@@ -2,12 +2,12 @@ import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
 import { digestHex } from '#oci';
 import type { RegionMap } from '#regions';
-import { layerFilePath, pieceRange, type Share, ShareError } from '#shares';
+import { layerFilePath, partialFilePath, pieceRange, type Share, ShareError } from '#shares';
 
 import { copyPieces } from './copy-pieces.js';
 import { GrantedSource, orderSources } from './copy-sources.js';
 import type { LinkBudget } from './link-budget.js';
-import { partialPathOfClaim, removePartialFiles } from './partial-files.js';
+import { isPartialPathOf, partialPathOfClaim, removePartialFiles } from './partial-files.js';
 import { PieceSet } from './piece-set.js';
 import type { ReplicaCopy } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
@@ -75,7 +75,7 @@ class CopyAttempt {
     this.#target = work.target;
     this.#record = work.record;
     this.#signal = work.signal;
-    this.#path = partialPathOfClaim(claimed.item.layer, claimed.claim.id);
+    this.#path = partialPathOfClaim({ layer: claimed.item.layer, vhd: work.record.vhd.digest }, claimed.claim.id);
   }
 
   /** Leaves the partial file with every piece verified. */
@@ -84,7 +84,9 @@ class CopyAttempt {
     const done = (await this.#adoptEarlierTry()) ?? (await this.#beginAnew());
     this.#done = done;
     await this.#noteProgress(done);
-    await removePartialFiles(this.#target, this.#claimed.item.layer, { except: this.#path, signal: this.#signal });
+    // An expansion of the same layer may be under way on this share; everything else is what dead workers left.
+    const { layer } = this.#claimed.item;
+    await removePartialFiles(this.#target, layer, { kept: [this.#path, partialFilePath(layer)], signal: this.#signal });
     const { budget, clock, pieceConcurrency } = this.#ports;
     await copyPieces(
       {
@@ -142,8 +144,8 @@ class CopyAttempt {
    * Its pieces are trusted, because they were noted under the claim of the only one who wrote that file.
    */
   async #adoptEarlierTry(): Promise<PieceSet | undefined> {
-    const { checkpoint } = this.#claimed.item;
-    if (checkpoint === undefined) return undefined;
+    const { checkpoint, layer } = this.#claimed.item;
+    if (checkpoint === undefined || !isPartialPathOf({ layer, vhd: this.#record.vhd.digest }, checkpoint.path)) return undefined;
     try {
       await this.#target.rename(checkpoint.path, this.#path, this.#signal);
     } catch (error) {

@@ -45,7 +45,11 @@ export async function releaseLayers(ports: ReleasePorts, terms: ReleaseTerms, si
   return { ...noted, ...released };
 }
 
-async function noteReferences({ layers, references, replicas }: ReleasePorts, { now }: ReleaseTerms, signal?: AbortSignal): Promise<Pick<ReleaseReport, 'unreferenced' | 'expandedAgain'>> {
+async function noteReferences(
+  { layers, references, replicas }: ReleasePorts,
+  { now }: ReleaseTerms,
+  signal?: AbortSignal,
+): Promise<Pick<ReleaseReport, 'unreferenced' | 'expandedAgain'>> {
   let [unreferenced, expandedAgain] = [0, 0];
   for await (const page of pages((after) => layers.page(after, RELEASE_PAGE_LAYERS), (layer) => layer.digest, signal)) {
     const referenced = await references.referenced(page.map((layer) => layer.digest));
@@ -55,13 +59,18 @@ async function noteReferences({ layers, references, replicas }: ReleasePorts, { 
     await layers.clearUnreferenced(digestsOf(page.filter((layer) => referenced.has(layer.digest) && layer.unreferencedSince !== undefined)));
     const expanded = page.filter((layer) => layer.expanded && referenced.has(layer.digest));
     // What only drains is still there: it is expanded again when its file is gone, and no expansion writes where a removal is under way.
-    const somewhere = new Set((await replicas.find(digestsOf(expanded))).filter((replica) => replica.readyAt !== undefined).map((replica) => replica.layer));
+    const there = (await replicas.find(digestsOf(expanded))).filter((replica) => replica.readyAt !== undefined);
+    const somewhere = new Set(there.map((replica) => replica.layer));
     for (const { digest } of expanded) if (!somewhere.has(digest) && (await layers.expandAgain(digest, now))) expandedAgain += 1;
   }
   return { unreferenced, expandedAgain };
 }
 
-async function releaseOverdue({ layers, references, replicas }: ReleasePorts, terms: ReleaseTerms, signal?: AbortSignal): Promise<Pick<ReleaseReport, 'draining' | 'forgotten'>> {
+async function releaseOverdue(
+  { layers, references, replicas }: ReleasePorts,
+  terms: ReleaseTerms,
+  signal?: AbortSignal,
+): Promise<Pick<ReleaseReport, 'draining' | 'forgotten'>> {
   let [draining, forgotten] = [0, 0];
   const { now, unreferencedGraceMs, drainGraceMs } = terms;
   const before = new Date(now.getTime() - unreferencedGraceMs);
@@ -81,7 +90,11 @@ function digestsOf(layers: readonly ReleasableLayer[]): Digest[] {
 }
 
 /** All pages of a list that is read by key; between two of them `signal` may end it. */
-async function* pages<Row>(read: (after: Digest | undefined) => Promise<Row[]>, keyOf: (row: Row) => Digest, signal?: AbortSignal): AsyncGenerator<Row[], void> {
+async function* pages<Row>(
+  read: (after: Digest | undefined) => Promise<Row[]>,
+  keyOf: (row: Row) => Digest,
+  signal?: AbortSignal,
+): AsyncGenerator<Row[], void> {
   for (let after: Digest | undefined; ;) {
     signal?.throwIfAborted();
     const page = await read(after);

@@ -38,7 +38,9 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     return;
   }
   // Who lost the claim must not remove anything: the next one may have removed it already, and a new copy may stand there.
-  if (!(await store.isHeld(claim.id))) throw new ReplicationError('CLAIM_LOST', `another worker removes ${replica.layer} from ${replica.share} now`, { transient: true });
+  if (!(await store.isHeld(claim.id))) {
+    throw new ReplicationError('CLAIM_LOST', `another worker removes ${replica.layer} from ${replica.share} now`, { transient: true });
+  }
   try {
     await share.remove(layerFilePath(replica.layer), signal);
   } catch (error) {
@@ -46,6 +48,6 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), error.message);
     return;
   }
-  await removePartialFiles(share, replica.layer, { signal });
+  await removePartialFiles(share, replica.layer, { kept: [], signal });
   await store.gone(claim.id);
 }

@@ -76,7 +76,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     const rows = await this.#dataSource.query<{ digest: Digest; created: boolean }[]>(
       `INSERT INTO expanded_layers (digest, diff_id, media_type, size_bytes, repository, priority, wanted_at)
        SELECT digest, diff_id, media_type, size_bytes, repository, priority, $7
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::float8[]) AS wanted (digest, diff_id, media_type, size_bytes, repository, priority)
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::float8[])
+         AS wanted (digest, diff_id, media_type, size_bytes, repository, priority)
        ON CONFLICT (digest) DO UPDATE
        SET repository = excluded.repository, priority = greatest(expanded_layers.priority, excluded.priority), unreferenced_since = NULL
        RETURNING digest, xmax = 0 AS created`,
@@ -120,7 +121,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {
-    const rows = await this.#dataSource.query<LayerRow[]>('SELECT * FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2', [after ?? '', limit]);
+    const sql = 'SELECT * FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2';
+    const rows = await this.#dataSource.query<LayerRow[]>(sql, [after ?? '', limit]);
     return rows.map(recordOf);
   }
 

@@ -4,7 +4,9 @@ import type { Digest } from '#oci';
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
-import { type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity } from '../replica-store.js';
+import {
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+} from '../replica-store.js';
 
 interface Row extends MemoryWork {
   readonly layer: Digest;

@@ -7,7 +7,9 @@ import type { Digest } from '#oci';
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
-import { type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity } from '../replica-store.js';
+import {
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+} from '../replica-store.js';
 import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
 
 /** The condition that a row's state takes `event`, from the table of transitions. */
@@ -19,7 +21,8 @@ function takes(event: ReplicaEvent): string {
 const COPIES: ClaimTable = {
   table: 'replicas',
   key: ['layer', 'share'],
-  open: `${takes('begin')} AND EXISTS (SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
+  open: `${takes('begin')} AND EXISTS (
+    SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
   order: 'priority DESC, wanted_at, layer, share',
   set: `state = 'copying'`,
 };
@@ -84,7 +87,9 @@ export class PostgresReplicaStore extends ReplicaStore {
   }
 
   async complete(claimId: string, now: Date): Promise<boolean> {
-    const sql = `UPDATE replicas SET state = 'ready', ready_at = $2, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT} WHERE claim_id = $1 AND ${takes('complete')}`;
+    const sql = `
+      UPDATE replicas SET state = 'ready', ready_at = $2, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
+      WHERE claim_id = $1 AND ${takes('complete')}`;
     return affected(await this.#dataSource.query(sql, [claimId, now]));
   }
 
@@ -103,7 +108,8 @@ export class PostgresReplicaStore extends ReplicaStore {
       if (state === 'draining') return 'draining';
       if (state !== 'ready') return 'NOT_READY';
       if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
-      await manager.query(`UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`, [layer, order.reason, order.now, order.graceMs, share]);
+      const sql = `UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`;
+      await manager.query(sql, [layer, order.reason, order.now, order.graceMs, share]);
       return 'draining';
     });
   }
@@ -167,7 +173,14 @@ async function insertOrders(manager: EntityManager, share: string, orders: reado
     `INSERT INTO replicas (layer, share, state, size_bytes, priority, reason, wanted_at)
      SELECT layer, $1, 'wanted', size_bytes, priority, reason, $6
      FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::text[]) AS ordered (layer, size_bytes, priority, reason)`,
-    [share, orders.map((order) => order.layer), orders.map((order) => order.sizeBytes), orders.map((order) => order.priority), orders.map((order) => order.reason), now],
+    [
+      share,
+      orders.map((order) => order.layer),
+      orders.map((order) => order.sizeBytes),
+      orders.map((order) => order.priority),
+      orders.map((order) => order.reason),
+      now,
+    ],
   );
 }
 
