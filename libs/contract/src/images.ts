@@ -28,7 +28,15 @@ export const ImageEntry = z
 
 /** The replica of one layer on one share. */
 export const LayerReplicaBody = z
-  .object({ share: ShareText, region: RegionText, state: ReplicaStateName, copiedBytes: Bytes, percent: Percent, reason: Sentence.meta({ description: 'Why it is there or goes.' }), lastError: Sentence.optional() })
+  .object({
+    share: ShareText,
+    region: RegionText,
+    state: ReplicaStateName,
+    copiedBytes: Bytes,
+    percent: Percent,
+    reason: Sentence.meta({ description: 'Why it is there or goes.' }),
+    lastError: Sentence.optional(),
+  })
   .meta({ description: 'One replica of a layer.' });
 
 /** How far one layer of an image is. */

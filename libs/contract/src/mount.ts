@@ -69,7 +69,8 @@ export const MountAnswerBody = z
   .meta({ description: 'Every layer of one image, each to be mounted or to be pulled.' });
 
 const caller = {
-  region: RegionText.optional().meta({ description: 'Where the pull comes from. Without it every layer is a blob.' }),
+  // Any text: a region that nobody knows makes blobs, never an error.
+  region: z.string().max(64).optional().meta({ description: 'Where the pull comes from. Without one that is known, every layer is a blob.' }),
   transports: z.array(TransportName).max(TransportName.options.length).optional().meta({ description: 'What the caller can mount by. Without it: anything.' }),
 };
 
@@ -86,7 +87,9 @@ export const LookupBody = z
   .meta({ description: 'A pull that the registry has authorised.' });
 
 /** A mount response to be rewritten for another region. */
-export const RewriteBody = z.strictObject({ response: MountAnswerBody, ...caller }).meta({ description: 'A mount response, and the caller for whom its sources are to be replaced.' });
+export const RewriteBody = z
+  .strictObject({ response: MountAnswerBody, ...caller })
+  .meta({ description: 'A mount response, and the caller for whom its sources are to be replaced.' });
 
 /** What a renewed lease answers. */
 export const LeaseBody = z.object({ id: Id, expiresAt: Instant }).meta({ description: 'A lease and until when it holds.' });

@@ -30,7 +30,7 @@ describe('problemFromIssues', () => {
           },
           {
             "field": "/regions",
-            "rule": "must have at least 1 entries",
+            "rule": "must have at least 1 entry",
             "value": "a list of 0",
           },
           {

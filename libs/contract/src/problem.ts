@@ -94,9 +94,9 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 function shown(value: unknown): string | null {
   if (value === undefined) return null;
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function' || (typeof value === 'object' && value !== null)) return 'an object';
   // A prefix is enough, and a text may have megabytes.
-  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_VALUE_LENGTH_MAX)) : String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_VALUE_LENGTH_MAX)) : String(value as number | bigint | boolean | symbol | null);
   return text.length <= SHOWN_VALUE_LENGTH_MAX ? text : `${text.slice(0, SHOWN_VALUE_LENGTH_MAX - 1)}…`;
 }
 
@@ -119,7 +119,7 @@ function details(issue: SchemaIssue): IssueDetails {
 
 function ruleOf(issue: SchemaIssue, value: unknown): string {
   const { expected, values, options, divisor } = details(issue);
-  switch (issue.code) {
+  switch (issue.code ?? 'custom') {
     case 'unrecognized_keys':
       return 'is not a known field';
     case 'invalid_type':
@@ -144,9 +144,9 @@ const EXPECTED: Readonly<Record<string, string>> = {
 };
 
 function boundRule(issue: SchemaIssue, { origin, minimum, maximum, inclusive = true }: IssueDetails): string {
-  const unit = origin === 'string' ? ' characters' : origin === 'array' || origin === 'set' ? ' entries' : undefined;
   const [bound, word] = issue.code === 'too_big' ? [maximum, 'at most'] : [minimum, 'at least'];
-  if (unit !== undefined) return `must have ${word} ${bound}${unit}`;
+  const [one, many] = origin === 'string' ? ['character', 'characters'] : ['entry', 'entries'];
+  if (origin === 'string' || origin === 'array' || origin === 'set') return `must have ${word} ${bound} ${Number(bound) === 1 ? one : many}`;
   if (inclusive) return `must be ${word} ${bound}`;
   return `must be ${issue.code === 'too_big' ? 'less' : 'more'} than ${bound}`;
 }

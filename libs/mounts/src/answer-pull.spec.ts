@@ -7,7 +7,7 @@ import { RegionMap } from '#regions';
 
 import { type AnswerContext, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullRequest } from './answer-pull.js';
 import { type MapRow, REPLICA_STATES } from './map-row.js';
-import { PULL_REASONS, TRANSPORTS } from './mount-answer.js';
+import { parseTransports, PULL_REASONS, TRANSPORTS } from './mount-answer.js';
 import { NearShares } from './near-shares.js';
 import { ReplicaMap } from './replica-map.js';
 import { rewriteMounts } from './rewrite-mounts.js';
@@ -31,9 +31,11 @@ function contextOf(rows: readonly MapRow[], options: Partial<AnswerContext> = {}
 }
 
 const enabled = (name: string): MapRow => ({ topic: 'repository', name, enabled: true });
-const replica = (layer: string, share: string, state: (typeof REPLICA_STATES)[number] = 'ready'): MapRow => ({ topic: 'replica', layer: digestNamed(layer), share, state });
+const replica = (layer: string, share: string, state: (typeof REPLICA_STATES)[number] = 'ready'): MapRow =>
+  ({ topic: 'replica', layer: digestNamed(layer), share, state });
 const APP = [enabled('app'), imageRow('app', 'image', ['l1']), expandedRow('l1')];
-const pull = (extra: Partial<PullRequest> = {}): PullRequest => ({ repository: 'app', reference: { kind: 'digest', digest: digestNamed('image') }, region: 'east', ...extra });
+const pull = (extra: Partial<PullRequest> = {}): PullRequest =>
+  ({ repository: 'app', reference: { kind: 'digest', digest: digestNamed('image') }, region: 'east', ...extra });
 
 /** What is answered for the only layer: where its mounts are, or why it is a blob. */
 function onlyLayer(rows: readonly MapRow[], request: Partial<PullRequest> = {}, options: Partial<AnswerContext> = {}): unknown {
@@ -113,9 +115,10 @@ describe('answerPull', () => {
 
   it('chooses the image of the platform from an index', () => {
     const child = (name: string, architecture: string) => ({ digest: digestNamed(name), platform: { os: 'linux', architecture } });
+    const children = [child('for arm64', 'arm64'), child('for amd64', 'amd64'), child('not recorded', 's390x')];
     const rows: MapRow[] = [
       enabled('app'), imageRow('app', 'for amd64', ['l1']), imageRow('app', 'for arm64', ['l2']), expandedRow('l1'), expandedRow('l2'),
-      { topic: 'image', repository: 'app', digest: digestNamed('index'), content: { kind: 'index', children: [child('for arm64', 'arm64'), child('for amd64', 'amd64'), child('not recorded', 's390x')] } },
+      { topic: 'image', repository: 'app', digest: digestNamed('index'), content: { kind: 'index', children } },
       { topic: 'tag', repository: 'app', tag: 'v1', digest: digestNamed('index') },
     ];
     const chosen = (architecture?: string, variant?: string) => {
@@ -149,8 +152,17 @@ describe('answerPull', () => {
   });
 });
 
+describe('parseTransports', () => {
+  it('reads the names it knows and passes over the others', () => {
+    expect(parseTransports('HTTPS, nbd,smb')).toEqual(['smb', 'https']);
+    expect(parseTransports('')).toEqual([]);
+    expect(parseTransports(undefined)).toBeUndefined();
+  });
+});
+
 describe('answerLookup', () => {
-  const lookup = (extra: Partial<LookupRequest> = {}): LookupRequest => ({ repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east', ...extra });
+  const lookup = (extra: Partial<LookupRequest> = {}): LookupRequest =>
+    ({ repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east', ...extra });
   const reasons = (request: LookupRequest, rows: readonly MapRow[]) =>
     answerLookup(request, contextOf(rows)).answer.layers.map((layer) => (layer.kind === 'mount' ? 'mount' : layer.reason));
   const TWO_TENANTS = [
@@ -200,14 +212,17 @@ describe('every answer', () => {
   const NAMES = ['l1', 'l2', 'l3', 'l4'];
   const anyLayerRow = fc.oneof(
     fc.constantFrom(...NAMES).map(expandedRow),
-    fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('wanted' as const, 'expanding' as const)).map(([layer, state]): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state })),
+    fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('wanted' as const, 'expanding' as const))
+      .map(([layer, state]): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state })),
     fc.constantFrom(...NAMES).map((layer): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: 'refused', refusal: 'no' })),
   );
-  const anyReplica = fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('home', 'east', 'neareast', 'far', 'unconfigured'), fc.constantFrom(...REPLICA_STATES)).map((args) => replica(...args));
-  const anyImage = fc.tuple(fc.constantFrom('app', 'other'), fc.constantFrom('image', 'image 2'), fc.array(fc.constantFrom(...NAMES), { maxLength: 5 })).map((args) => imageRow(...args));
+  const anyShare = fc.constantFrom('home', 'east', 'neareast', 'far', 'unconfigured');
+  const anyReplica = fc.tuple(fc.constantFrom(...NAMES), anyShare, fc.constantFrom(...REPLICA_STATES)).map((args) => replica(...args));
+  const anyLayers = fc.array(fc.constantFrom(...NAMES), { maxLength: 5 });
+  const anyImage = fc.tuple(fc.constantFrom('app', 'other'), fc.constantFrom('image', 'image 2'), anyLayers).map((args) => imageRow(...args));
   const anyRepository = fc.tuple(fc.constantFrom('app', 'other'), fc.boolean()).map(([name, on]): MapRow => ({ topic: 'repository', name, enabled: on }));
-  const anyRows = fc.array(fc.oneof({ weight: 4, arbitrary: anyLayerRow }, { weight: 6, arbitrary: anyReplica }, { weight: 3, arbitrary: anyImage }, anyRepository), { maxLength: 50 })
-    .map((rows) => [enabled('app'), ...rows]);
+  const anyRow = fc.oneof({ weight: 4, arbitrary: anyLayerRow }, { weight: 6, arbitrary: anyReplica }, { weight: 3, arbitrary: anyImage }, anyRepository);
+  const anyRows = fc.array(anyRow, { maxLength: 50 }).map((rows) => [enabled('app'), ...rows]);
   const anyText = fc.oneof(fc.constantFrom('home', 'east', 'neareast', 'app', '__proto__'), fc.string());
   const anyLookup = fc.record({
     repository: fc.oneof(fc.constantFrom('app', 'other'), anyText),

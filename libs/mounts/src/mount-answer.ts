@@ -45,6 +45,15 @@ export type Transport = MountSource['type'];
 /** Every transport, in no order. */
 export const TRANSPORTS: readonly Transport[] = ['smb', 'nfs', 'https', 'file'];
 
+/**
+ * Reads a list such as `smb, https`, as the header `X-Teleport-Transports` has it; names that are not known are passed over.
+ * @returns undefined, which means any, for an absent header.
+ */
+export function parseTransports(header: string | undefined): Transport[] | undefined {
+  const named = header?.split(',').map((name) => name.trim().toLowerCase());
+  return named === undefined ? undefined : TRANSPORTS.filter((transport) => named.includes(transport));
+}
+
 /** One way to reach the file of an expanded layer. Instants are ISO 8601 in UTC, as they go over the wire. */
 export interface LayerMount {
   readonly type: Transport;

@@ -14,7 +14,10 @@ function setUp(grantsPerShareMax = 10): { sources: ShareMountSources; granted: s
   const granted: string[] = [];
   const mountSources = (path: string, expiresAt: Date): MountSource[] => {
     granted.push(`${path} ${expiresAt.toISOString()}`);
-    return [{ type: 'smb', region: 'eastus', source: `//east/${path}`, options: ['ro'] }, { type: 'https', region: 'eastus', source: `https://east/${path}?sig`, options: [], expiresAt }];
+    return [
+      { type: 'smb', region: 'eastus', source: `//east/${path}`, options: ['ro'] },
+      { type: 'https', region: 'eastus', source: `https://east/${path}?sig`, options: [], expiresAt },
+    ];
   };
   return { sources: new ShareMountSources({ shares: new Map([['east', { mountSources }]]), grantMs: 2 * HOUR_MS, grantsPerShareMax }), granted };
 }
