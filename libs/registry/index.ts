@@ -1,5 +1,9 @@
+export * from './src/backfill-repository.js';
 export * from './src/catalogue-reader.js';
 export * from './src/examination-store.js';
+export {
+  type ExaminationOutcome, type ExaminationTools, type ExaminedReference, ExaminedImages, examineReference,
+} from './src/examine-reference.js';
 export { type RegistryCredentials } from './src/http/registry-access.js';
 export * from './src/http/registry-client.js';
 export { DEFAULT_REGISTRY_LIMITS, type RegistryLimits } from './src/http/registry-limits.js';

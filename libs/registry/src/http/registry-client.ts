@@ -110,10 +110,10 @@ export class RegistryClient extends RegistryReader {
    * another host is not followed with it. Only a manifest's own headers count as `allowed`: a login page does not.
    * @throws {RegistryError} `REGISTRY_UNAVAILABLE` or `TOO_MANY_REQUESTS` when the registry could not say within `probeMaxMs`.
    */
-  async probe(repository: string, reference: Reference, authorization: string | undefined): Promise<ProbeAnswer> {
+  async probe(repository: string, reference: Reference, authorization: string | undefined, signal?: AbortSignal): Promise<ProbeAnswer> {
     if (authorization !== undefined && !isHeaderValue(authorization)) return 'denied';
     const headers = { accept: ACCEPT_MANIFESTS, ...(authorization === undefined ? {} : { authorization }) };
-    const ask: Ask = { method: 'HEAD', url: this.#endpoint(repository, `manifests/${formatReference(reference)}`), headers };
+    const ask: Ask = { method: 'HEAD', url: this.#endpoint(repository, `manifests/${formatReference(reference)}`), headers, signal };
     const answer = await this.#sendWithin(this.#limits.probeMaxMs, ask);
     if (answer.status === 200) {
       await answer.body.dump();
