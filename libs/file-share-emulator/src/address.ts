@@ -26,7 +26,7 @@ const FORBIDDEN = /["\\/:|<>*?\p{Cc}]/u;
 export interface AddressReading {
   /** Without it the service drops dots at the end of names. */
   readonly keepTrailingDots: boolean;
-  /** The URL a file is renamed from. Microsoft's JavaScript client (12.31.0) leaves the account out of the URL it is renamed to; it is taken from here then. */
+  /** The URL a file is renamed from. Microsoft's JavaScript client (12.31.0) leaves the account out of the URL it renames to: it is taken from here. */
   readonly renameSource?: string | undefined;
 }
 
@@ -42,7 +42,8 @@ export function parseAddress(target: string, reading: AddressReading): Address {
   const named = rawPath.replace(/\/$/, '').slice(1).split('/').map(decode);
   const missing = query.get('comp') === 'rename' ? accountLeftOut(named, reading.renameSource) : undefined;
   const [account = '', share, ...components] = missing === undefined ? named : [missing, ...named];
-  if (share !== undefined && !SHARE_NAME.test(share)) throw new AzureFilesError(share.length < 3 || share.length > 63 ? 'OutOfRangeInput' : 'InvalidResourceName');
+  if (share !== undefined && (share.length < 3 || share.length > 63)) throw new AzureFilesError('OutOfRangeInput');
+  if (share !== undefined && !SHARE_NAME.test(share)) throw new AzureFilesError('InvalidResourceName');
   return { account, share, path: parsePath(components, reading.keepTrailingDots), rawPath, query };
 }
 

@@ -28,7 +28,8 @@ afterAll(async () => {
 
 async function start(): Promise<ShareClient> {
   emulator = await startEmulatorProcess({ folder, port: 0, accounts: [{ name: 'acct1', key: TEST_KEY }] });
-  const share = new ShareServiceClient(`${emulator.url}/acct1`, new StorageSharedKeyCredential('acct1', TEST_KEY), { retryOptions: { maxTries: 1 } }).getShareClient('layers');
+  const credential = new StorageSharedKeyCredential('acct1', TEST_KEY);
+  const share = new ShareServiceClient(`${emulator.url}/acct1`, credential, { retryOptions: { maxTries: 1 } }).getShareClient('layers');
   await share.createIfNotExists();
   return share;
 }
@@ -41,6 +42,10 @@ interface Acknowledged {
   readonly ranges: Map<number, number>;
   /** Written when the answer did not come: either value may be there. */
   readonly unsure: Set<number>;
+}
+
+function nothingAcknowledged(): Acknowledged {
+  return { created: false, renamed: false, metadata: undefined, ranges: new Map(), unsure: new Set() };
 }
 
 /** Creates, writes, describes and renames the file `name` until the connection breaks. */
@@ -97,7 +102,7 @@ describe('an emulator that is killed while it works', () => {
     let acknowledged = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const share = await start();
-      const seen = Array.from({ length: FILES }, (): Acknowledged => ({ created: false, renamed: false, metadata: undefined, ranges: new Map(), unsure: new Set() }));
+      const seen = Array.from({ length: FILES }, nothingAcknowledged);
       // The blow falls after a number of acknowledgements that differs by round, among calls under way.
       const limit = 8 + round * 13;
       let steps = 0;

@@ -43,8 +43,9 @@ export async function handleRequest(service: ServiceContext, request: IncomingMe
     checkGrant(grant, operation.needs);
     refuseUnsupported(exchange);
     const { account } = head.address;
+    const { traffic, copySources } = service;
     const endpoint = `http://${request.headers.host ?? ''}/${account}/`;
-    await operation.run({ exchange, grant, account, endpoint, shares: service.catalogues.get(account)!, traffic: service.traffic, copySources: service.copySources });
+    await operation.run({ exchange, grant, account, endpoint, shares: service.catalogues.get(account)!, traffic, copySources });
   } catch (error) {
     if (!(error instanceof AzureFilesError) && !response.destroyed && !request.destroyed) service.onDefect(error, operation?.name ?? 'unknown');
     exchange.fail(error instanceof AzureFilesError ? error : new AzureFilesError('InternalError', { cause: error }));
@@ -56,7 +57,8 @@ function chooseOperation(exchange: Exchange): Operation {
   const restype = exchange.query('restype')?.toLowerCase();
   const comp = exchange.query('comp')?.toLowerCase();
   // A share's root folder is addressed by the share alone.
-  const target: Target = address.share === undefined ? 'service' : restype === 'share' || (address.path === '' && restype === undefined) ? 'share' : 'path';
+  const isShare = restype === 'share' || (address.path === '' && restype === undefined);
+  const target: Target = address.share === undefined ? 'service' : isShare ? 'share' : 'path';
   const candidates = OPERATIONS.filter((operation) => operation.target === target && operation.restype === restype && operation.comp === comp);
   const found = candidates.find((operation) => operation.method === method);
   if (found !== undefined) return found;

@@ -23,6 +23,14 @@ const REQUEST_TIMEOUT_MS = 2 * MINUTE_MS;
 const SILENCE_MAX_MS = 2 * MINUTE_MS;
 const KEEP_ALIVE_MS = 65 * SECOND_MS;
 const CONNECTIONS_MAX = 4096;
+const SERVER_OPTIONS = {
+  maxHeaderSize: HEADER_BYTES_MAX,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  highWaterMark: 256 * KiB,
+  noDelay: true,
+};
 /** How long `close` waits for requests under way before it cuts them. */
 const CLOSING_MAX_MS = 10 * SECOND_MS;
 
@@ -44,7 +52,10 @@ export interface FileShareEmulator {
  * @param onDefect told of failures that clients saw as `InternalError`; default: a line on standard error.
  * @throws {EmulatorError}
  */
-export async function startFileShareEmulator(options: FileShareEmulatorOptions, onDefect: ServiceContext['onDefect'] = writeDefect): Promise<FileShareEmulator> {
+export async function startFileShareEmulator(
+  options: FileShareEmulatorOptions,
+  onDefect: (error: unknown, operation: string) => void = writeDefect,
+): Promise<FileShareEmulator> {
   const problems = optionProblems(options);
   if (problems.length > 0) throw new EmulatorError('EMULATOR_OPTIONS_INVALID', problems.join('; '), { details: { problems } });
   const unlock = await lockFolder(options.folder).catch((error: unknown) => {
@@ -59,7 +70,11 @@ export async function startFileShareEmulator(options: FileShareEmulatorOptions, 
   }
 }
 
-async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext['onDefect'], unlock: () => Promise<void>): Promise<FileShareEmulator> {
+async function serve(
+  options: FileShareEmulatorOptions,
+  onDefect: ServiceContext['onDefect'],
+  unlock: () => Promise<void>,
+): Promise<FileShareEmulator> {
   const accounts = new Map(options.accounts.map((account) => [account.name, account]));
   const catalogues = new Map<string, ShareCatalogue>();
   for (const name of accounts.keys()) catalogues.set(name, await ShareCatalogue.open(options.folder, name));
@@ -71,10 +86,7 @@ async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext
     const served = handleRequest({ accounts, catalogues, traffic, copySources, onDefect }, request, response).finally(() => underWay.delete(served));
     underWay.add(served);
   };
-  const server = createServer(
-    { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS, highWaterMark: 256 * KiB, noDelay: true },
-    serveOne,
-  );
+  const server = createServer(SERVER_OPTIONS, serveOne);
   server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(SILENCE_MAX_MS);
   const host = options.host ?? '127.0.0.1';
@@ -87,7 +99,7 @@ async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext
     port,
     shareFolder: (account, share) => join(options.folder, account, share),
     traffic: () => traffic.snapshot(),
-    close: () => (closing ??= stop(server, copySources).then(() => settled(underWay)).finally(unlock)),
+    close: () => (closing ??= stop({ server, copySources, underWay, unlock })),
   };
 }
 
@@ -101,19 +113,27 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   return (server.address() as AddressInfo).port;
 }
 
-async function stop(server: Server, copySources: CopySourceReader): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
-  const closed = once(server, 'close');
-  server.close();
-  server.closeIdleConnections();
-  await closed;
-  clearTimeout(cut);
-  await copySources.close();
+interface Running {
+  readonly server: Server;
+  readonly copySources: CopySourceReader;
+  readonly underWay: ReadonlySet<Promise<void>>;
+  readonly unlock: () => Promise<void>;
 }
 
-/** Requests whose connection was cut may still be writing: the folder is theirs until they are done. */
-async function settled(underWay: Iterable<Promise<void>>): Promise<void> {
-  await Promise.allSettled(underWay);
+async function stop({ server, copySources, underWay, unlock }: Running): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
+  try {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeIdleConnections();
+    await closed;
+    await copySources.close();
+    // Requests whose connection was cut may still be writing: the folder is theirs until they are done.
+    await Promise.allSettled(underWay);
+  } finally {
+    clearTimeout(cut);
+    await unlock();
+  }
 }
 
 function writeDefect(error: unknown, operation: string): void {

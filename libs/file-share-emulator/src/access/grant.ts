@@ -20,7 +20,7 @@ export function checkGrant(grant: Grant, requirement: Requirement): void {
   if (grant.kind === 'account-key') return;
   if (grant.kind === 'account-sas' && !grant.levels.includes(requirement.level)) throw new AzureFilesError('AuthorizationResourceTypeMismatch');
   if (grant.kind === 'service-sas' && !isWithinService(grant.resource, requirement)) throw new AzureFilesError('AuthorizationFailure');
-  const allowed = [...requirement.anyOf].some((letter) => grant.permissions.includes(letter));
+  const allowed = requirement.anyOf.split('').some((letter) => grant.permissions.includes(letter));
   if (!allowed) throw new AzureFilesError('AuthorizationPermissionMismatch');
 }
 

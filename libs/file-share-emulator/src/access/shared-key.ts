@@ -18,7 +18,8 @@ export function checkSharedKey(head: RequestHead, account: { readonly name: stri
   if (Number.isNaN(date) || Math.abs(date - now.getTime()) > SKEW_MAX_MS) throw refused('Request date header too old or absent.');
   const texts = [sharedKeyText(head, 'language-first'), sharedKeyText(head, 'encoding-first')];
   if (match[1] !== account.name || !isSignatureOf(match[2]!, texts, account.key)) {
-    throw refused(`The MAC signature found in the HTTP request '${match[2]!.slice(0, 100)}' is not the same as any computed signature. Server used following string to sign: '${texts[1]}'.`);
+    const found = match[2]!.slice(0, 100);
+    throw refused(`The MAC signature found in the HTTP request '${found}' is not any computed signature. Server used following string to sign: '${texts[1]}'.`);
   }
 }
 

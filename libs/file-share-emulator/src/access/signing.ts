@@ -8,5 +8,6 @@ export function sign(text: string, key: string): string {
 /** True when `signature` is the one of any of `texts`; takes equally long for every wrong signature of the right length. */
 export function isSignatureOf(signature: string, texts: readonly string[], key: string): boolean {
   const given = Buffer.from(signature);
-  return texts.map((text) => Buffer.from(sign(text, key))).filter((expected) => expected.length === given.length && timingSafeEqual(expected, given)).length > 0;
+  const expected = texts.map((text) => Buffer.from(sign(text, key)));
+  return expected.filter((one) => one.length === given.length && timingSafeEqual(one, given)).length > 0;
 }

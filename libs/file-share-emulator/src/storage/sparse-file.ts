@@ -17,7 +17,10 @@ export interface SparseWrite {
 
 /** Writes bytes, leaving out whole blocks of zeros where the file is zero already: they stay holes. */
 export async function writeSparse(host: FileHandle, write: SparseWrite): Promise<void> {
-  for (const { offset, length } of partsToWrite(write)) await writeFully(host, write.bytes.subarray(offset - write.offset, offset - write.offset + length), offset);
+  for (const { offset, length } of partsToWrite(write)) {
+    const start = offset - write.offset;
+    await writeFully(host, write.bytes.subarray(start, start + length), offset);
+  }
 }
 
 /** Writes zeros over each of `ranges`. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,7 +11,7 @@ import { changeLine, DEFAULT_CONTENT, FileRecord, parseRecord } from './file-rec
 import { FolderLockedError, lockFolder } from './folder-lock.js';
 import { PathLocks } from './path-locks.js';
 import { ShareCatalogue } from './share-catalogue.js';
-import { ShareFolder } from './share-folder.js';
+import { type NewFile, ShareFolder } from './share-folder.js';
 import { writeSparse } from './sparse-file.js';
 import { etagOf, isoOf, nextTicks, ticksAt } from './ticks.js';
 
@@ -34,7 +34,7 @@ async function content(folder: ShareFolder, path: string): Promise<string> {
   return bytes.toString('latin1');
 }
 
-const newFile = (sizeBytes: number, metadata: Record<string, string> = {}): { sizeBytes: number; content: typeof DEFAULT_CONTENT; metadata: Record<string, string> } => ({ sizeBytes, content: DEFAULT_CONTENT, metadata });
+const newFile = (sizeBytes: number, metadata: Record<string, string> = {}): NewFile => ({ sizeBytes, content: DEFAULT_CONTENT, metadata });
 
 describe('FileRecord', () => {
   it('reads back what was written, with the changes since and without a line that was cut off', () => {
@@ -51,7 +51,8 @@ describe('FileRecord', () => {
   });
 
   it('is nothing when its snapshot is unreadable', () => {
-    for (const text of ['', '{}', '{"version":1', 'x\n', 'null\n', '{"version":1}\n', '{"version":2,"ranges":[]}\n']) expect(parseRecord(text), text).toBeUndefined();
+    const texts = ['', '{}', '{"version":1', 'x\n', 'null\n', '{"version":1}\n', '{"version":2,"ranges":[]}\n'];
+    expect(texts.filter((text) => parseRecord(text) !== undefined)).toEqual([]);
   });
 });
 
@@ -153,7 +154,6 @@ describe('a share folder that is opened again', () => {
     await before.createFile('to', newFile(20, { of: 'to' }));
     const intention = join(root, 'records', 'renames', 'x');
     await writeFile(intention, JSON.stringify({ from: 'from', to: 'to' }));
-    const { rename } = await import('node:fs/promises');
     await rename(join(root, 'files', 'from'), join(root, 'files', 'to'));
     const after = await openShare();
     expect(await after.find('to')).toMatchObject({ sizeBytes: 10, record: { header: { name: 'to', metadata: { of: 'from' } } } });

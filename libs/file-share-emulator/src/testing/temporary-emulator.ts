@@ -10,18 +10,18 @@ export const TEST_KEY = Buffer.alloc(64, 'k').toString('base64');
 /** An emulator on a folder of its own that goes with it. */
 export interface TemporaryEmulator extends FileShareEmulator {
   readonly folder: string;
-  /** What clients saw as `InternalError`. */
-  readonly defects: unknown[];
 }
 
-/** Starts an emulator on a free port and a temporary folder; `close` removes the folder. */
+/** Starts an emulator on a free port and a temporary folder; `close` removes the folder, and fails when a client saw an `InternalError`. */
 export async function startTemporaryEmulator(accounts: readonly string[] = ['acct1', 'acct2']): Promise<TemporaryEmulator> {
   const folder = await mkdtemp(join(tmpdir(), 'file-share-emulator-'));
   const defects: unknown[] = [];
-  const emulator = await startFileShareEmulator({ folder, port: 0, accounts: accounts.map((name) => ({ name, key: TEST_KEY })) }, (error) => defects.push(error));
+  const options = { folder, port: 0, accounts: accounts.map((name) => ({ name, key: TEST_KEY })) };
+  const emulator = await startFileShareEmulator(options, (error) => void defects.push(error));
   const close = async (): Promise<void> => {
     await emulator.close();
     await rm(folder, { recursive: true, force: true });
+    if (defects.length > 0) throw new AggregateError(defects, 'clients saw internal errors of the emulator');
   };
-  return { ...emulator, folder, defects, close };
+  return { ...emulator, folder, close };
 }

@@ -13,7 +13,9 @@ shareConformance('AzureFilesShare on the emulator', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shares-'));
   const emulator = await startFileShareEmulator({ folder, port: 0, accounts: [{ name: 'first', key: KEY }, { name: 'second', key: KEY }] });
   const open = (account: string, capacityBytes: number): AzureFilesShare =>
-    new AzureFilesShare({ name: account, region: 'westeurope', capacityBytes, account, accountKey: KEY, shareName: 'layers', endpoint: `${emulator.url}/${account}` });
+    new AzureFilesShare({
+      name: account, region: 'westeurope', capacityBytes, shareName: 'layers', account, accountKey: KEY, endpoint: `${emulator.url}/${account}`,
+    });
   return {
     share: open('first', SUITE_CAPACITY_BYTES),
     other: open('second', SUITE_CAPACITY_BYTES * 4),

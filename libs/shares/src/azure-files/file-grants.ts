@@ -49,7 +49,8 @@ export class FileGrants {
     // Azure's instants have whole seconds.
     const expiresOn = new Date(Math.ceil(askedExpiry.getTime() / 1000) * 1000);
     const protocol = endpoint.startsWith('https:') ? SASProtocol.Https : SASProtocol.HttpsAndHttp;
-    const parameters = generateFileSASQueryParameters({ shareName, filePath: path, permissions: FileSASPermissions.parse('r'), expiresOn, protocol }, credential);
+    const permissions = FileSASPermissions.parse('r');
+    const parameters = generateFileSASQueryParameters({ shareName, filePath: path, permissions, expiresOn, protocol }, credential);
     return { url: `${endpoint}/${shareName}/${path.split('/').map(encodeURIComponent).join('/')}?${parameters.toString()}`, expiresAt: expiresOn };
   }
 }

@@ -104,7 +104,8 @@ export class MemoryShare extends Share {
   failNext(operation: ShareOperation, code: ShareErrorCode, options: { readonly times?: number; readonly transient?: boolean } = {}): void {
     const transient = options.transient ?? (code === 'SHARE_BUSY' || code === 'SHARE_UNAVAILABLE');
     for (let count = options.times ?? 1; count > 0; count -= 1) {
-      this.#faults.push({ operation, error: new ShareError(code, `${operation} on ${this.name} was told to fail`, { transient, details: { share: this.name } }) });
+      const error = new ShareError(code, `${operation} on ${this.name} was told to fail`, { transient, details: { share: this.name } });
+      this.#faults.push({ operation, error });
     }
   }
 
