@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
+import { claimSourceConforms } from '#claims/testing';
 import { after } from '#clock';
 import { digestOf, OCI_MANIFEST } from '#oci';
 import { MINUTE_MS } from '#quantities';
@@ -27,8 +28,24 @@ export function examinationConformance(name: string, stores: () => RegistryStore
     });
     describe('events', () => eventsConform(() => at));
     describe('claims', () => claimsConform(() => at));
-    describe('backfills', () => backfillsConform(() => at));
+    describe('examinations', () => claimSourceConforms(() => ({ source: at.examinations, add: (count) => wantExaminations(at, count), nameOf: (item) => item.reference })));
+    describe('backfills', () => {
+      backfillsConform(() => at);
+      claimSourceConforms(() => ({ source: at.backfills, add: (count) => wantBackfills(at, count), nameOf: (item) => item.repository }));
+    });
   });
+}
+
+async function wantExaminations(at: RegistryStores, count: number): Promise<string[]> {
+  const tags = Array.from({ length: count }, (_none, place) => `v${String(place).padStart(3, '0')}`);
+  for (const [place, tag] of tags.entries()) await at.examinations.intake([sampleEvent({ tag })], after(NOW, place - count));
+  return tags;
+}
+
+async function wantBackfills(at: RegistryStores, count: number): Promise<string[]> {
+  const names = Array.from({ length: count }, (_none, place) => `team/app${place}`);
+  for (const [place, name] of names.entries()) await at.repositories.enable(name, after(NOW, place - count));
+  return names;
 }
 
 async function claimAll(at: RegistryStores, now = NOW, limit = 100): Promise<Claimed<Examination>[]> {

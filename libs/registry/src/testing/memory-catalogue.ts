@@ -1,21 +1,21 @@
+import type { MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
 
 import type { Examination } from '../examination-store.js';
 import type { ImageKey, RecordedImage } from '../image.js';
-import type { Backfill, BackfillProgress } from '../repository-store.js';
-import type { MemoryWork } from './memory-claims.js';
+import type { BackfillProgress } from '../repository-store.js';
 
-/** A repository in memory; its backfill is its work. */
-export interface MemoryRepository {
+/** A repository in memory; its claim is its backfill's. */
+export interface MemoryRepository extends MemoryWork {
   readonly name: string;
   enabled: boolean;
   changedAt: Date;
   backfill: BackfillProgress;
-  work: MemoryWork<Backfill>;
 }
 
 /** An examination in memory. */
-export interface MemoryExamination extends MemoryWork<Examination> {
+export interface MemoryExamination extends MemoryWork {
+  item: Examination;
   readonly wantedAt: Date;
   backfill: boolean;
 }
@@ -42,6 +42,11 @@ export class MemoryCatalogue {
   claimedExamination(claimId: string): MemoryExamination | undefined {
     return [...this.examinations.values()].find((each) => each.claim?.id === claimId);
   }
+}
+
+/** A row that nobody claimed or tried yet. */
+export function unclaimed(): Required<MemoryWork> {
+  return { claim: undefined, attempts: 0, notBefore: new Date(-8_640_000_000_000_000), lastError: undefined };
 }
 
 /** One text for a place in a repository; it sorts as the pair does. */

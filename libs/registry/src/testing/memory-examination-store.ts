@@ -1,17 +1,19 @@
 import type { Claimed, ClaimRequest } from '#claims';
+import { MemoryClaims } from '#claims/testing';
 
 import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents } from '../examination-store.js';
 import type { RegistryEvent } from '../registry-event.js';
-import { imageId, MemoryCatalogue, type MemoryExamination } from './memory-catalogue.js';
-import { claimWork, giveBackWork, memoryWork, renewWork } from './memory-claims.js';
+import { imageId, MemoryCatalogue, type MemoryExamination, unclaimed } from './memory-catalogue.js';
 
 /** {@link ExaminationStore} in memory. */
 export class MemoryExaminationStore extends ExaminationStore {
   readonly #catalogue: MemoryCatalogue;
+  readonly #claims: MemoryClaims<MemoryExamination, Examination>;
 
   constructor(catalogue = new MemoryCatalogue()) {
     super();
     this.#catalogue = catalogue;
+    this.#claims = new MemoryClaims({ rows: () => catalogue.examinations.values(), isOpen: () => true, order: mostUrgentFirst, item: (row) => row.item });
   }
 
   async intake(events: readonly RegistryEvent[], now: Date): Promise<Intake> {
@@ -25,28 +27,28 @@ export class MemoryExaminationStore extends ExaminationStore {
     return { fresh, duplicateCount: events.length - fresh.length, wantedCount: wanted.length };
   }
 
-  async claim(request: ClaimRequest): Promise<Claimed<Examination>[]> {
-    return claimWork([...this.#catalogue.examinations.values()].toSorted(mostUrgentFirst), request);
+  claim(request: ClaimRequest): Promise<Claimed<Examination>[]> {
+    return this.#claims.claim(request);
   }
 
-  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewWork([...this.#catalogue.examinations.values()], claimIds, expiresAt);
+  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    return this.#claims.renew(claimIds, expiresAt);
   }
 
-  async release(claimId: string): Promise<boolean> {
-    return giveBackWork(this.#catalogue.claimedExamination(claimId));
+  release(claimId: string): Promise<boolean> {
+    return this.#claims.release(claimId);
   }
 
-  async postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return giveBackWork(this.#catalogue.claimedExamination(claimId), { notBefore, reason });
+  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+    return this.#claims.postpone(claimId, notBefore, reason);
   }
 
   async settle(claimId: string, generation: number, now: Date): Promise<boolean> {
-    const claimed = this.#catalogue.claimedExamination(claimId);
+    const claimed = this.#claims.held(claimId);
     if (claimed === undefined) return false;
     const { repository, reference } = claimed.item;
     if (claimed.item.generation !== generation) {
-      Object.assign(claimed, memoryWork(claimed.item));
+      Object.assign(claimed, unclaimed());
       return true;
     }
     this.#catalogue.examinations.delete(imageId(repository, reference));
@@ -71,8 +73,8 @@ export class MemoryExaminationStore extends ExaminationStore {
     const latest = before === undefined || (pushedAt !== undefined && pushedAt > before) ? pushedAt : before;
     const generation = (known?.item.generation ?? 0) + 1;
     const item = { repository, reference, generation, priority: PUSH_PRIORITY, ...(latest === undefined ? {} : { pushedAt: latest }) };
-    if (known === undefined) this.#catalogue.examinations.set(id, { ...memoryWork(item), wantedAt: now, backfill: false });
-    else Object.assign(known, { item, notBefore: Number.NEGATIVE_INFINITY });
+    if (known === undefined) this.#catalogue.examinations.set(id, { ...unclaimed(), item, wantedAt: now, backfill: false });
+    else Object.assign(known, { item, notBefore: unclaimed().notBefore });
   }
 
   #countForBackfill(repository: string, now: Date): void {

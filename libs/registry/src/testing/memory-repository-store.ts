@@ -1,9 +1,9 @@
 import type { Claimed, ClaimRequest } from '#claims';
+import { MemoryClaims } from '#claims/testing';
 
 import { PUSH_PRIORITY } from '../examination-store.js';
 import { type Backfill, BackfillStore, type Repository, RepositoryStore } from '../repository-store.js';
-import { imageId, MemoryCatalogue, type MemoryRepository } from './memory-catalogue.js';
-import { claimWork, giveBackWork, memoryWork, renewWork } from './memory-claims.js';
+import { imageId, MemoryCatalogue, type MemoryRepository, unclaimed } from './memory-catalogue.js';
 
 /** {@link RepositoryStore} in memory. */
 export class MemoryRepositoryStore extends RepositoryStore {
@@ -18,7 +18,7 @@ export class MemoryRepositoryStore extends RepositoryStore {
     const known = this.#catalogue.repositories.get(name);
     if (known?.enabled === true) return repositoryOf(known);
     const backfill = { state: 'waiting', totalCount: 0, doneCount: 0 } as const;
-    const enabled: MemoryRepository = { name, enabled: true, changedAt: now, backfill, work: memoryWork({ repository: name }) };
+    const enabled: MemoryRepository = { ...unclaimed(), name, enabled: true, changedAt: now, backfill };
     this.#catalogue.repositories.set(name, enabled);
     return repositoryOf(enabled);
   }
@@ -27,7 +27,7 @@ export class MemoryRepositoryStore extends RepositoryStore {
     const known = this.#catalogue.repositories.get(name);
     if (known === undefined) return undefined;
     if (known.enabled) {
-      Object.assign(known, { enabled: false, changedAt: now, backfill: { state: 'none', totalCount: 0, doneCount: 0 }, work: memoryWork({ repository: name }) });
+      Object.assign(known, { ...unclaimed(), enabled: false, changedAt: now, backfill: { state: 'none', totalCount: 0, doneCount: 0 } });
     }
     return repositoryOf(known);
   }
@@ -46,56 +46,67 @@ export class MemoryRepositoryStore extends RepositoryStore {
   }
 }
 
-function repositoryOf({ name, enabled, changedAt, backfill, work }: MemoryRepository): Repository {
-  return { name, enabled, changedAt, backfill: { ...backfill, ...(work.lastError === undefined ? {} : { lastError: work.lastError }) } };
+function repositoryOf({ name, enabled, changedAt, backfill, lastError }: MemoryRepository): Repository {
+  return { name, enabled, changedAt, backfill: { ...backfill, ...(lastError === undefined ? {} : { lastError }) } };
 }
 
 /** {@link BackfillStore} in memory. */
 export class MemoryBackfillStore extends BackfillStore {
   readonly #catalogue: MemoryCatalogue;
+  readonly #claims: MemoryClaims<MemoryRepository, Backfill>;
 
   constructor(catalogue = new MemoryCatalogue()) {
     super();
     this.#catalogue = catalogue;
+    this.#claims = new MemoryClaims({
+      rows: () => catalogue.repositories.values(),
+      isOpen: ({ backfill }) => backfill.state === 'waiting' || backfill.state === 'listing',
+      order: (a, b) => a.changedAt.getTime() - b.changedAt.getTime() || (a.name < b.name ? -1 : 1),
+      item: ({ name }) => ({ repository: name }),
+      begin: (row) => {
+        row.backfill = { ...row.backfill, state: 'listing' };
+      },
+      giveBack: (row) => {
+        row.backfill = { ...row.backfill, state: 'waiting' };
+      },
+    });
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Backfill>[]> {
-    const open = [...this.#catalogue.repositories.values()].filter(({ backfill }) => backfill.state === 'waiting' || backfill.state === 'listing');
-    const sorted = open.toSorted((a, b) => a.changedAt.getTime() - b.changedAt.getTime() || (a.name < b.name ? -1 : 1));
-    const claimed = claimWork(sorted.map(({ work }) => work), request);
+    const claimed = await this.#claims.claim(request);
     for (const { claim } of claimed) {
-      const repository = this.#claimed(claim.id);
-      if (repository !== undefined) repository.backfill = { startedAt: request.now, ...repository.backfill, state: 'listing' };
+      const row = this.#claims.held(claim.id);
+      if (row !== undefined) row.backfill = { startedAt: request.now, ...row.backfill };
     }
     return claimed;
   }
 
-  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewWork([...this.#catalogue.repositories.values()].map(({ work }) => work), claimIds, expiresAt);
+  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    return this.#claims.renew(claimIds, expiresAt);
   }
 
-  async release(claimId: string): Promise<boolean> {
-    return this.#giveBack(claimId);
+  release(claimId: string): Promise<boolean> {
+    return this.#claims.release(claimId);
   }
 
-  async postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return this.#giveBack(claimId, { notBefore, reason });
+  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+    return this.#claims.postpone(claimId, notBefore, reason);
   }
 
   async progress(claimId: string, counts: { readonly totalCount: number; readonly doneCount: number }): Promise<boolean> {
-    const repository = this.#claimed(claimId);
+    const repository = this.#claims.held(claimId);
     if (repository !== undefined) repository.backfill = { ...repository.backfill, ...counts };
     return repository !== undefined;
   }
 
   async wantExaminations(claimId: string, references: readonly string[], now: Date): Promise<boolean> {
-    const repository = this.#claimed(claimId);
+    const repository = this.#claims.held(claimId);
     if (repository === undefined) return false;
     for (const each of this.#catalogue.examinations.values()) if (each.item.repository === repository.name) each.backfill = false;
     references.forEach((reference, place) => this.#want(repository.name, reference, PUSH_PRIORITY - 1 - place, now));
     const ended = references.length === 0 ? { state: 'done' as const, finishedAt: now } : { state: 'examining' as const };
     repository.backfill = { ...repository.backfill, ...ended, totalCount: references.length, doneCount: 0 };
-    repository.work = memoryWork(repository.work.item);
+    Object.assign(repository, unclaimed());
     return true;
   }
 
@@ -103,20 +114,10 @@ export class MemoryBackfillStore extends BackfillStore {
     const id = imageId(repository, reference);
     const known = this.#catalogue.examinations.get(id);
     if (known === undefined) {
-      this.#catalogue.examinations.set(id, { ...memoryWork({ repository, reference, generation: 1, priority }), wantedAt: now, backfill: true });
+      this.#catalogue.examinations.set(id, { ...unclaimed(), item: { repository, reference, generation: 1, priority }, wantedAt: now, backfill: true });
     } else {
       known.backfill = true;
       known.item = { ...known.item, generation: known.item.generation + 1 };
     }
-  }
-
-  #claimed(claimId: string): MemoryRepository | undefined {
-    return [...this.#catalogue.repositories.values()].find(({ work }) => work.claim?.id === claimId);
-  }
-
-  #giveBack(claimId: string, retry?: { readonly notBefore: Date; readonly reason: string }): boolean {
-    const repository = this.#claimed(claimId);
-    if (repository !== undefined) repository.backfill = { ...repository.backfill, state: 'waiting' };
-    return giveBackWork(repository?.work, retry);
   }
 }
