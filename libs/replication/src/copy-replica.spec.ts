@@ -251,8 +251,8 @@ describe('a copy that goes on', () => {
 });
 
 describe('a worker that is gone', () => {
-  /** The steps of a copy: every call to the target and every note in the store. The one with the number `at` waits until `wake`. */
-  function stopAt(at: number): { readonly ports: CopyPorts; readonly stopped: Promise<string>; readonly wake: () => void; readonly steps: string[]; enough(): void } {
+  /** The steps of a copy: every call to the target and every note in the store. The one with the number or the name `at` waits until `wake`. */
+  function stopAt(at: number | string): { readonly ports: CopyPorts; readonly stopped: Promise<string>; readonly wake: () => void; readonly steps: string[]; enough(): void } {
     const steps: string[] = [];
     let [stopped, wake, active]: [(step: string) => void, () => void, boolean] = [() => {}, () => {}, true];
     const isStopped = new Promise<string>((resolve) => (stopped = resolve));
@@ -260,7 +260,7 @@ describe('a worker that is gone', () => {
     const step = async (name: string): Promise<void> => {
       if (!active) return;
       steps.push(name);
-      if (steps.length - 1 !== at) return;
+      if (steps.length - 1 !== at && (name !== at || steps.indexOf(name) < steps.length - 1)) return;
       stopped(name);
       await woken;
     };
@@ -304,6 +304,28 @@ describe('a worker that is gone', () => {
       expect(await gone).not.toBe('settled');
       expect(await world.replica(world.east, layer)).toEqual(replica);
       expect((await world.east.stat(layerFilePath(layer)))?.etag).toBe(etag);
+      expect(await same(layer, world.east)).toBe(true);
+      expect(world.east.paths).toEqual([layerFilePath(layer)]);
+    });
+  }
+
+  for (const at of [0, 1, 2, 4, 5, 7, 8]) {
+    it(`does not harm the one who took over when it comes back in the middle of that copy (stopped before step ${at}, ${STEPS[at]})`, async () => {
+      const layer = await wanted('a.b');
+      const first = stopAt(at);
+      const gone = copyReplica(first.ports, await world.claimCopy(), new AbortController().signal).catch((error: unknown) => describeError(error));
+      await first.stopped;
+      first.enough();
+      await world.clock.advance(WORLD_LEASE_MS);
+      // The second one has verified every piece, and is about to give the file its name.
+      const second = stopAt('setMetadata');
+      const copied = copy(second.ports);
+      await second.stopped;
+      first.wake();
+      expect(await gone).toMatch(/^(CLAIM_LOST|FILE_NOT_FOUND|COPY_INCOMPLETE)/);
+      second.wake();
+      await copied;
+      expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
       expect(await same(layer, world.east)).toBe(true);
       expect(world.east.paths).toEqual([layerFilePath(layer)]);
     });
