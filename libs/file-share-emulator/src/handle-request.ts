@@ -19,7 +19,7 @@ const OPERATIONS: readonly Operation[] = [...shareOperations, ...directoryOperat
 const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
 /** Asked for and not offered: refused, as ignoring them would act on something else than was meant. */
 const REFUSED_PARAMETERS = ['sharesnapshot', 'prevsharesnapshot'];
-const REFUSED_HEADERS = ['x-ms-lease-id'];
+const REFUSED_HEADERS = ['x-ms-lease-id', 'x-ms-copy-source-authorization', 'x-ms-source-if-match-crc64', 'x-ms-source-if-none-match-crc64'];
 
 /** What all requests of one emulator share. */
 export interface ServiceContext {

@@ -76,7 +76,10 @@ export abstract class Share {
    */
   abstract copyRange(path: string, range: ByteRange, source: CopySource, signal?: AbortSignal): Promise<Crc64>;
 
-  /** Reads `range` whole: any length that fits memory; longer ones are fetched in pieces. @throws `FILE_NOT_FOUND`, `RANGE_INVALID` */
+  /**
+   * Reads `range` whole: any length that fits memory; longer ones are fetched in pieces.
+   * @throws `FILE_NOT_FOUND`, `RANGE_INVALID`, `INTEGRITY_MISMATCH` when the file changed between two pieces
+   */
   abstract readRange(path: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer>;
 
   /** The file at `path`, or undefined when there is none. */

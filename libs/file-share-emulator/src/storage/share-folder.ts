@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ByteRange } from '#shares';
@@ -207,7 +207,8 @@ export class ShareFolder {
   }
 
   async #find(path: string): Promise<Entry | undefined> {
-    const host = await unlessAbsent(stat(this.#at(path)));
+    // A link is no file of the share, whoever made it: it may lead anywhere.
+    const host = await unlessAbsent(lstat(this.#at(path)));
     if (host === undefined || !(host.isFile() || host.isDirectory())) return undefined;
     const kind = host.isFile() ? 'file' : 'folder';
     const name = path.split('/').at(-1) ?? '';

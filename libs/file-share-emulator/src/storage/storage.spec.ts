@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -185,6 +185,14 @@ describe('a share folder that is opened again', () => {
     await after.write('foreign', 3, Buffer.from('SMB'));
     expect(await content(await openShare(), 'foreign')).toBe('by SMBba');
     expect(await readdir(join(root, 'records', 'tree'))).toHaveLength(1);
+  });
+
+  it('does not follow links that another program put there', async () => {
+    await writeFile(join(root, 'outside'), 'secret');
+    const folder = await openShare();
+    await symlink(join(root, 'outside'), join(root, 'files', 'link'));
+    expect(await folder.find('link')).toBeUndefined();
+    await expect(folder.read('link', 0, Buffer.alloc(1))).rejects.toMatchObject({ code: 'ResourceNotFound' });
   });
 
   it('keeps every acknowledged range through more changes than one snapshot holds', async () => {
