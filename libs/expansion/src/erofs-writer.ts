@@ -40,6 +40,11 @@ export class ErofsWriter {
     this.#to.append(bytes);
   }
 
+  /** Appends a part of a file's contents that is zeros. Cheap, however long. */
+  appendZeros(sizeBytes: number): void {
+    this.#to.appendZerosUpTo(this.#to.position + sizeBytes);
+  }
+
   /** Ends a file's contents: the next ones begin at a block. */
   endFile(): void {
     this.#to.appendZerosUpTo(alignUp(this.#to.position, BLOCK_BYTES));

@@ -142,6 +142,7 @@ describe('expandLayer, refusing', () => {
     ['a device that Linux cannot hold', 'TAR_INVALID', layerOf(tarOf({ name: 'a', type: '3', major: 4096 }))],
     ['attributes that Linux cannot hold', 'ENTRY_UNSUPPORTED', layerOf(tarOf({ name: 'a', pax: { [`SCHILY.xattr.user.${'n'.repeat(256)}`]: 'x' } }))],
     ['a decompression bomb', 'TOO_LARGE', layerOf(LARGE, GZIP_LAYER, gzipSync(LARGE)), { maxUncompressedBytes: 20_000_000 }],
+    ['a bomb of holes', 'TOO_LARGE', layerOf(tarOf({ name: 'a', pax: { 'GNU.sparse.size': '9000000000000000' } }))],
     ['too many entries', 'TOO_LARGE', layerOf(SMALL), { maxEntries: 4 }],
   ])('%s says so, finally, and leaves no file', async (_, code, layer, limits = {}) => {
     const share = new MemoryShare({ name: 'home' });

@@ -93,7 +93,7 @@ export async function makeExpandedLayer(expansion: Omit<LayerExpansion, 'share'>
   try {
     const writer = new ErofsWriter(pieces);
     const tree = new FileTree(limits);
-    const tar = new TarReader(new LayerTar(tree, writer));
+    const tar = new TarReader(new LayerTar(tree, writer, limits.maxUncompressedBytes));
     const diffId = createHash('sha256');
     let tarBytes = 0;
     const take = async (bytes: Buffer): Promise<void> => {

@@ -7,7 +7,7 @@ import { CodedError } from '#errors';
  * - `LAYER_UNSUPPORTED`: the media type is foreign, of another operating system, or of a compression that is not read here.
  * - `COMPRESSION_INVALID`: the blob is what its digest says, but no whole gzip or zstd stream.
  * - `TAR_INVALID`: an entry that is malformed, lies about itself, or would reach out of the tree; `details.entry` names it.
- * - `ENTRY_UNSUPPORTED`: a well-formed entry that the writer does not carry (sparse forms, unknown types); `details.entry` names it.
+ * - `ENTRY_UNSUPPORTED`: a well-formed entry that the writer does not carry (unknown types, attributes that do not fit); `details.entry` names it.
  * - `LINK_TARGET_MISSING`: a hard link to a file that this layer does not hold; `details.entry` names it.
  * - `TOO_LARGE`: a named limit was passed; `details.limit` names it.
  * - `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`: the bytes are not those that the manifest or the image's config promise.

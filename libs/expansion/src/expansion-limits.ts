@@ -2,7 +2,7 @@ import { GiB, KiB, MiB } from '#quantities';
 
 /** What one layer may cost; a layer that passes one of them is refused with `TOO_LARGE`. */
 export interface ExpansionLimits {
-  /** Bytes of the uncompressed tar. */
+  /** Bytes of the uncompressed tar, and of all files together with their holes. */
   readonly maxUncompressedBytes: number;
   /** Files, directories and links of one layer, made or implied; what a later entry replaces counts too. */
   readonly maxEntries: number;
@@ -24,6 +24,8 @@ export const DEFAULT_EXPANSION_LIMITS: ExpansionLimits = {
 export const MAX_EXTENSION_BYTES = MiB;
 /** Extended attributes of one entry. */
 export const MAX_XATTRS = 1024;
+/** Runs of stored bytes in one sparse file. */
+export const MAX_SPARSE_SEGMENTS = 262_144;
 /** Bytes of one path: Linux's PATH_MAX without its final NUL. */
 export const MAX_PATH_BYTES = 4095;
 /** Bytes of one name in a path: Linux's NAME_MAX and EROFS_NAME_LEN. */

@@ -1,7 +1,7 @@
 import { encodeDevice, FILE_TYPE } from './erofs-structures.js';
 import { encodeXattrs, isStorableXattr, NO_XATTRS, type XattrSet } from './erofs-xattrs.js';
 import type { ErofsWriter } from './erofs-writer.js';
-import { refuseEntry } from './expansion-error.js';
+import { refuseEntry, refuseSize } from './expansion-error.js';
 import { MAX_PATH_BYTES } from './expansion-limits.js';
 import type { FileTree } from './file-tree.js';
 import type { Attributes } from './inode-table.js';
@@ -24,13 +24,19 @@ const OVERLAY_PREFIXES = ['trusted.overlay.', 'user.overlay.'];
 export class LayerTar implements TarSink {
   readonly #tree: FileTree;
   readonly #writer: ErofsWriter;
+  readonly #maxContentBytes: number;
+  #contentBytes = 0;
 
-  constructor(tree: FileTree, writer: ErofsWriter) {
+  /** @param maxContentBytes of all files together, holes included. */
+  constructor(tree: FileTree, writer: ErofsWriter, maxContentBytes: number) {
     this.#tree = tree;
     this.#writer = writer;
+    this.#maxContentBytes = maxContentBytes;
   }
 
   entry(entry: TarEntry): void {
+    this.#contentBytes += entry.sizeBytes;
+    if (this.#contentBytes > this.#maxContentBytes) throw refuseSize('maxUncompressedBytes', this.#maxContentBytes);
     if (this.#takeWhiteout(entry)) return;
     switch (entry.kind) {
       case 'file':
@@ -59,6 +65,10 @@ export class LayerTar implements TarSink {
 
   contents(bytes: Uint8Array): void {
     this.#writer.append(bytes);
+  }
+
+  hole(sizeBytes: number): void {
+    this.#writer.appendZeros(sizeBytes);
   }
 
   endContents(): void {

@@ -98,6 +98,21 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     }), { numRuns: 25 });
   });
 
+  it.each([['gnu', undefined], ['pax', '0.0'], ['pax', '0.1'], ['pax', '1.0']])('equals the extraction of sparse files that GNU tar wrote in format %s %s', async (format, version) => {
+    await using folder = await temporaryFolder();
+    await run('sh', ['-ec', `
+      mkdir "$1/tree"; cd "$1/tree"
+      truncate -s 40M holes; for at in 0 3 4 5 17 18 39; do printf "part $at" | dd of=holes bs=1M seek=$at conv=notrunc status=none; done
+      truncate -s 30M many; for at in $(seq 0 2 60); do printf "part $at" | dd of=many bs=64k seek=$at conv=notrunc status=none; done
+      truncate -s 9M empty; printf end > plain
+    `, 'sh', folder.path]);
+    await run('tar', ['--create', '--file', `${folder.path}/x.tar`, '--sparse', '--hole-detection=seek', `--format=${format}`, ...(version === undefined ? [] : [`--sparse-version=${version}`]),
+      '--directory', `${folder.path}/tree`, '.']);
+    const tar = await readFile(`${folder.path}/x.tar`);
+    expect(tar.length).toBeLessThan(1_000_000);
+    expect(await differences(tar)).toEqual([]);
+  });
+
   it('holds directories of many blocks, in the order of bytes', async () => {
     const names = Array.from({ length: 5000 }, (_, index) => `many/${'xyz!-~é'.charAt(index % 7)}${index}${'n'.repeat(index % 90)}`);
     const tar = tarOf({ name: 'many/', type: '5', mode: 0o755 }, ...names.map((name) => ({ name })));

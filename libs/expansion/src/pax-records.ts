@@ -4,6 +4,7 @@ import { MAX_XATTRS } from './expansion-limits.js';
 const XATTR_PREFIX = 'SCHILY.xattr.';
 const LIBARCHIVE_PREFIX = 'LIBARCHIVE.xattr.';
 const SPARSE_PREFIX = 'GNU.sparse.';
+const SPARSE_MAP = 'GNU.sparse.map';
 /** Security descriptors and attributes, in the layers of Windows images alone. */
 const WINDOWS_PREFIX = 'MSWINDOWS.';
 /** The keywords that are read; any other is skipped. */
@@ -22,10 +23,11 @@ export type PaxRecords = Map<string, Buffer>;
 /**
  * Reads the records of one extension header, `"%d %s=%s\n", length, keyword, value`, over those that are already there.
  * @param entry what to name in a refusal.
- * @throws {ExpansionError} `TAR_INVALID` for malformed records, `ENTRY_UNSUPPORTED` for sparse files,
- * `LAYER_UNSUPPORTED` for a Windows layer, `TOO_LARGE` for too many attributes.
+ * @throws {ExpansionError} `TAR_INVALID` for malformed records, `LAYER_UNSUPPORTED` for a Windows layer,
+ * `TOO_LARGE` for too many attributes.
  */
 export function readPaxRecords(bytes: Buffer, records: PaxRecords, entry: string): void {
+  const sparseNumbers: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(SPACE, at);
     const digits = space < 0 || space - at > MAX_LENGTH_DIGITS ? '' : bytes.toString('latin1', at, space);
@@ -35,17 +37,19 @@ export function readPaxRecords(bytes: Buffer, records: PaxRecords, entry: string
       throw refuseEntry('TAR_INVALID', entry, 'has a malformed extension record');
     }
     const keyword = bytes.toString('latin1', space + 1, equals);
-    if (keyword.startsWith(SPARSE_PREFIX)) throw refuseEntry('ENTRY_UNSUPPORTED', entry, 'is a sparse file');
     if (keyword.startsWith(WINDOWS_PREFIX)) throw new ExpansionError('LAYER_UNSUPPORTED', 'the layer is of a Windows image', { details: { entry } });
     const isXattr = keyword.startsWith(XATTR_PREFIX) || keyword.startsWith(LIBARCHIVE_PREFIX);
-    if (isXattr || KEYWORDS.has(keyword)) records.set(keyword, Buffer.from(bytes.subarray(equals + 1, end - 1)));
+    if (keyword === 'GNU.sparse.offset' || keyword === 'GNU.sparse.numbytes') sparseNumbers.push(bytes.toString('latin1', equals + 1, end - 1));
+    else if (isXattr || KEYWORDS.has(keyword) || keyword.startsWith(SPARSE_PREFIX)) records.set(keyword, Buffer.from(bytes.subarray(equals + 1, end - 1)));
     if (records.size > MAX_XATTRS + KEYWORDS.size) throw refuseSize('MAX_XATTRS', MAX_XATTRS);
     at = end;
   }
+  // Form 0.0 of sparse files repeats two keywords, one pair for each run of stored bytes; form 0.1 lists the same numbers in one record.
+  if (sparseNumbers.length > 0) records.set(SPARSE_MAP, Buffer.from(sparseNumbers.join(','), 'latin1'));
 }
 
 /** A text record, or undefined when there is none; one character per byte. */
-export function paxText(records: PaxRecords, keyword: 'path' | 'linkpath'): string | undefined {
+export function paxText(records: PaxRecords, keyword: 'path' | 'linkpath' | 'GNU.sparse.name'): string | undefined {
   const value = records.get(keyword);
   return value === undefined || value.length === 0 ? undefined : value.toString('latin1');
 }

@@ -54,6 +54,11 @@ export class PieceStream {
   /** Appends zeros up to `position`, which is not before the present one. */
   appendZerosUpTo(position: number): void {
     for (let left = position - this.position; left > 0; ) {
+      if (this.#filled === 0 && left >= PIECE_BYTES && this.#crc64s.length > 0) {
+        this.#crc64s.push(null);
+        left -= PIECE_BYTES;
+        continue;
+      }
       const count = Math.min(left, PIECE_BYTES - this.#filled);
       this.#piece.fill(0, this.#filled, this.#filled + count);
       this.#advance(count);

@@ -16,7 +16,7 @@ export interface TarEntry {
   readonly uid: number;
   /** 0 to 2³²−1. */
   readonly gid: number;
-  /** Bytes of contents that follow; 0 for anything but a file. */
+  /** Bytes of a file, the holes of a sparse one included; 0 for anything else. */
   readonly sizeBytes: number;
   /** Whole seconds since 1970, also negative. */
   readonly mtimeSeconds: number;
@@ -28,10 +28,12 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Who a tar is read to. Each entry is followed by its contents in as many parts as they come in, then by `endContents`. */
+/** Who a tar is read to. Each entry is followed by its contents in as many parts as they come in, and holes, then by `endContents`. */
 export interface TarSink {
   entry(entry: TarEntry): void;
   /** A part of the contents of the entry before; valid until the call returns. */
   contents(bytes: Uint8Array): void;
+  /** A part of the contents that is zeros and was not stored. */
+  hole(sizeBytes: number): void;
   endContents(): void;
 }

@@ -55,7 +55,7 @@ export function readTarHeader(block: Buffer): TarHeader {
   const name = text(block, 0, 100);
   if (!hasChecksum(block)) throw refuseEntry('TAR_INVALID', name, 'has a header whose checksum is wrong');
   const number = (offset: number, length: number): number => {
-    const value = readNumber(block, offset, length);
+    const value = readTarNumber(block, offset, length);
     if (value === undefined) throw refuseEntry('TAR_INVALID', name, `has a header with no number at byte ${offset}`);
     return value;
   };
@@ -84,7 +84,7 @@ function text(block: Buffer, offset: number, length: number): string {
 
 /** The sum of all bytes, the checksum's own taken as spaces; some old writers summed signed bytes. */
 function hasChecksum(block: Buffer): boolean {
-  const stored = readNumber(block, 148, 8);
+  const stored = readTarNumber(block, 148, 8);
   let unsigned = 8 * 0x20;
   let high = 0;
   for (let at = 0; at < TAR_BLOCK_BYTES; at += 1) {
@@ -96,8 +96,8 @@ function hasChecksum(block: Buffer): boolean {
   return stored === unsigned || stored === unsigned - high * 256;
 }
 
-/** A numeric field; an empty one is 0. Undefined for anything that is no number or no safe integer. */
-function readNumber(block: Buffer, offset: number, length: number): number | undefined {
+/** A numeric field, octal or base-256; an empty one is 0. Undefined for anything that is no number or no safe integer. */
+export function readTarNumber(block: Buffer, offset: number, length: number): number | undefined {
   const first = block[offset]!;
   if (first & 0x80) {
     let value = BigInt(first & 0x40 ? (first & 0x7f) - 0x80 : first & 0x7f);

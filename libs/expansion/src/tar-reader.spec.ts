@@ -17,6 +17,9 @@ function read(tar: Buffer, chunkBytes = tar.length): Read {
     contents: (bytes) => {
       entries.at(-1)!.text += Buffer.from(bytes).toString('latin1');
     },
+    hole: (sizeBytes) => {
+      entries.at(-1)!.text += '.'.repeat(sizeBytes);
+    },
     endContents: () => {},
   });
   for (let at = 0; at < tar.length; at += chunkBytes) reader.feed(tar.subarray(at, at + chunkBytes));
@@ -86,7 +89,7 @@ describe('TarReader', () => {
   });
 
   it('takes a size of over 8 GiB from a record', () => {
-    const reader = new TarReader({ entry: (entry) => expect(entry.sizeBytes).toBe(10_000_000_000), contents: () => {}, endContents: () => {} });
+    const reader = new TarReader({ entry: (entry) => expect(entry.sizeBytes).toBe(10_000_000_000), contents: () => {}, hole: () => {}, endContents: () => {} });
     reader.feed(tarOf({ name: 'huge', size: 0, pax: { size: '10000000000' } }));
     expect(() => reader.end()).toThrow(refusal('TAR_INVALID', 'huge'));
     expect.assertions(2);
@@ -100,6 +103,23 @@ describe('TarReader', () => {
   it('gives links, directories and devices no contents, whatever their size says', () => {
     const { entries } = read(tarOf({ name: 'l', type: '2', linkName: 't', size: 512 }, { name: 'after', contents: 'x' }));
     expect(entries.map(({ path, sizeBytes }) => [path, sizeBytes])).toEqual([['l', 0], ['after', 1]]);
+  });
+
+  it('puts the holes of sparse files back, in every form', () => {
+    const old = (header: Buffer): void => {
+      ['00000000002', '00000000003', '00000000007', '00000000001', '00000000012', '00000000000'].forEach((number, index) => header.write(number, 386 + 12 * index));
+      header.write('00000000012', 483);
+    };
+    const { entries } = read(tarOf(
+      { name: 'old', type: 'S', magic: 'ustar  \0', contents: 'abcd', change: old },
+      { name: 'p', contents: 'abcd', pax: { 'GNU.sparse.name': '0.1', 'GNU.sparse.size': '10', 'GNU.sparse.map': '2,3,7,1,10,0' } },
+      { name: 'p', contents: `2\n2\n3\n7\n1\n`.padEnd(512, '\0') + 'abcd', pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': '1.0', 'GNU.sparse.realsize': '10' } },
+      { name: 'hole', pax: { 'GNU.sparse.size': '4' } },
+      { name: 'after', contents: 'x' },
+    ));
+    expect(entries.map(({ path, sizeBytes, text }) => [path, sizeBytes, text])).toEqual([
+      ['old', 10, '..abc..d..'], ['0.1', 10, '..abc..d..'], ['1.0', 10, '..abc..d..'], ['hole', 4, '....'], ['after', 1, 'x'],
+    ]);
   });
 
   it('ends at two blocks of zeros, and does not read what follows', () => {
@@ -125,8 +145,12 @@ describe('TarReader', () => {
     ['a record of length 0', tarOf({ name: 'x', type: 'x', contents: '0 path=a\n' }), refusal('TAR_INVALID', 'x')],
     ['a time that is none', tarOf({ name: 'a', pax: { mtime: 'soon' } }), refusal('TAR_INVALID', 'a')],
     ['an owner of over 32 bits', tarOf({ name: 'a', pax: { uid: '4294967296' } }), refusal('TAR_INVALID', 'a')],
-    ['a sparse file of GNU', tarOf({ name: 'a', type: 'S' }), refusal('ENTRY_UNSUPPORTED', 'a')],
-    ['a sparse file of pax', tarOf({ name: 'a', pax: { 'GNU.sparse.major': '1' } }), expect.objectContaining({ code: 'ENTRY_UNSUPPORTED' })],
+    ['a sparse map that overlaps itself', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,2,1,1' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map beyond the end', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '7,3' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map of other bytes than are stored', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,2' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map of half a pair', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,3,5' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map that does not end', tarOf({ name: 'a', contents: '9'.repeat(600), pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map of too many runs', tarOf({ name: 'a', contents: `999999\n${'1'.repeat(600)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), expect.objectContaining({ code: 'TOO_LARGE' })],
     ['an unknown type', tarOf({ name: 'a', type: 'Z' }), refusal('ENTRY_UNSUPPORTED', 'a')],
     ['an extension header of over 1 MiB', tarOf({ name: 'x', type: 'x', size: 1_048_577 }), expect.objectContaining({ code: 'TOO_LARGE', details: { limit: 'MAX_EXTENSION_BYTES', max: 1_048_576 } })],
     ['over 1,024 attributes', tarOf({ name: 'a', pax: Object.fromEntries(Array.from({ length: 1100 }, (_, index) => [`SCHILY.xattr.user.${index}`, ''])) }), expect.objectContaining({ code: 'TOO_LARGE' })],

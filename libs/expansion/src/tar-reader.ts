@@ -1,6 +1,7 @@
 import { refuseEntry, refuseSize } from './expansion-error.js';
 import { MAX_EXTENSION_BYTES } from './expansion-limits.js';
 import { type PaxRecords, paxInteger, paxText, paxTime, paxXattrs, readPaxRecords } from './pax-records.js';
+import { SparseFile } from './sparse-file.js';
 import type { TarEntry, TarEntryKind, TarSink } from './tar-entry.js';
 import { isZeroBlock, readTarHeader, refuseTar, TAR_BLOCK_BYTES, TAR_TYPE, type TarHeader } from './tar-header.js';
 
@@ -8,6 +9,7 @@ const KINDS: ReadonlyMap<string, TarEntryKind> = new Map<string, TarEntryKind>([
   [TAR_TYPE.regular, 'file'],
   [TAR_TYPE.regularV7, 'file'],
   [TAR_TYPE.contiguous, 'file'],
+  [TAR_TYPE.gnuSparse, 'file'],
   [TAR_TYPE.hardLink, 'hardLink'],
   [TAR_TYPE.symlink, 'symlink'],
   [TAR_TYPE.character, 'character'],
@@ -19,18 +21,19 @@ const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 const MAX_ID = 0xffff_ffff;
 
 /** What the bytes that come next are. */
-type State = 'header' | 'extension' | 'contents' | 'padding' | 'ended';
+type State = 'header' | 'sparseHeader' | 'sparseMap' | 'extension' | 'contents' | 'padding' | 'ended';
 
 /**
- * Reads a tar as it arrives: v7, ustar, pax with global and local headers, GNU long names and base-256 numbers. Entries and
+ * Reads a tar as it arrives: v7, ustar, pax with global and local headers, GNU long names, base-256 numbers and sparse files. Entries and
  * contents go to the sink at once; nothing is kept but the headers of the entry under way.
  *
  * Two blocks of zeros end the tar, or its last byte does; what follows them is not read. Types other than files have no contents,
- * whatever their size says, as in Go's archive/tar. Sparse files and unknown types are refused.
+ * whatever their size says, as in Go's archive/tar. Unknown types are refused.
  *
  * ```
  * header ──x g L K──▶ extension ──▶ padding ──▶ header
  *   │─────file──────▶ contents  ──▶ padding ──▶ header
+ *   │─sparse──▶ sparseHeader … or sparseMap … ──▶ contents
  *   └──two zero blocks──▶ ended
  * ```
  */
@@ -49,6 +52,7 @@ export class TarReader {
   #longName: string | undefined;
   #longLink: string | undefined;
   #entryPath = '';
+  #sparse: SparseFile | undefined;
 
   constructor(sink: TarSink) {
     this.#sink = sink;
@@ -60,11 +64,15 @@ export class TarReader {
       const bytes = chunk.length - at;
       switch (this.#state) {
         case 'header':
-          at += this.#takeHeader(chunk, at);
+        case 'sparseHeader':
+        case 'sparseMap':
+          at += this.#takeBlock(chunk, at);
           break;
         case 'contents': {
           const count = Math.min(bytes, this.#left);
-          this.#sink.contents(chunk.subarray(at, at + count));
+          const part = chunk.subarray(at, at + count);
+          if (this.#sparse === undefined) this.#sink.contents(part);
+          else this.#sparse.contents(part, this.#sink);
           at += this.#take(count);
           break;
         }
@@ -85,7 +93,8 @@ export class TarReader {
 
   /** Says that no more bytes come. @throws {ExpansionError} `TAR_INVALID` when the tar ends inside an entry. */
   end(): void {
-    if (this.#state === 'contents' || this.#state === 'extension') throw refuseEntry('TAR_INVALID', this.#entryPath, 'is cut short by the end of the tar');
+    const isWhole = this.#state === 'header' || this.#state === 'padding' || this.#state === 'ended';
+    if (!isWhole) throw refuseEntry('TAR_INVALID', this.#entryPath, 'is cut short by the end of the tar');
     if (this.#state === 'header' && this.#headerFilled > 0) throw refuseTar('ends inside a header');
     if (this.#localRecords !== undefined || this.#longName !== undefined || this.#longLink !== undefined) throw refuseTar('ends with an extension header');
   }
@@ -97,7 +106,11 @@ export class TarReader {
   }
 
   #endPart(): void {
-    if (this.#state === 'contents') this.#sink.endContents();
+    if (this.#state === 'contents') {
+      this.#sparse?.end(this.#sink);
+      this.#sparse = undefined;
+      this.#sink.endContents();
+    }
     if (this.#state === 'extension') this.#applyExtension();
     if (this.#state === 'padding' || this.#paddingBytes === 0) {
       this.#state = 'header';
@@ -107,18 +120,29 @@ export class TarReader {
     }
   }
 
-  #takeHeader(chunk: Buffer, at: number): number {
+  #takeBlock(chunk: Buffer, at: number): number {
     if (this.#headerFilled === 0 && chunk.length - at >= TAR_BLOCK_BYTES) {
-      this.#readHeader(chunk.subarray(at, at + TAR_BLOCK_BYTES));
+      this.#readBlock(chunk.subarray(at, at + TAR_BLOCK_BYTES));
       return TAR_BLOCK_BYTES;
     }
     const count = chunk.copy(this.#partialHeader, this.#headerFilled, at);
     this.#headerFilled += count;
     if (this.#headerFilled === TAR_BLOCK_BYTES) {
       this.#headerFilled = 0;
-      this.#readHeader(this.#partialHeader);
+      this.#readBlock(this.#partialHeader);
     }
     return count;
+  }
+
+  #readBlock(block: Buffer): void {
+    if (this.#state === 'header') return this.#readHeader(block);
+    if (this.#state === 'sparseHeader') {
+      if (!this.#sparse!.takeHeader(block)) this.#beginSparseContents();
+      return;
+    }
+    this.#left -= TAR_BLOCK_BYTES;
+    if (!this.#sparse!.takeMapBlock(block)) this.#beginSparseContents();
+    else if (this.#left < TAR_BLOCK_BYTES) throw refuseEntry('TAR_INVALID', this.#entryPath, 'is a sparse file whose map does not end');
   }
 
   #readHeader(block: Buffer): void {
@@ -138,7 +162,7 @@ export class TarReader {
         this.#beginExtension(header);
         break;
       default:
-        this.#beginEntry(header);
+        this.#beginEntry(header, block);
     }
   }
 
@@ -166,14 +190,29 @@ export class TarReader {
     this.#extension = Buffer.alloc(0);
   }
 
-  #beginEntry(header: TarHeader): void {
-    const entry = this.#entryOf(header);
+  #beginEntry(header: TarHeader, block: Buffer): void {
+    const records = this.#localRecords ?? this.#globalRecords;
+    const entry = this.#entryOf(header, records);
     this.#localRecords = undefined;
     this.#longName = undefined;
     this.#longLink = undefined;
     this.#entryPath = entry.path;
-    this.#sink.entry(entry);
-    this.#beginPart('contents', entry.sizeBytes);
+    const isOldSparse = header.typeFlag === TAR_TYPE.gnuSparse;
+    const old = isOldSparse ? SparseFile.ofHeader(block, entry.path) : undefined;
+    const pax = entry.kind === 'file' && !isOldSparse ? SparseFile.ofRecords(records, entry.path) : undefined;
+    this.#sparse = old?.file ?? pax?.file;
+    this.#sink.entry(this.#sparse === undefined ? entry : { ...entry, sizeBytes: this.#sparse.realSizeBytes });
+    this.#left = entry.sizeBytes;
+    if (old?.isExtended === true) this.#state = 'sparseHeader';
+    else if (pax?.hasMapInContents === true) this.#state = 'sparseMap';
+    else if (this.#sparse === undefined) this.#beginPart('contents', entry.sizeBytes);
+    else this.#beginSparseContents();
+  }
+
+  /** The map is complete, and what is left of the entry is what it maps. */
+  #beginSparseContents(): void {
+    this.#sparse!.checkStored(this.#left);
+    this.#beginPart('contents', this.#left);
   }
 
   #beginPart(state: State, sizeBytes: number): void {
@@ -183,10 +222,8 @@ export class TarReader {
     if (sizeBytes === 0) this.#endPart();
   }
 
-  #entryOf(header: TarHeader): TarEntry {
-    const records = this.#localRecords ?? this.#globalRecords;
-    const path = this.#longName ?? paxText(records, 'path') ?? header.path;
-    if (header.typeFlag === TAR_TYPE.gnuSparse) throw refuseEntry('ENTRY_UNSUPPORTED', path, 'is a sparse file');
+  #entryOf(header: TarHeader, records: PaxRecords): TarEntry {
+    const path = this.#longName ?? paxText(records, 'GNU.sparse.name') ?? paxText(records, 'path') ?? header.path;
     let kind = KINDS.get(header.typeFlag);
     if (kind === undefined) throw refuseEntry('ENTRY_UNSUPPORTED', path, `has the unknown type ${JSON.stringify(header.typeFlag)}`);
     if (header.typeFlag === TAR_TYPE.regularV7 && path.endsWith('/')) kind = 'directory';

@@ -1,0 +1,151 @@
+import { refuseEntry, refuseSize } from './expansion-error.js';
+import { MAX_SPARSE_SEGMENTS } from './expansion-limits.js';
+import type { PaxRecords } from './pax-records.js';
+import type { TarSink } from './tar-entry.js';
+import { readTarNumber } from './tar-header.js';
+
+/** A run of stored bytes, and where it stands in the file; the rest of the file is zeros. */
+interface Segment {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What the older of GNU's forms put into headers: four segments in the first, 21 in each block that follows it. */
+const FIRST_SEGMENTS = { offset: 386, count: 4, extendedAt: 482 };
+const FURTHER_SEGMENTS = { offset: 0, count: 21, extendedAt: 504 };
+const REAL_SIZE_AT = 483;
+const NUMBER_BYTES = 12;
+
+/**
+ * The map of one sparse file, in the forms that GNU tar has had (GNU tar manual, "Storing Sparse Files"): in header blocks (type `S`), in pax
+ * records (0.0: one for each number, 0.1: one list), and in front of the contents (1.0: decimal numbers in lines, padded to a block).
+ * It gives the contents to the sink with their holes in between.
+ */
+export class SparseFile {
+  readonly realSizeBytes: number;
+  readonly #entry: string;
+  readonly #segments: Segment[] = [];
+  readonly #mapBlocks: string[] = [];
+  #lineCount = 0;
+  #linesMissing = 0;
+  #position = 0;
+  #next = 0;
+  #inSegment = 0;
+
+  private constructor(entry: string, realSizeBytes: number | undefined) {
+    this.#entry = entry;
+    if (realSizeBytes === undefined || !Number.isSafeInteger(realSizeBytes) || realSizeBytes < 0) throw this.#malformed();
+    this.realSizeBytes = realSizeBytes;
+  }
+
+  /** A file whose header is of type `S`. @returns it, and whether further header blocks follow. */
+  static ofHeader(block: Buffer, entry: string): { readonly file: SparseFile; readonly isExtended: boolean } {
+    const file = new SparseFile(entry, readTarNumber(block, REAL_SIZE_AT, NUMBER_BYTES));
+    return { file, isExtended: file.#takeBlock(block, FIRST_SEGMENTS) };
+  }
+
+  /** A file of a pax form; undefined when the records say nothing of one. @returns it, and whether its map stands in front of its contents. */
+  static ofRecords(records: PaxRecords, entry: string): { readonly file: SparseFile; readonly hasMapInContents: boolean } | undefined {
+    const text = (name: string): string | undefined => records.get(`GNU.sparse.${name}`)?.toString('latin1');
+    const size = text('realsize') ?? text('size');
+    if (size === undefined) return undefined;
+    const file = new SparseFile(entry, decimal(size));
+    const hasMapInContents = text('major') === '1';
+    const numbers = hasMapInContents ? [] : (text('map') ?? '').split(',').filter((number) => number !== '');
+    file.#takeNumbers(numbers);
+    return { file, hasMapInContents };
+  }
+
+  /** Takes a further header block. @returns whether yet another follows. */
+  takeHeader(block: Buffer): boolean {
+    return this.#takeBlock(block, FURTHER_SEGMENTS);
+  }
+
+  /** Takes a block of the map in front of the contents. @returns whether it goes on. */
+  takeMapBlock(block: Buffer): boolean {
+    const text = block.toString('latin1');
+    if (this.#mapBlocks.length === 0) {
+      const count = decimal(text.split('\n', 1)[0]!);
+      if (count === undefined) throw this.#malformed();
+      if (count > MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS);
+      this.#linesMissing = 1 + 2 * count;
+      this.#lineCount = this.#linesMissing;
+    }
+    this.#mapBlocks.push(text);
+    this.#linesMissing -= text.split('\n').length - 1;
+    if (this.#linesMissing > 0) return true;
+    this.#takeNumbers(this.#mapBlocks.join('').split('\n').slice(1, this.#lineCount));
+    this.#mapBlocks.length = 0;
+    return false;
+  }
+
+  /** Holds the map against the number of bytes that are stored. @throws {ExpansionError} `TAR_INVALID` when they do not agree. */
+  checkStored(sizeBytes: number): void {
+    let end = 0;
+    let total = 0;
+    for (const { offset, length } of this.#segments) {
+      if (offset < end || offset + length > this.realSizeBytes) throw this.#malformed();
+      end = offset + length;
+      total += length;
+    }
+    if (total !== sizeBytes) throw this.#malformed();
+  }
+
+  /** Hands stored bytes on, and the holes before and between them. */
+  contents(bytes: Buffer, sink: TarSink): void {
+    for (let at = 0; at < bytes.length; ) {
+      const segment = this.#segments[this.#next]!;
+      const count = Math.min(bytes.length - at, segment.length - this.#inSegment);
+      if (count > 0) {
+        this.#hole(segment.offset + this.#inSegment, sink);
+        sink.contents(bytes.subarray(at, at + count));
+        this.#position += count;
+        this.#inSegment += count;
+        at += count;
+      }
+      if (this.#inSegment === segment.length) {
+        this.#next += 1;
+        this.#inSegment = 0;
+      }
+    }
+  }
+
+  /** Hands on the hole at the end. */
+  end(sink: TarSink): void {
+    this.#hole(this.realSizeBytes, sink);
+  }
+
+  #hole(upTo: number, sink: TarSink): void {
+    if (upTo > this.#position) sink.hole(upTo - this.#position);
+    this.#position = upTo;
+  }
+
+  #takeBlock(block: Buffer, place: typeof FIRST_SEGMENTS): boolean {
+    for (let index = 0; index < place.count; index += 1) {
+      const at = place.offset + index * 2 * NUMBER_BYTES;
+      if (block[at] === 0) break;
+      this.#take(readTarNumber(block, at, NUMBER_BYTES), readTarNumber(block, at + NUMBER_BYTES, NUMBER_BYTES));
+    }
+    return block[place.extendedAt] !== 0;
+  }
+
+  #takeNumbers(numbers: readonly string[]): void {
+    if (numbers.length % 2 !== 0) throw this.#malformed();
+    for (let index = 0; index < numbers.length; index += 2) this.#take(decimal(numbers[index]!), decimal(numbers[index + 1]!));
+  }
+
+  #take(offset: number | undefined, length: number | undefined): void {
+    if (offset === undefined || length === undefined || offset < 0 || length < 0) throw this.#malformed();
+    if (this.#segments.length === MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS);
+    this.#segments.push({ offset, length });
+  }
+
+  #malformed(): Error {
+    return refuseEntry('TAR_INVALID', this.#entry, 'is a sparse file whose map is malformed');
+  }
+}
+
+function decimal(text: string): number | undefined {
+  const number = Number(text);
+  return /^[0-9]+$/.test(text) && Number.isSafeInteger(number) ? number : undefined;
+}
