@@ -23,7 +23,10 @@ const REQUEST_TIMEOUT_MS = 2 * MINUTE_MS;
 const SILENCE_MAX_MS = 2 * MINUTE_MS;
 const KEEP_ALIVE_MS = 65 * SECOND_MS;
 const CONNECTIONS_MAX = 4096;
+/** How often slow requests are looked for. */
+const SLOWNESS_CHECK_MS = 5 * SECOND_MS;
 const SERVER_OPTIONS = {
+  connectionsCheckingInterval: SLOWNESS_CHECK_MS,
   maxHeaderSize: HEADER_BYTES_MAX,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,

@@ -1,5 +1,5 @@
 import { AzureFilesError, invalidQuery } from '../azure-error.js';
-import { changeHeaders, fileSystemHeaders, metadataHeaders, metadataOf } from '../headers.js';
+import { fileSystemHeaders, metadataHeaders, metadataOf } from '../headers.js';
 import { type Operation, type OperationContext, pathOf, shareOf } from '../operation.js';
 import { refuseBody } from '../request-body.js';
 import type { Entry, ShareFolder } from '../storage/share-folder.js';
@@ -95,9 +95,4 @@ function readMarker(text: string | undefined): string {
   if (text === undefined || text === '') return '';
   if (!/^[A-Za-z0-9_-]{1,1400}$/.test(text)) throw invalidQuery('marker', text);
   return Buffer.from(text, 'base64url').toString();
-}
-
-/** Answers of operations that only tell that something changed. */
-export function changed(entry: Entry): ReturnType<typeof changeHeaders> {
-  return changeHeaders(entry.record.changedAt);
 }

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 
 import { TiB } from '#quantities';
-import type { ByteRange } from '#shares';
 
 import { type Grant } from '../access/grant.js';
 import { AzureFilesError, invalidHeader } from '../azure-error.js';
@@ -158,9 +157,4 @@ async function fileHeaders(context: OperationContext, entry: Entry, options: { r
     'x-ms-lease-state': 'available',
     'x-ms-server-encrypted': 'true',
   };
-}
-
-/** A range as the range list writes it, ends included. */
-export function rangeElement({ offset, length }: ByteRange): string {
-  return `<Range><Start>${offset}</Start><End>${offset + length - 1}</End></Range>`;
 }

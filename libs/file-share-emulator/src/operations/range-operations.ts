@@ -1,4 +1,4 @@
-import { crc64Of } from '#shares';
+import { type ByteRange, crc64Of } from '#shares';
 
 import { AzureFilesError, invalidHeader } from '../azure-error.js';
 import type { AnswerHeaders } from '../exchange.js';
@@ -11,7 +11,7 @@ import type { Entry } from '../storage/share-folder.js';
 import { isoOf } from '../storage/ticks.js';
 import { xmlDocument } from '../xml.js';
 import { absence } from './directory-operations.js';
-import { filePath, rangeElement } from './file-operations.js';
+import { filePath } from './file-operations.js';
 
 const CRC64 = /^[A-Za-z0-9+/]{11}=$/;
 
@@ -93,4 +93,9 @@ async function listRanges(context: OperationContext): Promise<void> {
 
 function writeHeaders({ record }: Entry): AnswerHeaders {
   return { ...changeHeaders(record.changedAt), 'x-ms-file-last-write-time': isoOf(record.changedAt) };
+}
+
+/** A range as the list writes it, ends included. */
+function rangeElement({ offset, length }: ByteRange): string {
+  return `<Range><Start>${offset}</Start><End>${offset + length - 1}</End></Range>`;
 }

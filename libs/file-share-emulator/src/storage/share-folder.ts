@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { ByteRange } from '#shares';
 
 import { AzureFilesError } from '../azure-error.js';
-import { failedWith, syncFolder, unlessAbsent, writeFileAtomically } from './atomic-file.js';
+import { syncFolder, unlessAbsent, writeFileAtomically } from './atomic-file.js';
 import { type ContentHeaders, FileRecord, recordOfForeignFile, widened } from './file-record.js';
+import { refusal } from './host-refusal.js';
 import { PathLocks } from './path-locks.js';
 import { RecordStore } from './record-store.js';
 import { clearBytes, readBytes, writeSparse } from './sparse-file.js';
@@ -297,17 +298,6 @@ function newRecord(path: string, file: Omit<NewFile, 'sizeBytes'>): FileRecord {
   // The two highest bits are set as in the numbers that the real service gives; ticks make it unique.
   const fileId = (0xc000_0000_0000_0000n | at).toString();
   return new FileRecord({ name: path.split('/').at(-1)!, fileId, createdAt: at, content: file.content, metadata: file.metadata }, at);
-}
-
-/** What a failure of the host's file system means to the client; `absent` says which of the two kinds of absence it is. */
-function refusal(error: unknown, absent: 'ResourceNotFound' | 'ParentNotFound' = 'ResourceNotFound'): Error {
-  if (failedWith(error, 'ENOENT', 'ENOTDIR')) return new AzureFilesError(absent, { cause: error });
-  if (failedWith(error, 'EEXIST')) return new AzureFilesError('ResourceAlreadyExists', { cause: error });
-  if (failedWith(error, 'ENOTEMPTY')) return new AzureFilesError('DirectoryNotEmpty', { cause: error });
-  if (failedWith(error, 'EISDIR')) return new AzureFilesError('ResourceTypeMismatch', { cause: error });
-  if (failedWith(error, 'ENAMETOOLONG')) return new AzureFilesError('InvalidResourceName', { cause: error });
-  if (failedWith(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) return new AzureFilesError('ShareSizeLimitReached', { cause: error });
-  return error instanceof Error ? error : new AzureFilesError('InternalError', { cause: error });
 }
 
 async function countBytes(folder: string): Promise<number> {

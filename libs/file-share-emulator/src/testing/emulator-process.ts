@@ -25,8 +25,7 @@ export interface EmulatorProcess {
 /** Starts an emulator in a child process; fails with what it wrote to standard error when it does not come up. */
 export async function startEmulatorProcess(options: FileShareEmulatorOptions): Promise<EmulatorProcess> {
   const program = fileURLToPath(new URL('./emulator-program.ts', import.meta.url));
-  const hooks = `data:text/javascript,${encodeURIComponent(SOURCE_HOOKS)}`;
-  const child = spawn(process.execPath, ['--conditions=source', '--import', hooks, program, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...sourceArguments(program), JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
   const url = await firstLine(child);
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
@@ -35,6 +34,11 @@ export async function startEmulatorProcess(options: FileShareEmulatorOptions): P
     return child.exitCode;
   };
   return { url, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
+}
+
+/** Arguments for `node` with which it runs a TypeScript program of this repository from its sources. */
+export function sourceArguments(program: string): string[] {
+  return ['--conditions=source', '--import', `data:text/javascript,${encodeURIComponent(SOURCE_HOOKS)}`, program];
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
