@@ -1,25 +1,20 @@
 import { expect, it } from 'vitest';
 
-import { ChangeFeed } from '#database';
 import { describeOnEveryDatabase } from '#database/testing';
 import { expandedForm, expandedLayerStoreConforms, wantedLayer } from '#expansion/testing';
 import { PostgresExpandedLayerStore } from '#expansion/typeorm';
 import { MIGRATIONS } from '#migrations';
+
+import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource) => {
   expandedLayerStoreConforms(() => new PostgresExpandedLayerStore(dataSource()));
 
   it('tells the feed of changes of state, not of progress, claims and marks', async () => {
     const store = new PostgresExpandedLayerStore(dataSource());
-    const feed = new ChangeFeed(dataSource());
     const now = new Date();
     const layer = wantedLayer('a');
-    let position = await feed.end();
-    const told = async (): Promise<string[]> => {
-      const batch = await feed.readAfter(position, 100);
-      position = batch.position;
-      return batch.changes.map((change) => `${change.topic} ${change.key.join(' ')}`);
-    };
+    const told = await readToldChanges(dataSource());
     const once = [`layer ${layer.digest}`];
     await store.want([layer], now);
     expect(await told()).toEqual(once);

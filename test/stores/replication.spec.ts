@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { ChangeFeed } from '#database';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 import { digestOf } from '#oci';
 import { linkLedgerConforms, replicaOrder, replicaStoreConforms } from '#replication/testing';
 import { PostgresLinkLedger, PostgresReplicaStore } from '#replication/typeorm';
+
+import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource()));
@@ -41,16 +42,10 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
 
   it('tells the feed of changes of state, not of progress, claims and priorities', async () => {
     const store = new PostgresReplicaStore(dataSource());
-    const feed = new ChangeFeed(dataSource());
     const now = new Date();
     const layer = digestOf('a');
     const east = { name: 'east', capacityBytes: 1e6 };
-    let position = await feed.end();
-    const told = async (): Promise<string[]> => {
-      const batch = await feed.readAfter(position, 100);
-      position = batch.position;
-      return batch.changes.map((change) => `${change.topic} ${change.key.join(' ')}`);
-    };
+    const told = await readToldChanges(dataSource());
     const once = [`replica ${layer} east`];
     await store.recordReady({ layer, share: 'home', sizeBytes: 1000, reason: 'expanded' }, now);
     expect(await told()).toEqual([`replica ${layer} home`]);
