@@ -20,12 +20,18 @@ export const CATALOGUE_ROWS_MAX = 5000;
  * `image`, with exactly these keys), and whole tables page by page, in the order of their keys. Keys that are not there are absent from the answer.
  */
 export abstract class CatalogueReader {
+  /** The repositories of these names, in any order; as for every call by key, at most {@link CATALOGUE_ROWS_MAX}. */
   abstract repositoriesByName(names: readonly string[]): Promise<RepositoryState[]>;
+  /** The tags of these keys, in any order. */
   abstract tagsByKey(keys: readonly TagKey[]): Promise<RecordedTag[]>;
+  /** The images and indexes of these keys, in any order. */
   abstract imagesByKey(keys: readonly ImageKey[]): Promise<RecordedImage[]>;
 
+  /** Repositories after `name`, from the first one on without it; `limit` from 1 to {@link CATALOGUE_ROWS_MAX}, as for every page. */
   abstract repositoriesAfter(name: string | undefined, limit: number): Promise<RepositoryState[]>;
+  /** Tags of all repositories after `key`. */
   abstract tagsAfter(key: TagKey | undefined, limit: number): Promise<RecordedTag[]>;
+  /** Images and indexes of all repositories after `key`. */
   abstract imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]>;
 
   /** The images (not indexes) of enabled repositories that are tagged, or are children of tagged indexes, in the order of their keys. */

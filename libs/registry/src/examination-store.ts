@@ -1,5 +1,7 @@
 import { ClaimSource } from '#claims';
 
+import { DAY_MS } from '#quantities';
+
 import { referenceToExamine, type RegistryEvent } from './registry-event.js';
 
 /** The wish that one reference be looked up in the registry and recorded as it is found. */
@@ -17,6 +19,9 @@ export interface Examination {
 
 /** The urgency of what a push or a deletion asks for. Backfills come below it, their newest reference first. */
 export const PUSH_PRIORITY = 1_000_000;
+
+/** How long an event's id is remembered, in milliseconds: registries repeat for hours at most, and a repetition after that does no harm. */
+export const EVENT_ID_RETENTION_MS = 7 * DAY_MS;
 
 /** What became of a notification's events. */
 export interface Intake {
@@ -48,9 +53,17 @@ export abstract class ExaminationStore extends ClaimSource<Examination> {
   abstract pruneEvents(before: Date, limit: number): Promise<number>;
 }
 
+/** A reference that events want examined. */
+export interface WantedReference {
+  readonly repository: string;
+  readonly reference: string;
+  /** The latest push among the events; undefined when there are only deletions. */
+  readonly pushedAt: Date | undefined;
+}
+
 /** The references that events want examined, each once, with its latest push. */
-export function wantedByEvents(events: readonly RegistryEvent[]): { readonly repository: string; readonly reference: string; readonly pushedAt: Date | undefined }[] {
-  const wanted = new Map<string, { repository: string; reference: string; pushedAt: Date | undefined }>();
+export function wantedByEvents(events: readonly RegistryEvent[]): WantedReference[] {
+  const wanted = new Map<string, WantedReference>();
   for (const event of events) {
     const reference = referenceToExamine(event);
     if (reference === undefined) continue;

@@ -26,6 +26,7 @@ export interface ExaminedReference {
  * examination and must then change nothing more; when one throws, the examination is tried again.
  */
 export abstract class ExaminedImages {
+  /** An image or index was recorded: its layers should be expanded, its repository's placement reconsidered. */
   abstract recorded(examined: ExaminedReference): Promise<void>;
   /** A tag or a manifest is gone from the registry, or is no image that can be served, and was forgotten. */
   abstract removed(repository: string, reference: Reference): Promise<void>;
@@ -81,13 +82,14 @@ export async function examineReference(tools: ExaminationTools, claimed: Claimed
 }
 
 function forget(images: ImageStore, repository: string, reference: Reference, context: RecordingContext): Promise<boolean> {
-  return reference.kind === 'tag' ? images.removeTag(repository, reference.tag, context) : images.removeImage({ repository, digest: reference.digest }, context);
+  if (reference.kind === 'tag') return images.removeTag(repository, reference.tag, context);
+  return images.removeImage({ repository, digest: reference.digest }, context);
 }
 
 type Found = Pick<ExaminedReference, 'image' | 'images'> | Extract<ExaminationOutcome, { kind: 'removed' | 'unusable' }>;
 
 /** Documents that will never be readable, however often they are asked for; wrong bytes on the way are not among them. */
-const NEVER_READABLE: ReadonlySet<OciErrorCode> = new Set(['MANIFEST_INVALID', 'CONFIG_INVALID', 'MEDIA_TYPE_UNSUPPORTED', 'DIGEST_INVALID', 'PLATFORM_INVALID']);
+const NEVER_READABLE: ReadonlySet<OciErrorCode> = new Set(['MANIFEST_INVALID', 'CONFIG_INVALID', 'MEDIA_TYPE_UNSUPPORTED']);
 
 function isNeverReadable(error: unknown): error is Error {
   if (error instanceof OciError) return NEVER_READABLE.has(error.code);
@@ -108,10 +110,15 @@ async function findImages(tools: ExaminationTools, repository: string, reference
   }
 }
 
+interface Fetched {
+  readonly repository: string;
+  readonly fetched: FetchedManifest;
+}
+
 /** Reads the wanted images of an index. One that is missing or unreadable takes nothing from the others. */
 async function findChildren(
   tools: ExaminationTools,
-  { repository, fetched, index }: { repository: string; fetched: FetchedManifest; index: ImageIndex },
+  { repository, fetched, index }: Fetched & { readonly index: ImageIndex },
   signal: AbortSignal | undefined,
 ): Promise<Found> {
   const images: Image[] = [];
@@ -121,7 +128,15 @@ async function findChildren(
   }
   if (images.length === 0) return { kind: 'unusable', reason: 'an index without an image of a wanted platform' };
   const children = images.map(({ digest, platform }) => ({ digest, platform: platform ?? { os: 'unknown', architecture: 'unknown' } }));
-  const image: Image = { repository, digest: fetched.digest, kind: 'index', mediaType: index.mediaType, sizeBytes: fetched.bytes.byteLength, layers: [], children };
+  const image: Image = {
+    repository,
+    digest: fetched.digest,
+    kind: 'index',
+    mediaType: index.mediaType,
+    sizeBytes: fetched.bytes.byteLength,
+    layers: [],
+    children,
+  };
   return { image, images };
 }
 
@@ -143,7 +158,7 @@ async function readChild(
 /** @returns undefined for an artifact that is no image, or an image of a platform that nobody wants. */
 async function readImage(
   tools: ExaminationTools,
-  { repository, fetched, manifest }: { repository: string; fetched: FetchedManifest; manifest: ImageManifest },
+  { repository, fetched, manifest }: Fetched & { readonly manifest: ImageManifest },
   signal: AbortSignal | undefined,
 ): Promise<Image | undefined> {
   if (!isImageConfigType(manifest.config.mediaType)) return undefined;
@@ -172,7 +187,9 @@ export async function readConfig(
   { repository, config }: { readonly repository: string; readonly config: Descriptor },
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  if (config.sizeBytes > CONFIG_BYTES_MAX) throw new OciError('CONFIG_INVALID', `the image config is announced with ${config.sizeBytes} bytes, more than ${CONFIG_BYTES_MAX}`);
+  if (config.sizeBytes > CONFIG_BYTES_MAX) {
+    throw new OciError('CONFIG_INVALID', `the image config is announced with ${config.sizeBytes} bytes, more than ${CONFIG_BYTES_MAX}`);
+  }
   const chunks: Uint8Array[] = [];
   for await (const chunk of client.blob(repository, config, signal)) chunks.push(chunk);
   return Buffer.concat(chunks);

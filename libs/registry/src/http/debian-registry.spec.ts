@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { SystemClock } from '#clock';
 import { OCI_INDEX, OCI_MANIFEST } from '#oci';
 
 import { isRegistryEnvelope, parseRegistryEnvelope } from '../parse-registry-envelope.js';
+import { isUnknown } from '../registry-error.js';
 import { type RegistryEvent, referenceToExamine } from '../registry-event.js';
 import { deleteManifest, pushImage, pushIndex, type PushTarget, sampleImage, sampleLayer } from '../testing/index.js';
 import { RegistryClient } from './registry-client.js';
@@ -35,13 +36,14 @@ describe.skipIf(!existsSync(REGISTRY_PROGRAM))('against Debian\'s docker-registr
   let to: PushTarget;
   const events: RegistryEvent[] = [];
   const heard = new EventTarget();
-  const listener = createServer(async (request, response) => {
+  const hear = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     if (isRegistryEnvelope(request.headers['content-type'])) events.push(...parseRegistryEnvelope(Buffer.concat(chunks)).events);
     response.writeHead(200).end();
     heard.dispatchEvent(new Event('event'));
-  });
+  };
+  const listener = createServer((request, response) => void hear(request, response));
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'docker-registry-'));
@@ -66,7 +68,9 @@ describe.skipIf(!existsSync(REGISTRY_PROGRAM))('against Debian\'s docker-registr
       limits: { retry: { triesMax: 60, firstWaitMs: 50, waitMaxMs: 200, askedWaitMaxMs: 1000 } },
     });
     // It answers that there is nothing as soon as it listens.
-    await expect(client.manifest('team/none', { kind: 'tag', tag: 'v1' })).rejects.toMatchObject({ transient: false });
+    await client.manifest('team/none', { kind: 'tag', tag: 'v1' }).catch((error: unknown) => {
+      if (!isUnknown(error)) throw error;
+    });
   });
   afterAll(async () => {
     await client?.close();

@@ -34,7 +34,12 @@ export function sampleRecord(name: string, layers: readonly string[], extra: Par
     mediaType: OCI_MANIFEST,
     sizeBytes: 500,
     platform: { os: 'linux', architecture: 'amd64' },
-    layers: layers.map((layer) => ({ digest: digestOf(layer), diffId: digestOf(`${layer}/tar`), mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', sizeBytes: 5e9 })),
+    layers: layers.map((layer) => ({
+      digest: digestOf(layer),
+      diffId: digestOf(`${layer}/tar`),
+      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+      sizeBytes: 5e9,
+    })),
     children: [],
     ...extra,
   };
@@ -226,7 +231,8 @@ function readersConform(at: () => RegistryStores): void {
     expect([...tags, ...(await catalogue.tagsAfter(tags.at(-1), 3))]).toHaveLength(4);
     const page = await catalogue.imagesAfter(undefined, 3);
     const rest = await catalogue.imagesAfter(page.at(-1), 3);
-    expect([...page, ...rest].map(({ repository, digest }) => `${repository} ${digest}`)).toEqual(made.map(({ repository, digest }) => `${repository} ${digest}`).toSorted());
+    const named = (keys: readonly ImageKey[]): string[] => keys.map(({ repository, digest }) => `${repository} ${digest}`);
+    expect(named([...page, ...rest])).toEqual(named(made).toSorted());
   });
 
   it('offer for placement what tags name in enabled repositories, directly or through an index', async () => {

@@ -28,7 +28,9 @@ export function examinationConformance(name: string, stores: () => RegistryStore
     });
     describe('events', () => eventsConform(() => at));
     describe('claims', () => claimsConform(() => at));
-    describe('examinations', () => claimSourceConforms(() => ({ source: at.examinations, add: (count) => wantExaminations(at, count), nameOf: (item) => item.reference })));
+    describe('examinations', () => {
+      claimSourceConforms(() => ({ source: at.examinations, add: (count) => wantExaminations(at, count), nameOf: (item) => item.reference }));
+    });
     describe('backfills', () => {
       backfillsConform(() => at);
       claimSourceConforms(() => ({ source: at.backfills, add: (count) => wantBackfills(at, count), nameOf: (item) => item.repository }));

@@ -1,4 +1,5 @@
 export * from './push-image.js';
+export * from './registry-bench.js';
 export { type FaultTarget, type RegistryFault, type RegistryFaults } from './registry-faults.js';
 export { type RegistryAccessRules, type RegistryUser } from './registry-gate.js';
 export { type NotificationEndpoint } from './registry-notifier.js';

@@ -18,6 +18,12 @@ export interface ImageToPush {
   readonly run?: Readonly<Record<string, unknown>>;
 }
 
+/** Any manifest, as its JSON has it. */
+export interface ManifestToPush {
+  readonly mediaType: string;
+  readonly [member: string]: unknown;
+}
+
 /** Where to push. */
 export interface PushTarget {
   /** `http://127.0.0.1:5000` */
@@ -60,7 +66,7 @@ export async function pushIndex(to: PushTarget, reference: string | undefined, c
 }
 
 /** Pushes any manifest that names its media type. */
-export async function pushManifest(to: PushTarget, reference: string | undefined, manifest: { readonly mediaType: string; readonly [member: string]: unknown }): Promise<PushedManifest> {
+export async function pushManifest(to: PushTarget, reference: string | undefined, manifest: ManifestToPush): Promise<PushedManifest> {
   const bytes = Buffer.from(JSON.stringify(manifest));
   const digest = digestOf(bytes);
   await call(to, 'PUT', `manifests/${reference ?? digest}`, { body: bytes, contentType: manifest.mediaType });

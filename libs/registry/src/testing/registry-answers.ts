@@ -70,7 +70,9 @@ export async function answerBlob(exchange: Exchange, stage: RegistryBackstage, f
   const { method, target } = exchange;
   const repository = stage.contents.get(exchange.repository);
   const sizeBytes = isDigest(target) && repository?.blobs.has(target) === true ? await stage.vault.sizeOf(target) : undefined;
-  if (!isDigest(target) || repository === undefined || sizeBytes === undefined) return refuse(exchange, 404, repository === undefined ? 'NAME_UNKNOWN' : 'BLOB_UNKNOWN');
+  if (!isDigest(target) || repository === undefined || sizeBytes === undefined) {
+    return refuse(exchange, 404, repository === undefined ? 'NAME_UNKNOWN' : 'BLOB_UNKNOWN');
+  }
   if (method === 'DELETE') {
     repository.blobs.delete(target);
     stage.notifier.tell(exchange, { action: 'delete', target: { digest: target } });

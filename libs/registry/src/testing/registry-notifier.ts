@@ -43,7 +43,13 @@ export class RegistryNotifier {
       timestamp: new Date().toISOString(),
       action,
       target: { ...target, repository },
-      request: { id: randomUUID(), addr: `${asked.socket.remoteAddress}:${asked.socket.remotePort}`, host: url.host, method, useragent: asked.headers['user-agent'] ?? '' },
+      request: {
+        id: randomUUID(),
+        addr: `${asked.socket.remoteAddress}:${asked.socket.remotePort}`,
+        host: url.host,
+        method,
+        useragent: asked.headers['user-agent'] ?? '',
+      },
       actor: {},
       source: { addr: url.host, instanceID: 'test-registry' },
     };
@@ -61,7 +67,7 @@ export class RegistryNotifier {
 
   /** Waits until everything told so far has been taken or given up. */
   async settled(): Promise<void> {
-    while (this.#queues.some((queue) => queue.running !== undefined)) await Promise.all(this.#queues.map((queue) => queue.running));
+    while (this.#queues.some((queue) => queue.running !== undefined)) await Promise.all(this.#queues.flatMap((queue) => queue.running ?? []));
   }
 
   /** Gives up what waits. */

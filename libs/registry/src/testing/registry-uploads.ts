@@ -71,7 +71,8 @@ async function finish(exchange: Exchange, stage: RegistryBackstage, repository: 
   repository.uploads.delete(exchange.target);
   if ((await draft.commit(expected)) !== expected) return refuse(exchange, 400, 'DIGEST_INVALID');
   repository.blobs.add(expected);
-  stage.notifier.tell(exchange, { action: 'push', target: { mediaType: 'application/octet-stream', digest: expected, size: draft.sizeBytes, length: draft.sizeBytes } });
+  const { sizeBytes } = draft;
+  stage.notifier.tell(exchange, { action: 'push', target: { mediaType: 'application/octet-stream', digest: expected, size: sizeBytes, length: sizeBytes } });
   answer(exchange, 201, { location: `/v2/${exchange.repository}/blobs/${expected}`, 'docker-content-digest': expected });
 }
 

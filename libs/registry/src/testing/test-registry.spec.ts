@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,14 +29,15 @@ async function start(options: TestRegistryOptions = {}): Promise<{ registry: Tes
 async function startListener(refusals = 0): Promise<{ url: string; events: RegistryEvent[] }> {
   const events: RegistryEvent[] = [];
   let left = refusals;
-  const server = createServer(async (request, response) => {
+  const hear = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     left -= 1;
-    if (left >= 0 || !isRegistryEnvelope(request.headers['content-type'])) return response.writeHead(503).end();
-    events.push(...parseRegistryEnvelope(Buffer.concat(chunks)).events);
-    return response.writeHead(202).end();
-  });
+    const taken = left < 0 && isRegistryEnvelope(request.headers['content-type']);
+    if (taken) events.push(...parseRegistryEnvelope(Buffer.concat(chunks)).events);
+    response.writeHead(taken ? 202 : 503).end();
+  };
+  const server = createServer((request, response) => void hear(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/notifications`, events };

@@ -124,12 +124,20 @@ function showsInstead(exchange: Exchange, fault: RegistryFault): boolean {
     case 'silence':
       return true;
     case 'status':
-      refuse(exchange, fault.status, fault.status === 429 ? 'TOOMANYREQUESTS' : 'UNKNOWN', fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter });
+      refuse(
+        exchange,
+        fault.status,
+        fault.status === 429 ? 'TOOMANYREQUESTS' : 'UNKNOWN',
+        fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter },
+      );
       return true;
     case 'redirect':
       answer(exchange, 307, { location: fault.to });
       return true;
-    default:
+    case 'cut':
+    case 'stall':
+    case 'wrong-byte':
+    case 'no-ranges':
       return false;
   }
 }

@@ -18,10 +18,10 @@ export class PostgresCatalogueReader extends CatalogueReader {
   }
 
   tagsByKey(keys: readonly TagKey[]): Promise<RecordedTag[]> {
-    return this.#dataSource.query('SELECT repository, tag, digest FROM unnest($1::text[], $2::text[]) AS asked (repository, tag) JOIN tags USING (repository, tag)', [
-      keys.map((key) => key.repository),
-      keys.map((key) => key.tag),
-    ]);
+    return this.#dataSource.query(
+      'SELECT repository, tag, digest FROM unnest($1::text[], $2::text[]) AS asked (repository, tag) JOIN tags USING (repository, tag)',
+      [keys.map((key) => key.repository), keys.map((key) => key.tag)],
+    );
   }
 
   async imagesByKey(keys: readonly ImageKey[]): Promise<RecordedImage[]> {

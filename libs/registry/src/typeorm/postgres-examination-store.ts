@@ -3,7 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { Claimed, ClaimRequest } from '#claims';
 import { claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 
-import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents } from '../examination-store.js';
+import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents, type WantedReference } from '../examination-store.js';
 import type { RegistryEvent } from '../registry-event.js';
 
 interface ExaminationRow extends ClaimRow {
@@ -15,7 +15,12 @@ interface ExaminationRow extends ClaimRow {
   readonly backfill: boolean;
 }
 
-const EXAMINATIONS: ClaimTable = { table: 'examinations', key: ['repository', 'reference'], open: 'true', order: 'priority DESC, wanted_at, repository, reference' };
+const EXAMINATIONS: ClaimTable = {
+  table: 'examinations',
+  key: ['repository', 'reference'],
+  open: 'true',
+  order: 'priority DESC, wanted_at, repository, reference',
+};
 
 /** {@link ExaminationStore} on PostgreSQL. A settled examination has no row. */
 export class PostgresExaminationStore extends ExaminationStore {
@@ -65,10 +70,10 @@ export class PostgresExaminationStore extends ExaminationStore {
     return this.#dataSource.transaction(async (db) => {
       // The repository's row first, as backfills lock it: otherwise each might wait for the other.
       await db.query('SELECT 1 FROM repositories WHERE name = (SELECT repository FROM examinations WHERE claim_id = $1 AND backfill) FOR UPDATE', [claimId]);
-      const [rows] = (await db.query('DELETE FROM examinations WHERE claim_id = $1 AND generation = $2 RETURNING repository, backfill', [claimId, generation])) as [
-        Pick<ExaminationRow, 'repository' | 'backfill'>[],
-        number,
-      ];
+      const [rows] = (await db.query(
+        'DELETE FROM examinations WHERE claim_id = $1 AND generation = $2 RETURNING repository, backfill',
+        [claimId, generation],
+      )) as [Pick<ExaminationRow, 'repository' | 'backfill'>[], number];
       const [settled] = rows;
       if (settled?.backfill === true) await countForBackfill(db, settled.repository, now);
       return settled !== undefined || runAgain(db, claimId);
@@ -76,9 +81,10 @@ export class PostgresExaminationStore extends ExaminationStore {
   }
 
   async openCount(repository?: string): Promise<number> {
-    const rows = await this.#dataSource.query<{ count: number }[]>('SELECT count(*)::int AS count FROM examinations WHERE $1::text IS NULL OR repository = $1', [
-      repository ?? null,
-    ]);
+    const rows = await this.#dataSource.query<{ count: number }[]>(
+      'SELECT count(*)::int AS count FROM examinations WHERE $1::text IS NULL OR repository = $1',
+      [repository ?? null],
+    );
     return rows[0]?.count ?? 0;
   }
 
@@ -103,7 +109,7 @@ async function rememberIds(db: EntityManager, events: readonly RegistryEvent[], 
   return events.filter((event) => addedIds.delete(event.id));
 }
 
-async function want(db: EntityManager, wanted: ReturnType<typeof wantedByEvents>, now: Date): Promise<void> {
+async function want(db: EntityManager, wanted: readonly WantedReference[], now: Date): Promise<void> {
   await db.query(
     `INSERT INTO examinations (repository, reference, priority, wanted_at, pushed_at)
      SELECT repository, reference, $4, $5, pushed_at FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (repository, reference, pushed_at)

@@ -58,7 +58,10 @@ export class PostgresRepositoryStore extends RepositoryStore {
   }
 
   async list(page: { readonly after?: string; readonly limit: number }): Promise<Repository[]> {
-    const rows = await this.#dataSource.query<RepositoryRow[]>('SELECT * FROM repositories WHERE name > $1 ORDER BY name LIMIT $2', [page.after ?? '', page.limit]);
+    const rows = await this.#dataSource.query<RepositoryRow[]>('SELECT * FROM repositories WHERE name > $1 ORDER BY name LIMIT $2', [
+      page.after ?? '',
+      page.limit,
+    ]);
     return rows.map(repositoryOf);
   }
 }
