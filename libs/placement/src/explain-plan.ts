@@ -2,9 +2,9 @@ import type { Digest } from '#oci';
 import { GiB } from '#quantities';
 
 import { chooseBundles } from './choose-bundles.js';
-import { bytesOf, include, isWithin, type LayerSet, marginal } from './layer-table.js';
+import { bytesOf, imageBytes, include, isWithin, type LayerSet, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
-import type { ImageName } from './region-facts.js';
+import { imageKey, type ImageName } from './region-facts.js';
 import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
 
 /** Wanted replicas of pinned images come before all others: `PIN_PRIORITY_BASE + 1000 × the pin's priority`, 900,000 to 1,100,000. */
@@ -22,8 +22,10 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   let usedBytes = bytesOf(table, layers);
 
   const inTarget = [...values.keys()].filter((image) => !pinned.has(image) && isWithin(table, image, target.layers));
-  const valued = inTarget.filter((image) => (values[image] ?? 0) >= facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio && (values[image] ?? 0) > 0);
-  const turns = chooseBundles(table, { candidates: valued, values, weighedBytes: table.sizes, base: target.base, capacityBytes: Number.POSITIVE_INFINITY }).images;
+  const leastValue = facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio;
+  const valued = inTarget.filter((image) => (values[image] ?? 0) > 0 && (values[image] ?? 0) >= leastValue);
+  const competition = { candidates: valued, values, weighedBytes: table.sizes, base: target.base, capacityBytes: Number.POSITIVE_INFINITY };
+  const turns = chooseBundles(table, competition).images;
   const isValued = new Set(valued);
   for (const image of [...turns, ...inTarget.filter((each) => !isValued.has(each))]) {
     const marginalBytes = marginal(table, image, layers);
@@ -88,7 +90,7 @@ function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
     if (isOrdered(replicas.get(digest)?.state, replicas.get(digest)?.priority, priority)) continue;
     wants.push({ layer: digest, sizeBytes: table.sizes[layer] ?? 0, priority, image: nameOf(region, most) });
   }
-  return wants.toSorted((a, b) => b.priority - a.priority || compareText(a.image.repository, b.image.repository) || compareText(a.image.digest, b.image.digest));
+  return wants.toSorted((a, b) => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || compareText(a.layer, b.layer));
 }
 
 function isOrdered(state: string | undefined, ordered: number | undefined, priority: number): boolean {
@@ -99,11 +101,10 @@ function isOrdered(state: string | undefined, ordered: number | undefined, prior
 /** A measure of the image alone, not its rank: a newcomer then changes no one else's priority, and the same demand gives the same orders. */
 function imagePriorities(region: RegionCase, target: Target): Map<number, number> {
   const { table, values } = region;
-  const nothing: LayerSet = new Uint8Array(table.layers.length);
   const priorities = new Map<number, number>();
   for (const image of values.keys()) {
     if (!isWithin(table, image, target.layers)) continue;
-    const pullsPerGiB = (values[image] ?? 0) / (Math.max(1, marginal(table, image, nothing)) / GiB);
+    const pullsPerGiB = (values[image] ?? 0) / (Math.max(1, imageBytes(table, image)) / GiB);
     const doublings = pullsPerGiB > 0 ? Math.round(1000 * Math.log2(pullsPerGiB)) : -DEMAND_PRIORITY_MAX;
     priorities.set(image, Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings)));
   }
@@ -121,7 +122,7 @@ function decision(region: RegionCase, image: number, outcome: Outcome): Placemen
     expectedPulls: pulls.total,
     ownPulls: pulls.own,
     inheritedPulls: pulls.inherited,
-    imageBytes: marginal(table, image, new Uint8Array(table.layers.length)),
+    imageBytes: imageBytes(table, image),
     ...(outcome.marginalBytes > 0 ? { pullsPerGiB: pulls.total / (outcome.marginalBytes / GiB) } : {}),
     ...outcome,
   };
@@ -156,7 +157,7 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
 function chosenReason(region: RegionCase, image: number, isValued: boolean): DecisionReason {
   const { table, facts, expected } = region;
   if ((table.layersOf[image] ?? []).every((layer) => table.sizes[layer] === 0)) return 'NOTHING_TO_STORE';
-  if (!isValued) return 'LAYERS_SHARED';
+  if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
   const { total, own, inherited } = expected[image] ?? { total: 0, own: 0, inherited: 0 };
   if (total < facts.parameters.minimumExpectedPulls) return 'HELD_DEMAND';
   return inherited > own ? 'REPOSITORY_DEMAND' : 'DEMAND';

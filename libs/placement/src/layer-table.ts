@@ -80,6 +80,13 @@ export function marginal(table: LayerTable, image: number, set: LayerSet, sizes:
   return sum;
 }
 
+/** Bytes of all layers of an image. */
+export function imageBytes(table: LayerTable, image: number): number {
+  let bytes = 0;
+  for (const layer of table.layersOf[image] ?? []) bytes += table.sizes[layer] ?? 0;
+  return bytes;
+}
+
 /** Whether all of an image's layers are in the set. */
 export function isWithin(table: LayerTable, image: number, set: LayerSet): boolean {
   return (table.layersOf[image] ?? []).every((layer) => set[layer] === 1);

@@ -11,16 +11,18 @@ import { applyOrders, completeOrders } from './testing/region-scene.js';
 
 const RUNS = { numRuns: 1500 };
 
-function law(title: string, holds: (facts: RegionFacts, plan: RegionPlan) => void): void {
-  it(title, () => fc.assert(fc.property(arbitraryRegion, (facts) => holds(facts, planRegion(facts))), RUNS));
+/** The body of a test that `holds` for any region and its plan. */
+function forAnyRegion(holds: (facts: RegionFacts, plan: RegionPlan) => void): () => void {
+  return () => fc.assert(fc.property(arbitraryRegion, (facts) => holds(facts, planRegion(facts))), RUNS);
 }
 
 function sizes(facts: RegionFacts): Map<Digest, number> {
-  return new Map([...facts.images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.sizeBytes] as const)), ...facts.replicas.map((replica) => [replica.layer, replica.sizeBytes] as const)]);
+  const ofImages = facts.images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.sizeBytes] as const));
+  return new Map([...ofImages, ...facts.replicas.map((replica) => [replica.layer, replica.sizeBytes] as const)]);
 }
 
 describe('the laws of a plan', () => {
-  law('it never removes what is leased, last, copying, or of a pin that is met', (facts, plan) => {
+  it('it never removes what is leased, last, copying, or of a pin that is met', forAnyRegion((facts, plan) => {
     const gone = new Set(plan.drains.map((drain) => drain.layer));
     for (const replica of facts.replicas) {
       if (!gone.has(replica.layer)) continue;
@@ -30,21 +32,21 @@ describe('the laws of a plan', () => {
     const pinned = new Set(plan.decisions.filter((decision) => decision.verdict === 'pinned').map(imageKey));
     for (const image of facts.images) if (pinned.has(imageKey(image))) for (const layer of image.layers) expect(gone.has(layer.digest)).toBe(false);
     for (const withdrawal of plan.withdrawals) expect(facts.replicas.find((replica) => replica.layer === withdrawal.layer)?.state).toBe('wanted');
-  });
+  }));
 
-  law('it spends no more than the capacity, beyond what cannot go', (facts, plan) => {
+  it('it spends no more than the capacity, beyond what cannot go', forAnyRegion((facts, plan) => {
     expect(plan.usedBytes).toBeLessThanOrEqual(Math.max(facts.capacityBytes, plan.forcedBytes));
     const after = applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining');
     expect(after.reduce((sum, replica) => sum + replica.sizeBytes, 0)).toBe(plan.usedBytes);
-  });
+  }));
 
-  law('planning again once its orders are written down gives no orders', (facts, plan) => {
+  it('planning again once its orders are written down gives no orders', forAnyRegion((facts, plan) => {
     const written = applyOrders(facts, plan);
     expect(isEmptyPlan(planRegion(written))).toBe(true);
     // Copying is no fact that cannot go any more once it is done; what was forced by it alone may go then.
     const done = completeOrders(written);
     expect(isEmptyPlan(planRegion(done)) || facts.replicas.some((replica) => replica.state === 'copying')).toBe(true);
-  });
+  }));
 
   it('the order of its input does not matter', () => {
     fc.assert(
@@ -65,7 +67,7 @@ describe('the laws of a plan', () => {
     );
   });
 
-  law('a pin that is unmet would be unmet without any lower pin and without any demand', (facts, plan) => {
+  it('a pin that is unmet would be unmet without any lower pin and without any demand', forAnyRegion((facts, plan) => {
     for (const unmet of plan.decisions.filter((decision) => decision.verdict === 'unmet')) {
       const own = facts.pins.find((pin) => pin.id === unmet.pinId);
       const alone = planRegion({
@@ -76,18 +78,18 @@ describe('the laws of a plan', () => {
       expect(alone.decisions.find((decision) => imageKey(decision) === imageKey(unmet))?.verdict).toBe('unmet');
       expect(unmet.missingBytes).toBeGreaterThan(0);
     }
-  });
+  }));
 
-  law('it takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', (facts, plan) => {
+  it('it takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', forAnyRegion((facts, plan) => {
     const there = new Set(applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining').map((replica) => replica.layer));
     for (const decision of plan.decisions) {
       const image = facts.images.find((each) => imageKey(each) === imageKey(decision));
       const isWhole = image?.layers.every((layer) => there.has(layer.digest)) ?? false;
       expect(isWhole).toBe(decision.rank !== undefined);
     }
-  });
+  }));
 
-  law('it decides about every image once, with numbers that add up', (facts, plan) => {
+  it('it decides about every image once, with numbers that add up', forAnyRegion((facts, plan) => {
     expect(plan.decisions.map(imageKey).toSorted()).toEqual(facts.images.map(imageKey).toSorted());
     const chosen = plan.decisions.filter((decision) => decision.rank !== undefined);
     expect(chosen.map((decision) => decision.rank)).toEqual(chosen.map((_, n) => n + 1));
@@ -99,9 +101,9 @@ describe('the laws of a plan', () => {
     expect(plan.usedBytes).toBe(usedBytes);
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'OVER_CAPACITY')) expect(refused.missingBytes).toBeGreaterThan(0);
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'DEMAND_TOO_SMALL')) expect(refused.missingPulls).toBeGreaterThan(0);
-  });
+  }));
 
-  law('it wants only what is not there, each layer once, and the layers of an image no later than the image', (facts, plan) => {
+  it('it wants only what is not there, each layer once, and the layers of an image no later than the image', forAnyRegion((facts, plan) => {
     expect(new Set(plan.wants.map((want) => want.layer)).size).toBe(plan.wants.length);
     const known = sizes(facts);
     for (const want of plan.wants) {
@@ -110,12 +112,12 @@ describe('the laws of a plan', () => {
       expect(want.sizeBytes).toBe(known.get(want.layer));
     }
     expect(plan.wants.map((want) => want.priority)).toEqual(plan.wants.map((want) => want.priority).toSorted((a, b) => b - a));
-  });
+  }));
 
-  law('at home nothing is wanted and nothing that is referenced goes', (facts) => {
+  it('at home nothing is wanted and nothing that is referenced goes', forAnyRegion((facts) => {
     const plan = planRegion({ ...facts, home: true });
     expect(plan.wants).toEqual([]);
     for (const drain of plan.drains) expect(facts.referenced.has(drain.layer)).toBe(false);
     expect(isEmptyPlan(planRegion(applyOrders({ ...facts, home: true }, plan)))).toBe(true);
-  });
+  }));
 });

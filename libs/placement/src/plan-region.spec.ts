@@ -141,7 +141,7 @@ describe('a plan for a region', () => {
     }));
     expect(plan.wants).toEqual([]);
     expect(digests(plan.drains)).toEqual(layerDigests(base, code));
-    expect(of(plan, leased)).toMatchObject({ verdict: 'kept', reason: 'LAYERS_SHARED' });
+    expect(of(plan, leased)).toMatchObject({ verdict: 'kept', reason: 'LAYERS_HELD' });
     expect(of(plan, app)).toMatchObject({ verdict: 'refused', reason: 'OVER_CAPACITY', missingBytes: 420 * MiB });
   });
 

@@ -11,10 +11,11 @@ export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
 
 /**
  * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `HELD_DEMAND`: too few to come, enough to
- * stay; `LAYERS_SHARED`: all of its layers are there for others; `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there.
+ * stay; `LAYERS_SHARED`: all of its layers are there for others; `LAYERS_HELD`: its layers cannot go now (leased, copying, last ready);
+ * `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there.
  */
 export type DecisionReason =
-  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'LAYERS_SHARED' | 'NOTHING_TO_STORE' | 'HOME_REGION'
+  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'
   | 'NO_DEMAND' | 'DEMAND_TOO_SMALL' | 'OVER_CAPACITY' | 'PIN_OVER_CAPACITY';
 
 /** What was decided about one image, and the numbers behind it. */
