@@ -22,7 +22,7 @@ function sizes(facts: RegionFacts): Map<Digest, number> {
 }
 
 describe('the laws of a plan', () => {
-  it('it never removes what is leased, last, copying, or of a pin that is met', forAnyRegion((facts, plan) => {
+  it('never removes what is leased, last, copying, or of a pin that is met', forAnyRegion((facts, plan) => {
     const gone = new Set(plan.drains.map((drain) => drain.layer));
     for (const replica of facts.replicas) {
       if (!gone.has(replica.layer)) continue;
@@ -34,7 +34,7 @@ describe('the laws of a plan', () => {
     for (const withdrawal of plan.withdrawals) expect(facts.replicas.find((replica) => replica.layer === withdrawal.layer)?.state).toBe('wanted');
   }));
 
-  it('it spends no more than the capacity, beyond what cannot go', forAnyRegion((facts, plan) => {
+  it('spends no more than the capacity, beyond what cannot go', forAnyRegion((facts, plan) => {
     expect(plan.usedBytes).toBeLessThanOrEqual(Math.max(facts.capacityBytes, plan.forcedBytes));
     const after = applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining');
     expect(after.reduce((sum, replica) => sum + replica.sizeBytes, 0)).toBe(plan.usedBytes);
@@ -80,7 +80,7 @@ describe('the laws of a plan', () => {
     }
   }));
 
-  it('it takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', forAnyRegion((facts, plan) => {
+  it('takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', forAnyRegion((facts, plan) => {
     const there = new Set(applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining').map((replica) => replica.layer));
     for (const decision of plan.decisions) {
       const image = facts.images.find((each) => imageKey(each) === imageKey(decision));
@@ -89,7 +89,7 @@ describe('the laws of a plan', () => {
     }
   }));
 
-  it('it decides about every image once, with numbers that add up', forAnyRegion((facts, plan) => {
+  it('decides about every image once, with numbers that add up', forAnyRegion((facts, plan) => {
     expect(plan.decisions.map(imageKey).toSorted()).toEqual(facts.images.map(imageKey).toSorted());
     const chosen = plan.decisions.filter((decision) => decision.rank !== undefined);
     expect(chosen.map((decision) => decision.rank)).toEqual(chosen.map((_, n) => n + 1));
@@ -103,7 +103,7 @@ describe('the laws of a plan', () => {
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'DEMAND_TOO_SMALL')) expect(refused.missingPulls).toBeGreaterThan(0);
   }));
 
-  it('it wants only what is not there, each layer once, and the layers of an image no later than the image', forAnyRegion((facts, plan) => {
+  it('wants only what is not there, each layer once, and the layers of an image no later than the image', forAnyRegion((facts, plan) => {
     expect(new Set(plan.wants.map((want) => want.layer)).size).toBe(plan.wants.length);
     const known = sizes(facts);
     for (const want of plan.wants) {

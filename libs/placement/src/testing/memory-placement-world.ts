@@ -42,7 +42,7 @@ export class MemoryPlacementWorld extends PlacementFacts {
   /** Copies everything wanted, and removes everything draining, everywhere. */
   settle(): void {
     for (const replicas of this.#replicas.values()) {
-      for (const { layer, sizeBytes, state, leased } of [...replicas.values()]) {
+      for (const { layer, sizeBytes, state, leased } of replicas.values()) {
         if (state === 'draining') replicas.delete(layer);
         else replicas.set(layer, { layer, sizeBytes, leased, state: 'ready' });
       }
