@@ -105,14 +105,14 @@ async function createExaminations(db: QueryRunner): Promise<void> {
 async function attachTriggers(db: QueryRunner): Promise<void> {
   const attach = (table: string, name: string, when: string, call: string): Promise<unknown> =>
     db.query(`CREATE TRIGGER ${name} AFTER ${when} EXECUTE FUNCTION record_change(${call})`.replace('$table', table));
-  const changed = (columns: string): string => `UPDATE ON $table FOR EACH ROW WHEN ((${columns.replaceAll('@', 'OLD')}) IS DISTINCT FROM (${columns.replaceAll('@', 'NEW')}))`;
+  const changed = (column: string): string => `UPDATE ON $table FOR EACH ROW WHEN (OLD.${column} IS DISTINCT FROM NEW.${column})`;
 
   await attach('repositories', 'repository_comes_or_goes', 'INSERT OR DELETE ON $table FOR EACH ROW', `'repository', 'name'`);
-  await attach('repositories', 'repository_changes', changed('@.enabled'), `'repository', 'name'`);
+  await attach('repositories', 'repository_changes', changed('enabled'), `'repository', 'name'`);
   await attach('tags', 'tag_comes_or_goes', 'INSERT OR DELETE ON $table FOR EACH ROW', `'tag', 'repository', 'tag'`);
-  await attach('tags', 'tag_moves', changed('@.digest'), `'tag', 'repository', 'tag'`);
+  await attach('tags', 'tag_moves', changed('digest'), `'tag', 'repository', 'tag'`);
   await attach('images', 'image_comes_or_goes', 'INSERT OR DELETE ON $table FOR EACH ROW', `'image', 'repository', 'digest'`);
-  await attach('images', 'image_changes', changed('@.pushed_at'), `'image', 'repository', 'digest'`);
+  await attach('images', 'image_changes', changed('pushed_at'), `'image', 'repository', 'digest'`);
   // Which images of an index are wanted follows the platform policy, so it can change under the same digest.
   await attach('index_images', 'index_changes', 'INSERT OR DELETE ON $table FOR EACH ROW', `'image', 'repository', 'index_digest'`);
 }

@@ -30,6 +30,8 @@ export async function* verifiedStream(source: AsyncIterable<Uint8Array>, expecte
   }
   const digest: Digest = `sha256:${hash.digest('hex')}`;
   if (digest !== expected.digest) {
-    throw new OciError('DIGEST_MISMATCH', `${expected.sizeBytes} bytes announced as ${expected.digest} are ${digest}`, { details: { ...expected, found: digest } });
+    throw new OciError('DIGEST_MISMATCH', `${expected.sizeBytes} bytes announced as ${expected.digest} are ${digest}`, {
+      details: { ...expected, found: digest },
+    });
   }
 }

@@ -40,7 +40,9 @@ describe('a reference', () => {
     const tags = fc.stringMatching(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/);
     fc.assert(fc.property(tags, (tag) => formatReference(parseReference(tag)) === tag));
     expect(parseReference(digestOf('x')).kind).toBe('digest');
-    for (const bad of ['', '.hidden', '-dash', 'a/b', 'a b', 'x'.repeat(129), 'sha256:12', '../up']) expect(code(() => parseReference(bad))).toBe('REFERENCE_INVALID');
+    for (const bad of ['', '.hidden', '-dash', 'a/b', 'a b', 'x'.repeat(129), 'sha256:12', '../up']) {
+      expect(code(() => parseReference(bad))).toBe('REFERENCE_INVALID');
+    }
   });
 
   it('belongs to a repository with lower-case path components', () => {

@@ -1,5 +1,4 @@
 import { ClaimSource } from '#claims';
-
 import { DAY_MS } from '#quantities';
 
 import { referenceToExamine, type RegistryEvent } from './registry-event.js';

@@ -90,7 +90,8 @@ describe('an examination', () => {
     const pushed = await pushImage(to, 'v1', image);
     expect(await told({ tag: 'v1' })).toEqual(['recorded']);
     const resolved = await stores.images.resolve(REPOSITORY, tagged('v1'));
-    expect(resolved?.image).toMatchObject({ digest: pushed.digest, pushedAt: NOW, createdAt: image.createdAt, platform: { os: 'linux', architecture: 'amd64' } });
+    const platform = { os: 'linux', architecture: 'amd64' };
+    expect(resolved?.image).toMatchObject({ digest: pushed.digest, pushedAt: NOW, createdAt: image.createdAt, platform });
     expect(resolved?.image.layers).toEqual(
       image.layers.map(({ bytes, diffId, mediaType }) => ({ digest: digestOf(bytes), diffId, mediaType, sizeBytes: bytes.length })),
     );

@@ -62,7 +62,8 @@ describe('authority', () => {
     const registry = await tokenRegistry();
     const client = bench.client(registry.url, { credentials, clock });
     await expect(client.resolve('team/secret', tag('v1'))).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
-    await expect(bench.client(registry.url, { credentials: { ...credentials, password: 'wrong' }, clock }).resolve('team/app', tag('v1'))).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    const stranger = bench.client(registry.url, { credentials: { ...credentials, password: 'wrong' }, clock });
+    await expect(stranger.resolve('team/app', tag('v1'))).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
     expect(registry.seen.length).toBeLessThan(10);
   });
 
@@ -95,7 +96,8 @@ describe('authority', () => {
     registry.faults.add({ part: 'manifests' }, { kind: 'status', status: 503 });
     await expect(client.probe('team/app', tag('v1'), authorization)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
     registry.faults.add({ part: 'manifests' }, { kind: 'silence' });
-    await expect(bench.client(registry.url, { limits: { probeMaxMs: 100 } }).probe('team/app', tag('v1'), authorization)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    const hasty = bench.client(registry.url, { limits: { probeMaxMs: 100 } });
+    await expect(hasty.probe('team/app', tag('v1'), authorization)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
     const login = await bench.server((_request, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('sign in'));
     expect(await bench.client(login).probe('team/app', tag('v1'), authorization)).toBe('denied');
   });

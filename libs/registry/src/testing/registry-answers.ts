@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+
 import { digestOf, isDigest, isTag, layerFormatOf, MANIFEST_BYTES_MAX, parseManifest } from '#oci';
 
 import type { StoredManifest, StoredRepository } from './registry-contents.js';
@@ -108,7 +110,7 @@ async function sendBody(exchange: Exchange, chunks: Iterable<Uint8Array> | Async
       chunk[fault.at - sentBytes] = (chunk[fault.at - sentBytes] ?? 0) ^ 1;
     }
     sentBytes += chunk.length;
-    if (!response.write(chunk)) await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+    if (!response.write(chunk)) await drained(response);
     if (response.destroyed) return;
     if (chunk.length < whole.length || (fault?.kind === 'cut' && fault.afterBytes === sentBytes)) {
       // What was written must leave before the connection goes.
@@ -118,6 +120,17 @@ async function sendBody(exchange: Exchange, chunks: Iterable<Uint8Array> | Async
     }
   }
   response.end();
+}
+
+/** Waits until more may be written, or nobody reads any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
 }
 
 /** Tags of one page when nobody asks for fewer. */
