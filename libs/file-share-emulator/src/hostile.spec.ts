@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { Agent, createServer, get, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname, join } from 'node:path';
 
@@ -199,6 +199,31 @@ describe('copy sources', () => {
     expect((await send('HEAD', '/acct1/layers/file')).headers.etag).toBe(before);
     bad.closeAllConnections();
     bad.close();
+  });
+});
+
+describe('stopping', () => {
+  it('lets an answer under way reach its client whole, and closes what is idle', async () => {
+    const stopping = await startTemporaryEmulator(['acct1']);
+    const signed = { url: stopping.url, signAs };
+    await sendRaw({ ...signed, method: 'PUT', target: '/acct1/layers?restype=share' });
+    await sendRaw({ ...signed, method: 'PUT', target: '/acct1/layers/large', headers: { ...newFile, 'x-ms-content-length': String(64 * MiB) } });
+    const date = new Date().toUTCString();
+    const headers = { 'x-ms-version': '2025-07-05', 'x-ms-date': date };
+    const address = parseAddress('/acct1/layers/large', { keepTrailingDots: true });
+    const text = sharedKeyText({ method: 'GET', address, headers: new Map(Object.entries(headers)), remoteAddress: '', secure: false }, 'encoding-first');
+    const authorization = `SharedKey acct1:${sign(text, TEST_KEY)}`;
+    const agent = new Agent({ keepAlive: true });
+    const asked = get({ port: stopping.port, host: '127.0.0.1', path: '/acct1/layers/large', headers: { ...headers, authorization }, agent });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const closed = stopping.close();
+    let received = 0;
+    for await (const chunk of answer as AsyncIterable<Buffer>) received += chunk.length;
+    expect(received).toBe(64 * MiB);
+    const startedAt = performance.now();
+    await closed;
+    expect(performance.now() - startedAt).toBeLessThan(9000);
+    agent.destroy();
   });
 });
 

@@ -36,6 +36,8 @@ const SERVER_OPTIONS = {
 };
 /** How long `close` waits for requests under way before it cuts them. */
 const CLOSING_MAX_MS = 10 * SECOND_MS;
+/** How often, meanwhile, connections are closed that have become idle: Node would keep them for their keep-alive time. */
+const IDLE_CHECK_MS = 50;
 
 /** A running emulator. */
 export interface FileShareEmulator {
@@ -125,6 +127,7 @@ interface Running {
 
 async function stop({ server, copySources, underWay, unlock }: Running): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   try {
     const closed = once(server, 'close');
     server.close();
@@ -135,6 +138,7 @@ async function stop({ server, copySources, underWay, unlock }: Running): Promise
     await Promise.allSettled(underWay);
   } finally {
     clearTimeout(cut);
+    clearInterval(idle);
     await unlock();
   }
 }
