@@ -156,6 +156,9 @@ describe('an image config', () => {
 
   it('may leave the time and the variant out', () => {
     expect(parseImageConfig(config({ created: null, variant: '' }), 2)).not.toHaveProperty('createdAt');
+    expect(parseImageConfig(config({ created: '0001-01-01T00:00:00Z' }), 2)).not.toHaveProperty('createdAt');
+    expect(parseImageConfig(config({ created: '+200000-01-01T00:00:00Z' }), 2)).not.toHaveProperty('createdAt');
+    expect(parseImageConfig(config({ created: '1970-01-01T00:00:00Z' }), 2).createdAt).toEqual(new Date(0));
     expect(parseImageConfig(config({ created: 'yesterday', variant: '' }), 2).platform).toEqual({ os: 'linux', architecture: 'arm64' });
   });
 

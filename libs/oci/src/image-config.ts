@@ -10,11 +10,14 @@ import { readDocument } from './read-document.js';
 /** What is needed of an image's config (OCI image-spec 1.1, config.md). */
 export interface ImageConfig {
   readonly platform: Platform;
-  /** When the image was built, as its builder says: reproducible builds often say 1970. Absent when it is not said or unreadable. */
+  /** When the image was built, as its builder says: reproducible builds often say 1970. Absent when it is not said, unreadable, or outside 1970 to 9999: Go writes year 1 for no time. */
   readonly createdAt?: Date;
   /** The digests of the uncompressed tars, the lowest layer first: one for each layer of the manifest. */
   readonly diffIds: readonly Digest[];
 }
+
+/** The end of the year 9999. */
+const CREATED_MS_MAX = Date.UTC(10_000, 0) - 1;
 
 const part = z.string().min(1).max(64);
 const configSchema = z.object({
@@ -37,9 +40,10 @@ export function parseImageConfig(bytes: Uint8Array, layerCount: number): ImageCo
     throw new OciError('CONFIG_INVALID', `the image config has ${rootfs.diff_ids.length} diffIDs for ${layerCount} layers`);
   }
   const createdAt = new Date(created ?? Number.NaN);
+  const createdMs = createdAt.getTime();
   return {
     platform: variant ? { os, architecture, variant } : { os, architecture },
-    ...(Number.isNaN(createdAt.getTime()) ? {} : { createdAt }),
+    ...(createdMs >= 0 && createdMs <= CREATED_MS_MAX ? { createdAt } : {}),
     diffIds: rootfs.diff_ids,
   };
 }
