@@ -1,3 +1,57 @@
-import { formatBytes } from '#quantities';
+import { readFileSync } from 'node:fs';
 
-console.log(formatBytes(123456));
+import { ConfigError, loadConfig, printConfig } from '#config';
+import { describeError } from '#errors';
+
+import { parseCommandLine, usage } from './command-line.js';
+import { Settings } from './foundation/settings.js';
+import { startTranslocator } from './translocator.js';
+
+/** Exit codes: the caller asked for something impossible; the service could not start or went on no longer. */
+const EXIT_USAGE = 2;
+const EXIT_FAILED = 1;
+
+await main();
+
+async function main(): Promise<void> {
+  const command = parseCommandLine(process.argv.slice(2));
+  if (command.kind === 'help') return console.log(usage());
+  if (command.kind === 'invalid') return fail(EXIT_USAGE, `${command.message}\n\n${usage()}`);
+  try {
+    const { config, secrets } = loadConfig({
+      environment: process.env,
+      ...(command.roles === undefined ? {} : { overrides: { roles: command.roles } }),
+      readFile: (path) => readFileSync(path, 'utf8'),
+    });
+    if (command.kind === 'print-config') return console.log(printConfig(config, secrets));
+    await run(new Settings(config, secrets));
+  } catch (error) {
+    fail(error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED, error instanceof ConfigError ? error.message : `the service could not start: ${describeError(error)}`);
+  }
+}
+
+async function run(settings: Settings): Promise<void> {
+  const service = await startTranslocator(settings);
+  announce(settings, service.url);
+  const signals = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+  try {
+    await Promise.race([signals, service.failed]);
+  } finally {
+    await service.stop();
+  }
+}
+
+/** Tells people at a terminal where the service is; the made-up tokens are shown here and nowhere else. */
+function announce({ madeUpTokens }: Settings, url: string): void {
+  const lines = [`translocator is at ${url} (API: ${url}/api/docs)`];
+  if (madeUpTokens.admin !== undefined) lines.push(`admin token, for this run only:   ${madeUpTokens.admin}`);
+  if (madeUpTokens.service !== undefined) lines.push(`service token, for this run only: ${madeUpTokens.service}`);
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+function fail(code: number, message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = code;
+}

@@ -1,7 +1,7 @@
 import { CodedError } from '#errors';
 
 /** What can be wrong before the service begins. */
-export type ConfigErrorCode = 'CONFIG_INVALID';
+export type ConfigErrorCode = 'SETTINGS_INVALID';
 
 /** One thing that is wrong with the configuration: where, what stands there, and the rule it breaks. */
 export interface ConfigProblem {
@@ -18,7 +18,7 @@ export class ConfigError extends CodedError<ConfigErrorCode> {
 
   constructor(problems: readonly ConfigProblem[]) {
     const lines = problems.map(({ field, value, rule }) => `  ${field}${value === undefined ? '' : ` = ${value}`}: ${rule}`);
-    super('CONFIG_INVALID', `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`);
+    super('SETTINGS_INVALID', `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`);
     this.problems = problems;
   }
 }

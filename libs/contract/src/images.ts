@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { pageOf, pageParameters } from './page.js';
 import { ReplicaStateName } from './replicas.js';
-import { Bytes, Code, Count, DigestText, Instant, LAYERS_MAX, Percent, RegionText, REGIONS_MAX, RepositoryName, Sentence, ShareText } from './words.js';
+import { Bytes, Code, Count, DigestText, Instant, LAYERS_MAX, Percent, ReferenceText, RegionText, REGIONS_MAX, RepositoryName, Sentence, ShareText } from './words.js';
 
 /** Images of one index in an answer. */
 const INDEX_CHILDREN_MAX = 100;
@@ -84,14 +84,15 @@ export const ImageStatus = z
     repository: RepositoryName,
     digest: DigestText.meta({ description: 'What the reference names: an image or an index.' }),
     kind: z.enum(['image', 'index']),
-    tags,
     pushedAt: Instant,
     images: z.array(PlatformStatusBody).max(INDEX_CHILDREN_MAX).meta({ description: 'The image, or the recorded images of the index.' }),
   })
   .meta({ description: 'How far an image is, by layer and by region.' });
 
 /** Which images to list. */
-export const ImageQuery = z.strictObject({ ...pageParameters, repository: RepositoryName.optional() });
+export const ImageQuery = z.strictObject({ ...pageParameters, repository: RepositoryName });
+/** Whose status to show. */
+export const ImageStatusQuery = z.strictObject({ repository: RepositoryName, reference: ReferenceText });
 /** Some images, the newest first. */
 export const ImagePage = pageOf(ImageEntry);
 
@@ -107,5 +108,7 @@ export type ImageInRegionBody = z.infer<typeof ImageInRegionBody>;
 export type PlatformStatusBody = z.infer<typeof PlatformStatusBody>;
 /** See {@link ImageStatus}. */
 export type ImageStatus = z.infer<typeof ImageStatus>;
+/** See {@link ImageStatusQuery}. */
+export type ImageStatusQuery = z.infer<typeof ImageStatusQuery>;
 /** See {@link ImageQuery}. */
 export type ImageQuery = z.infer<typeof ImageQuery>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Entries on one page at most. */
-export const PAGE_LIMIT_MAX = 1000;
+export const PAGE_LIMIT_MAX = 500;
 /** Entries on a page when the caller does not say. */
 export const PAGE_LIMIT_DEFAULT = 100;
 /** Characters of a cursor. */

@@ -2,8 +2,10 @@ import { z } from 'zod';
 
 import { Bytes, Code, Count, DigestText, Id, Instant, RegionText, REGIONS_MAX, RepositoryName } from './words.js';
 
-/** Decisions and orders of one plan that are shown; their numbers are told in full. */
-export const PLAN_ENTRIES_MAX = 10_000;
+/** Decisions of one plan that are shown; their number is told in full. */
+export const PLAN_DECISIONS_MAX = 2000;
+/** Pins named in one plan. */
+const UNRESOLVED_PINS_MAX = 1000;
 
 const image = { repository: RepositoryName, digest: DigestText };
 
@@ -27,24 +29,24 @@ export const DecisionBody = z
   })
   .meta({ description: 'What was decided about one image, and why.' });
 
-const removal = z.object({ layer: DigestText, sizeBytes: Bytes, reason: Code });
-
 /** The latest plan of one region. */
 export const PlanBody = z
   .object({
     region: RegionText,
     plannedAt: Instant,
+    trigger: z.enum(['schedule', 'push', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
     capacityBytes: Bytes,
     usedBytes: Bytes.meta({ description: 'Of all layers that should be there.' }),
     forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
     drainingBytes: Bytes,
-    counts: z.object({ decisions: Count, wants: Count, drains: Count, withdrawals: Count }),
-    decisions: z.array(DecisionBody).max(PLAN_ENTRIES_MAX).meta({ description: 'Chosen images in the order of their turns, then the others.' }),
-    wants: z.array(z.object({ layer: DigestText, sizeBytes: Bytes, priority: z.number(), image: z.object(image) })).max(PLAN_ENTRIES_MAX),
-    drains: z.array(removal).max(PLAN_ENTRIES_MAX),
-    withdrawals: z.array(removal).max(PLAN_ENTRIES_MAX),
+    counts: z
+      .object({ pinned: Count, placed: Count, kept: Count, refused: Count, unmet: Count, wants: Count, drains: Count, withdrawals: Count })
+      .meta({ description: 'Decisions by verdict, and what was ordered: replicas to copy, to drain, and no longer to copy.' }),
+    decisions: z.array(DecisionBody).max(PLAN_DECISIONS_MAX).meta({ description: 'Chosen images in the order of their turns, then the others.' }),
+    decisionsOmittedCount: Count.meta({ description: 'Decisions that are not kept: refused images with the least demand.' }),
+    unresolvedPins: z.array(Id).max(UNRESOLVED_PINS_MAX).meta({ description: 'Pins that mean no image that could be placed: unknown, or not expanded yet.' }),
   })
-  .meta({ description: 'What should be in one region, why, and what has to be done for it.' });
+  .meta({ description: 'What should be in one region, why, and what was ordered for it.' });
 
 /** The latest plan of every region that has one. */
 export const PlanList = z.object({ items: z.array(PlanBody).max(REGIONS_MAX) });

@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
  */
 export class Metrics {
   readonly registry = new Registry();
+  readonly #refreshers: (() => void | Promise<void>)[] = [];
 
   /** Layers in answers, by `kind` (mount, blob) and `reason` (empty for mounts). */
   readonly lookupLayers = this.#counter('translocator_lookup_layers_total', 'Layers answered in lookups', ['kind', 'reason']);
@@ -33,8 +34,14 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** All metrics in the Prometheus text format. */
-  text(): Promise<string> {
+  /** Has `refresh` set gauges right before they are read. Registering is for the start of the process. */
+  beforeScrape(refresh: () => void | Promise<void>): void {
+    this.#refreshers.push(refresh);
+  }
+
+  /** All metrics in the Prometheus text format. A gauge that could not be refreshed shows its last value. */
+  async text(): Promise<string> {
+    await Promise.allSettled(this.#refreshers.map((refresh) => refresh()));
     return this.registry.metrics();
   }
 

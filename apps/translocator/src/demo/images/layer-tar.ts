@@ -3,7 +3,7 @@ import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-import tar, { type Header, type Pack } from 'tar-stream';
+import tar, { type Pack } from 'tar-stream';
 
 /** Every file of the demo's images bears this time, so that the same inputs give the same layers. */
 const MODIFIED_AT = new Date('2026-01-02T03:04:05Z');
@@ -63,7 +63,7 @@ export class LayerTar {
     }
   }
 
-  #entry(header: Header, content?: string): Promise<void> {
+  #entry(header: Parameters<Pack['entry']>[0], content?: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (error?: Error | null): void => (error ? reject(error) : resolve());
       const full = { mtime: MODIFIED_AT, uid: 0, gid: 0, ...header };

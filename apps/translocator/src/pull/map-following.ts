@@ -1,0 +1,36 @@
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+
+import { Clock } from '#clock';
+import { LeaseBook, MapFeeder } from '#mounts';
+import { Metrics } from '#telemetry';
+
+/** Keeps the lookup's map following the database, and its leases written behind, while the service runs. */
+@Injectable()
+export class MapFollowing implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(
+    private readonly feeder: MapFeeder,
+    private readonly leases: LeaseBook,
+    private readonly clock: Clock,
+    metrics: Metrics,
+  ) {
+    metrics.beforeScrape(() => {
+      const { asOf } = this.feeder.map;
+      metrics.mapAgeSeconds.set(asOf === undefined ? Number.POSITIVE_INFINITY : (this.clock.now().getTime() - asOf.getTime()) / 1000);
+    });
+  }
+
+  /** Ready as soon as the map has been loaded once. */
+  get loaded(): boolean {
+    return this.feeder.map.asOf !== undefined;
+  }
+
+  onApplicationBootstrap(): void {
+    this.feeder.start();
+    this.leases.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.feeder.stop();
+    await this.leases.stop();
+  }
+}

@@ -1,0 +1,75 @@
+import { Module } from '@nestjs/common';
+
+import { Clock } from '#clock';
+import { ChangeFeed } from '#database';
+import { DemandRecorder } from '#demand';
+import { ExpandedLayerStore } from '#expansion';
+import { LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, ShareMountSources } from '#mounts';
+import { RegionMap } from '#regions';
+import { CatalogueReader, RegistryClient } from '#registry';
+import { ReplicaStore } from '#replication';
+import { type Logger, Metrics } from '#telemetry';
+
+import { DemandRecordingModule } from '../demand/demand-recording.module.js';
+import { Settings } from '../foundation/settings.js';
+import { ShareSet } from '../foundation/share-set.js';
+import { LOGGER } from '../foundation/tokens.js';
+import { LeaseController } from './lease.controller.js';
+import { LookupController } from './lookup.controller.js';
+import { MapFollowing } from './map-following.js';
+import { MountController } from './mount.controller.js';
+import { PullAuthority } from './pull-authority.js';
+import { RecordedPulls } from './recorded-pulls.js';
+import { StoredMapSource } from './stored-map-source.js';
+
+/** The role `lookup`: answers pulls from memory. */
+@Module({
+  imports: [DemandRecordingModule],
+  controllers: [MountController, LookupController, LeaseController],
+  providers: [
+    { provide: PullAuthority, useFactory: (registry: RegistryClient, clock: Clock) => new PullAuthority(registry, clock), inject: [RegistryClient, Clock] },
+    {
+      provide: StoredMapSource,
+      useFactory: (feed: ChangeFeed, catalogue: CatalogueReader, layers: ExpandedLayerStore, replicas: ReplicaStore) => new StoredMapSource({ feed, catalogue, layers, replicas }),
+      inject: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore],
+    },
+    { provide: MapFeeder, useFactory: mapFeeder, inject: [StoredMapSource, Clock, Settings, LOGGER] },
+    { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
+    { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
+    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, LOGGER] },
+    MapFollowing,
+  ],
+  exports: [MapFollowing],
+})
+export class PullModule {}
+
+function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, logger: Logger): MapFeeder {
+  return new MapFeeder({
+    source,
+    clock,
+    pollMs: config.lookup.followEvery,
+    onReport: (report) => {
+      if (report.kind === 'failed') logger.warn({ error: report.error }, 'the lookup map could not follow the database; it answers from what it knows');
+      else if (report.kind !== 'followed') logger.info({ ...report }, 'the lookup map');
+    },
+  });
+}
+
+function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger: Logger): LeaseBook {
+  return new LeaseBook({ store, clock, ttlMs: config.leases.ttl, onFailure: (error) => logger.warn({ error }, 'leases could not be written yet') });
+}
+
+// One argument for each part that an answer is made of; Nest injects them by position.
+function lookup(...[feeder, regions, shares, leases, observer, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, Logger]): Lookup {
+  return new Lookup({
+    feeder,
+    near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs),
+    // A grant outlives the lease that is given with it, renewed once.
+    sources: new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl }),
+    leases,
+    observer,
+    clock,
+    mapAgeMaxMs: config.lookup.staleMax,
+    onFailure: (error) => logger.warn({ error }, 'an answer went out without its lease or its observation'),
+  });
+}

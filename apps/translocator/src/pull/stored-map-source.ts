@@ -1,0 +1,109 @@
+import type { ChangeFeed, FeedPosition } from '#database';
+import type { ExpandedLayerStore, LayerRecord } from '#expansion';
+import type { ImageRow, LayerRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
+import { MapSource } from '#mounts';
+import type { Digest } from '#oci';
+import type { CatalogueReader, RecordedImage } from '#registry';
+import type { Replica, ReplicaStore } from '#replication';
+
+/** Rows read at once while loading. */
+const PAGE_ROWS = 1000;
+
+/** The stores that a lookup's map is made of. */
+export interface MapStores {
+  readonly feed: ChangeFeed;
+  readonly catalogue: CatalogueReader;
+  readonly layers: ExpandedLayerStore;
+  readonly replicas: ReplicaStore;
+}
+
+/** Feeds the lookup map from the stores of the rooms, which know nothing of each other. */
+export class StoredMapSource extends MapSource<FeedPosition> {
+  readonly #stores: MapStores;
+
+  constructor(stores: MapStores) {
+    super();
+    this.#stores = stores;
+  }
+
+  position(): Promise<FeedPosition> {
+    return this.#stores.feed.end();
+  }
+
+  changesAfter(position: FeedPosition, limit: number): Promise<MapChanges<FeedPosition>> {
+    return this.#stores.feed.readAfter(position, limit);
+  }
+
+  load(topic: MapTopic): AsyncIterable<readonly MapRow[]> {
+    const { catalogue, layers, replicas } = this.#stores;
+    switch (topic) {
+      case 'repository':
+        return pages((after) => catalogue.repositoriesAfter(after?.name, PAGE_ROWS), toRepositoryRow);
+      case 'tag':
+        return pages((after) => catalogue.tagsAfter(after, PAGE_ROWS), toTagRow);
+      case 'image':
+        return pages((after) => catalogue.imagesAfter(after, PAGE_ROWS), toImageRow);
+      case 'layer':
+        return pages((after) => layers.page(after?.digest, PAGE_ROWS), toLayerRow);
+      case 'replica':
+        return pages((after) => replicas.page(after, PAGE_ROWS), toReplicaRow);
+    }
+  }
+
+  async read(topic: MapTopic, keys: readonly MapKey[]): Promise<readonly MapRow[]> {
+    const { catalogue, layers, replicas } = this.#stores;
+    switch (topic) {
+      case 'repository':
+        return (await catalogue.repositoriesByName(keys.map(([name = '']) => name))).map(toRepositoryRow);
+      case 'tag':
+        return (await catalogue.tagsByKey(keys.map(([repository = '', tag = '']) => ({ repository, tag })))).map(toTagRow);
+      case 'image':
+        return (await catalogue.imagesByKey(keys.map(([repository = '', digest]) => ({ repository, digest: digest as Digest })))).map(toImageRow);
+      case 'layer':
+        return (await layers.find(keys.map(([digest]) => digest as Digest))).map(toLayerRow);
+      case 'replica': {
+        const asked = new Set(keys.map((key) => key.join(' ')));
+        const found = await replicas.find([...new Set(keys.map(([layer]) => layer as Digest))]);
+        return found.filter((replica) => asked.has(`${replica.layer} ${replica.share}`)).map(toReplicaRow);
+      }
+    }
+  }
+}
+
+/** All pages of a table that is read in the order of its keys. */
+async function* pages<Stored, Row>(read: (after: Stored | undefined) => Promise<readonly Stored[]>, toRow: (stored: Stored) => Row): AsyncGenerator<Row[], void> {
+  for (let after: Stored | undefined; ;) {
+    const page = await read(after);
+    after = page.at(-1);
+    if (after === undefined) return;
+    yield page.map(toRow);
+  }
+}
+
+function toRepositoryRow({ name, enabled }: { readonly name: string; readonly enabled: boolean }): MapRow {
+  return { topic: 'repository', name, enabled };
+}
+
+function toTagRow({ repository, tag, digest }: { readonly repository: string; readonly tag: string; readonly digest: Digest }): MapRow {
+  return { topic: 'tag', repository, tag, digest };
+}
+
+function toImageRow({ repository, digest, kind, layers, children }: RecordedImage): ImageRow {
+  const content: ImageRow['content'] =
+    kind === 'image'
+      ? { kind, layers: layers.map((layer) => ({ digest: layer.digest, diffId: layer.diffId, sizeBytes: layer.sizeBytes })) }
+      : { kind, children: children.map((child) => ({ digest: child.digest, platform: child.platform })) };
+  return { topic: 'image', repository, digest, content };
+}
+
+function toLayerRow(record: LayerRecord): LayerRow {
+  const { digest, state, expanded, refusal, readBytes } = record;
+  const row = { topic: 'layer', digest } as const;
+  if (state === 'expanded' && expanded !== undefined) return { ...row, state, diffId: expanded.diffId, vhd: expanded.vhd };
+  if (state === 'refused') return { ...row, state, refusal: refusal?.code ?? '' };
+  return state === 'expanding' ? { ...row, state, doneBytes: readBytes } : { ...row, state: 'wanted' };
+}
+
+function toReplicaRow({ layer, share, state }: Replica): ReplicaRow {
+  return { topic: 'replica', layer, share, state };
+}

@@ -1,0 +1,111 @@
+import type { Clock } from '#clock';
+import { type ExpandedLayerStore, HomeReplicas, LayerBlobs, type LayerToExpand } from '#expansion';
+import type { LeaseStore } from '#mounts';
+import type { Digest } from '#oci';
+import type { ImageStore, RegistryReader } from '#registry';
+import {
+  type LayerRecord,
+  LayerRecords,
+  LayerReferences,
+  type ReleasableLayer,
+  ReleasableLayers,
+  ReplicaHolds,
+  ReplicationError,
+  type ReplicaStore,
+} from '#replication';
+
+/** Where expansion reads layers: the registry. */
+export class RegistryLayerBlobs extends LayerBlobs {
+  constructor(private readonly registry: RegistryReader) {
+    super();
+  }
+
+  open(repository: string, layer: LayerToExpand, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return Promise.resolve(this.registry.blob(repository, layer, signal));
+  }
+}
+
+/** Where expansion notes what the home share holds: among the replicas. */
+export class StoredHomeReplicas extends HomeReplicas {
+  constructor(
+    private readonly replicas: ReplicaStore,
+    private readonly clock: Clock,
+  ) {
+    super();
+  }
+
+  async ready(layer: Digest, share: string, sizeBytes: number): Promise<void> {
+    if (await this.replicas.recordReady({ layer, share, sizeBytes, reason: 'expanded here' }, this.clock.now())) return;
+    throw new ReplicationError('REPLICA_DRAINING', `the replica of ${layer} on ${share} is being removed; it is recorded when that is done`, { transient: true });
+  }
+}
+
+/** What copies are compared with: the records of expansion. */
+export class ExpandedLayerRecords extends LayerRecords {
+  constructor(private readonly layers: ExpandedLayerStore) {
+    super();
+  }
+
+  async find(layer: Digest): Promise<LayerRecord | undefined> {
+    const [record] = await this.layers.find([layer]);
+    return record?.expanded;
+  }
+}
+
+/** Which layers are parts of images: what the catalogue says. */
+export class CatalogueReferences extends LayerReferences {
+  constructor(private readonly images: ImageStore) {
+    super();
+  }
+
+  referenced(digests: readonly Digest[]): Promise<Set<Digest>> {
+    return this.images.referencedLayers(digests);
+  }
+}
+
+/** Who holds replicas: the leases. */
+export class LeasedReplicas extends ReplicaHolds {
+  constructor(private readonly leases: LeaseStore) {
+    super();
+  }
+
+  heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined> {
+    return this.leases.heldUntil(layer, share, now);
+  }
+}
+
+/** The layers that may be released: all that expansion knows. */
+export class ExpandedReleasableLayers extends ReleasableLayers {
+  constructor(private readonly layers: ExpandedLayerStore) {
+    super();
+  }
+
+  async page(after: Digest | undefined, limit: number): Promise<ReleasableLayer[]> {
+    const records = await this.layers.page(after, limit);
+    return records.map(({ digest, state, unreferencedSince }) => ({
+      digest,
+      expanded: state === 'expanded',
+      ...(unreferencedSince === undefined ? {} : { unreferencedSince }),
+    }));
+  }
+
+  markUnreferenced(digests: readonly Digest[], now: Date): Promise<void> {
+    return this.layers.markUnreferenced(digests, now);
+  }
+
+  clearUnreferenced(digests: readonly Digest[]): Promise<void> {
+    return this.layers.clearUnreferenced(digests);
+  }
+
+  unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    return this.layers.unreferencedSince(before, after, limit);
+  }
+
+  expandAgain(digest: Digest, now: Date): Promise<boolean> {
+    return this.layers.expandAgain(digest, now);
+  }
+
+  forget(digest: Digest): Promise<boolean> {
+    return this.layers.forget(digest);
+  }
+}
