@@ -5,7 +5,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
  */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #refreshers: (() => void | Promise<void>)[] = [];
+  readonly #refreshers: (() => Promise<void>)[] = [];
 
   /** Layers in answers, by `kind` (mount, blob) and `reason` (empty for mounts). */
   readonly lookupLayers = this.#counter('translocator_lookup_layers_total', 'Layers answered in lookups', ['kind', 'reason']);
@@ -35,7 +35,7 @@ export class Metrics {
   }
 
   /** Has `refresh` set gauges right before they are read. Registering is for the start of the process. */
-  beforeScrape(refresh: () => void | Promise<void>): void {
+  beforeScrape(refresh: () => Promise<void>): void {
     this.#refreshers.push(refresh);
   }
 

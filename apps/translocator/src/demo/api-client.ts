@@ -18,18 +18,18 @@ export class ApiClient {
 
   /** How far an image is. Undefined while it is not known yet. */
   async status(repository: string, reference: string): Promise<ImageStatus | undefined> {
-    const query = new URLSearchParams({ repository, reference });
+    const query = queryOf({ repository, reference });
     return (await this.#admin('GET', `images/status?${query}`, undefined, 404)) as ImageStatus | undefined;
   }
 
   /** The demand of a repository in a region. */
   async demand(region: string, repository: string): Promise<z.infer<typeof DemandPage>['items']> {
-    return ((await this.#admin('GET', `demand?${new URLSearchParams({ region, repository })}`)) as z.infer<typeof DemandPage>).items;
+    return ((await this.#admin('GET', `demand?${queryOf({ region, repository })}`)) as z.infer<typeof DemandPage>).items;
   }
 
   /** The replicas of a region. */
   async replicas(region: string): Promise<z.infer<typeof ReplicaPage>['items']> {
-    return ((await this.#admin('GET', `replicas?${new URLSearchParams({ share: region, limit: '500' })}`)) as z.infer<typeof ReplicaPage>).items;
+    return ((await this.#admin('GET', `replicas?${queryOf({ share: region, limit: '500' })}`)) as z.infer<typeof ReplicaPage>).items;
   }
 
   /** The latest plan of each region. */
@@ -68,4 +68,8 @@ export class ApiClient {
     if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text.slice(0, 300)}`);
     return text === '' ? undefined : JSON.parse(text);
   }
+}
+
+function queryOf(parameters: Readonly<Record<string, string>>): string {
+  return new URLSearchParams(parameters).toString();
 }

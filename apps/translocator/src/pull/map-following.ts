@@ -13,7 +13,7 @@ export class MapFollowing implements OnApplicationBootstrap, OnApplicationShutdo
     private readonly clock: Clock,
     metrics: Metrics,
   ) {
-    metrics.beforeScrape(() => {
+    metrics.beforeScrape(async () => {
       const { asOf } = this.feeder.map;
       metrics.mapAgeSeconds.set(asOf === undefined ? Number.POSITIVE_INFINITY : (this.clock.now().getTime() - asOf.getTime()) / 1000);
     });
