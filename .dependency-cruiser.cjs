@@ -27,9 +27,9 @@ module.exports = {
     {
       name: 'rooms-by-their-doors',
       severity: 'error',
-      comment: 'another room is entered by index.ts, or by the doors of its typeorm, nest, testing and driver folders',
+      comment: 'another room is entered by index.ts, or by the doors of its typeorm, nest, testing, driver and local folders',
       from: { path: '^(?:libs/([^/]+)|apps/[^/]+|test|migrations)/' },
-      to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/$1/', '/src/(typeorm|nest|testing|azure-files)/index\\.ts$'] },
+      to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/$1/', '/src/(typeorm|nest|testing|azure-files|local)/index\\.ts$'] },
     },
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     {
@@ -42,7 +42,7 @@ module.exports = {
       name: 'plain-rooms',
       severity: 'error',
       comment: 'what a room decides is plain TypeScript: no framework, no ORM, no SDK outside of the folders named for them',
-      from: { path: '^libs/(errors|quantities|clock|oci|regions|claims|shares|pins|demand|placement|replication|expansion|mounts|registry|contract)/', pathNot: `/src/(typeorm|nest|azure-files|http)/|${TESTS}` },
+      from: { path: '^libs/(errors|quantities|clock|oci|regions|claims|shares|pins|demand|placement|replication|expansion|mounts|registry|contract)/', pathNot: `/src/(typeorm|nest|azure-files|http|local)/|${TESTS}` },
       to: { path: 'node_modules/(@nestjs|typeorm|@azure/storage-file-share|undici|pg)/' },
     },
     {

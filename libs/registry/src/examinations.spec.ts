@@ -8,9 +8,9 @@ import { backfillRepository } from './backfill-repository.js';
 import { ExaminedImages, type ExaminationOutcome, type ExaminedReference, examineReference } from './examine-reference.js';
 import { RegistryClient } from './http/registry-client.js';
 import type { RegistryEvent } from './registry-event.js';
+import { deleteManifest, pushBlob, pushImage, pushIndex, pushManifest, type PushTarget, LocalRegistry } from './local/index.js';
 import {
-  deleteManifest, MemoryBackfillStore, MemoryCatalogue, MemoryExaminationStore, MemoryImageStore, MemoryRepositoryStore, pushBlob, pushImage, pushIndex,
-  pushManifest, type PushTarget, sampleEvent, sampleImage, TestRegistry,
+  MemoryBackfillStore, MemoryCatalogue, MemoryExaminationStore, MemoryImageStore, MemoryRepositoryStore, sampleEvent, sampleImage,
 } from './testing/index.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -34,7 +34,7 @@ class Heard extends ExaminedImages {
   }
 }
 
-let registry: TestRegistry;
+let registry: LocalRegistry;
 let client: RegistryClient;
 let to: PushTarget;
 let heard: Heard;
@@ -42,7 +42,7 @@ let stores: { repositories: MemoryRepositoryStore; backfills: MemoryBackfillStor
 let now: Date;
 
 beforeEach(async () => {
-  registry = await TestRegistry.start();
+  registry = await LocalRegistry.start();
   client = new RegistryClient({
     url: registry.url,
     credentials: { kind: 'anonymous' },

@@ -2,10 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { digestOf, type Reference } from '#oci';
 
-import { collectBytes, pushBlob, RegistryBench, sampleBytes, targetIn, type TestRegistry } from '../testing/index.js';
+import { type LocalRegistry, pushBlob } from '../local/index.js';
+import { collectBytes, RegistryBench, sampleBytes, targetIn } from '../testing/index.js';
 
 const tag = (name: string): Reference => ({ kind: 'tag', tag: name });
-const blobGets = (registry: TestRegistry): (string | undefined)[] =>
+const blobGets = (registry: LocalRegistry): (string | undefined)[] =>
   registry.seen.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/')).map(({ range }) => range);
 const bench = new RegistryBench();
 afterEach(() => bench.close());

@@ -15,7 +15,8 @@ import { OCI_INDEX, OCI_MANIFEST } from '#oci';
 import { isRegistryEnvelope, parseRegistryEnvelope } from '../parse-registry-envelope.js';
 import { isUnknown } from '../registry-error.js';
 import { type RegistryEvent, referenceToExamine } from '../registry-event.js';
-import { deleteManifest, pushImage, pushIndex, type PushTarget, sampleImage, sampleLayer } from '../testing/index.js';
+import { deleteManifest, pushImage, pushIndex, type PushTarget } from '../local/index.js';
+import { sampleImage, sampleLayer } from '../testing/index.js';
 import { RegistryClient } from './registry-client.js';
 
 /** Debian's package `docker-registry`: the CNCF distribution registry. */

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import type { Reference } from '#oci';
 
-import { pushBlob, pushImage, RegistryBench, sampleImage, targetIn, type TestRegistry } from '../testing/index.js';
+import { type LocalRegistry, pushBlob, pushImage } from '../local/index.js';
+import { RegistryBench, sampleImage, targetIn } from '../testing/index.js';
 
 const tag = (name: string): Reference => ({ kind: 'tag', tag: name });
 const bench = new RegistryBench();
@@ -12,7 +13,7 @@ describe('authority', () => {
   const users = [{ username: 'u', password: 'p:w', repositories: ['team/app'] }];
   const credentials = { kind: 'basic', username: 'u', password: 'p:w' } as const;
   let now = new Date('2026-01-01T00:00:00Z');
-  const tokenRegistry = async (extra: { anonymousPull?: boolean; tokenLifeSeconds?: number } = {}): Promise<TestRegistry> => {
+  const tokenRegistry = async (extra: { anonymousPull?: boolean; tokenLifeSeconds?: number } = {}): Promise<LocalRegistry> => {
     now = new Date('2026-01-01T00:00:00Z');
     return bench.registry({ access: { kind: 'token', users, now: () => now, ...extra } });
   };

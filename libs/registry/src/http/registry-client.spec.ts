@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { type Digest, digestOf, MANIFEST_BYTES_MAX, OCI_INDEX, OCI_MANIFEST, parseManifest, type Reference } from '#oci';
 
-import { pushImage, pushIndex, pushManifest, RegistryBench, sampleImage, targetIn, TestRegistry } from '../testing/index.js';
+import { LocalRegistry, pushImage, pushIndex, pushManifest } from '../local/index.js';
+import { RegistryBench, sampleImage, targetIn } from '../testing/index.js';
 
 const tag = (name: string): Reference => ({ kind: 'tag', tag: name });
 const byDigest = (digest: Digest): Reference => ({ kind: 'digest', digest });
@@ -105,7 +106,7 @@ describe('a registry in trouble', () => {
   });
 
   it('that is not there at all is told as unavailable', async () => {
-    const registry = await TestRegistry.start();
+    const registry = await LocalRegistry.start();
     const { url } = registry;
     await registry.stop();
     await expect(bench.client(url).resolve('team/app', tag('v1'))).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', transient: true });

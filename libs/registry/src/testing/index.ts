@@ -1,10 +1,5 @@
-export * from './push-image.js';
 export * from './registry-bench.js';
-export { type FaultTarget, type RegistryFault, type RegistryFaults } from './registry-faults.js';
-export { type RegistryAccessRules, type RegistryUser } from './registry-gate.js';
-export { type NotificationEndpoint } from './registry-notifier.js';
 export * from './sample-image.js';
-export * from './test-registry.js';
 export * from './catalogue-conformance.js';
 export * from './examination-conformance.js';
 export { MemoryCatalogue } from './memory-catalogue.js';

@@ -4,16 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { SystemClock } from '#clock';
 
 import { RegistryClient, type RegistryClientOptions } from '../http/registry-client.js';
-import type { PushTarget } from './push-image.js';
-import { TestRegistry, type TestRegistryOptions } from './test-registry.js';
+import { LocalRegistry, type LocalRegistryOptions, type PushTarget } from '../local/index.js';
 
 /** What a spec of the client opens: registries, servers of its own, clients. `close` ends all of it. */
 export class RegistryBench {
   readonly #closing: (() => Promise<unknown>)[] = [];
 
   /** Starts a registry. */
-  async registry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-    const registry = await TestRegistry.start(options);
+  async registry(options: LocalRegistryOptions = {}): Promise<LocalRegistry> {
+    const registry = await LocalRegistry.start(options);
     this.#closing.push(() => registry.stop());
     return registry;
   }
@@ -41,7 +40,7 @@ export class RegistryBench {
 }
 
 /** The repository to which specs push. */
-export function targetIn(registry: TestRegistry): PushTarget {
+export function targetIn(registry: LocalRegistry): PushTarget {
   return { url: registry.url, repository: 'team/app' };
 }
 

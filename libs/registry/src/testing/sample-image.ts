@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 
 import { digestOf } from '#oci';
 
-import type { ImageToPush, LayerToPush } from './push-image.js';
+import type { ImageToPush, LayerToPush } from '../local/index.js';
 
 /** A layer whose tar is `sizeBytes` bytes made from `seed`: the same ones every time, and no real tar. */
 export function sampleLayer(seed: string, sizeBytes = 2000): LayerToPush {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** What part of a registry a request is for. */
 export type RegistryPart = 'manifests' | 'blobs' | 'uploads' | 'tags' | 'base' | 'token';
 
-/** One request to a {@link TestRegistry} and its answer. */
+/** One request to a {@link LocalRegistry} and its answer. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;

@@ -14,7 +14,7 @@ export interface BlobDraft {
   discard(): Promise<void>;
 }
 
-/** Where a {@link TestRegistry} keeps the bytes of its blobs, all repositories together. */
+/** Where a {@link LocalRegistry} keeps the bytes of its blobs, all repositories together. */
 export interface BlobVault {
   begin(): Promise<BlobDraft>;
   sizeOf(digest: Digest): Promise<number | undefined>;

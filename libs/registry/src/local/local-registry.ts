@@ -12,8 +12,8 @@ import { type RegistryAccessRules, RegistryGate } from './registry-gate.js';
 import { type NotificationEndpoint, RegistryNotifier } from './registry-notifier.js';
 import { answerUpload, type RegistryBackstage } from './registry-uploads.js';
 
-/** How a {@link TestRegistry} is set up. */
-export interface TestRegistryOptions {
+/** How a {@link LocalRegistry} is set up. */
+export interface LocalRegistryOptions {
   /** Keeps blobs there instead of in memory. What is in which repository is in memory in any case. */
   readonly folder?: string;
   /** 0 or absent: any free one. */
@@ -23,7 +23,7 @@ export interface TestRegistryOptions {
   readonly notify?: readonly NotificationEndpoint[];
 }
 
-/** A request that a {@link TestRegistry} has seen. */
+/** A request that a {@link LocalRegistry} has seen. */
 export interface SeenRequest {
   readonly method: string;
   /** Path and query. */
@@ -37,9 +37,9 @@ const SEEN_MAX = 10_000;
 
 /**
  * A small OCI registry (distribution-spec 1.1: pull, push, content discovery without referrers, content management) over HTTP on loopback, with
- * access rules, notifications, and faults on demand. It is the registry of specs and of the demo; its contents end with it.
+ * access rules, notifications, and faults on demand. It is the registry of the demo and of specs; what is in which repository ends with it.
  */
-export class TestRegistry {
+export class LocalRegistry {
   /** Failures to come. */
   readonly faults = new RegistryFaults();
   /** What was asked so far, oldest first. */
@@ -49,7 +49,7 @@ export class TestRegistry {
   readonly #stage: RegistryBackstage;
   readonly #server: Server;
 
-  private constructor(options: TestRegistryOptions) {
+  private constructor(options: LocalRegistryOptions) {
     this.gate = new RegistryGate(options.access);
     this.notifier = new RegistryNotifier(options.notify ?? []);
     const vault = options.folder === undefined ? new MemoryBlobVault() : new FolderBlobVault(options.folder);
@@ -60,8 +60,8 @@ export class TestRegistry {
   }
 
   /** Starts listening on 127.0.0.1. */
-  static async start(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-    const registry = new TestRegistry(options);
+  static async start(options: LocalRegistryOptions = {}): Promise<LocalRegistry> {
+    const registry = new LocalRegistry(options);
     await new Promise<void>((resolve, reject) => {
       registry.#server.once('error', reject).listen(options.port ?? 0, '127.0.0.1', resolve);
     });

@@ -9,7 +9,7 @@ export interface StoredManifest {
   readonly bytes: Buffer;
 }
 
-/** One repository of a {@link TestRegistry}: what was pushed to it or mounted into it. */
+/** One repository of a {@link LocalRegistry}: what was pushed to it or mounted into it. */
 export class StoredRepository {
   readonly blobs = new Set<Digest>();
   readonly manifests = new Map<Digest, StoredManifest>();
@@ -31,7 +31,7 @@ export class StoredRepository {
   }
 }
 
-/** All repositories of a {@link TestRegistry}. */
+/** All repositories of a {@link LocalRegistry}. */
 export class RegistryContents {
   readonly #repositories = new Map<string, StoredRepository>();
 

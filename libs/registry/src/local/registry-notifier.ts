@@ -4,7 +4,7 @@ import { request } from 'undici';
 
 import type { Exchange } from './registry-exchange.js';
 
-/** Where a {@link TestRegistry} tells what happens. */
+/** Where a {@link LocalRegistry} tells what happens. */
 export interface NotificationEndpoint {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -51,7 +51,7 @@ export class RegistryNotifier {
         useragent: asked.headers['user-agent'] ?? '',
       },
       actor: {},
-      source: { addr: url.host, instanceID: 'test-registry' },
+      source: { addr: url.host, instanceID: 'local-registry' },
     };
     for (const queue of this.#queues) {
       queue.waiting.push(JSON.stringify({ events: [event] }));

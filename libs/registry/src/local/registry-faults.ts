@@ -31,7 +31,7 @@ interface PlannedFault {
   timesLeft: number;
 }
 
-/** The faults that a {@link TestRegistry} still has to show, in the order in which they were asked for. */
+/** The faults that a {@link LocalRegistry} still has to show, in the order in which they were asked for. */
 export class RegistryFaults {
   readonly #planned: PlannedFault[] = [];
 

@@ -11,16 +11,16 @@ import { digestOf } from '#oci';
 import { isRegistryEnvelope, parseRegistryEnvelope } from '../parse-registry-envelope.js';
 import type { RegistryEvent } from '../registry-event.js';
 import { deleteManifest, pushBlob, pushImage, pushManifest, type PushTarget } from './push-image.js';
-import { sampleBytes, sampleImage } from './sample-image.js';
-import { TestRegistry, type TestRegistryOptions } from './test-registry.js';
+import { sampleBytes, sampleImage } from '../testing/sample-image.js';
+import { LocalRegistry, type LocalRegistryOptions } from './local-registry.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-async function start(options: TestRegistryOptions = {}): Promise<{ registry: TestRegistry; to: PushTarget }> {
-  const registry = await TestRegistry.start(options);
+async function start(options: LocalRegistryOptions = {}): Promise<{ registry: LocalRegistry; to: PushTarget }> {
+  const registry = await LocalRegistry.start(options);
   closing.push(() => registry.stop());
   return { registry, to: { url: registry.url, repository: 'team/app' } };
 }
@@ -43,7 +43,7 @@ async function startListener(refusals = 0): Promise<{ url: string; events: Regis
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/notifications`, events };
 }
 
-describe('the registry for tests', () => {
+describe('the local registry', () => {
   it('takes a blob in chunks, and refuses one out of order or with another digest', async () => {
     const { registry, to } = await start();
     const bytes = sampleBytes('chunks', 3000);
@@ -86,7 +86,7 @@ describe('the registry for tests', () => {
   });
 
   it('keeps blobs as files where it is told so, and leaves no drafts behind', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'test-registry-'));
+    const folder = await mkdtemp(join(tmpdir(), 'local-registry-'));
     closing.push(() => rm(folder, { recursive: true }));
     const { registry, to } = await start({ folder });
     const bytes = sampleBytes('file', 200_000);

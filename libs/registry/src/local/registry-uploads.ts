@@ -7,7 +7,7 @@ import type { RegistryContents, StoredRepository } from './registry-contents.js'
 import { answer, type Exchange, refuse } from './registry-exchange.js';
 import type { RegistryNotifier } from './registry-notifier.js';
 
-/** What requests of a {@link TestRegistry} work on. */
+/** What requests of a {@link LocalRegistry} work on. */
 export interface RegistryBackstage {
   readonly contents: RegistryContents;
   readonly vault: BlobVault;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { answerJson, type Exchange, refuse } from './registry-exchange.js';
 
-/** Somebody who may use a {@link TestRegistry}. */
+/** Somebody who may use a {@link LocalRegistry}. */
 export interface RegistryUser {
   readonly username: string;
   readonly password: string;
@@ -10,7 +10,7 @@ export interface RegistryUser {
   readonly repositories?: readonly string[];
 }
 
-/** Who may use a {@link TestRegistry}, and how they show it. */
+/** Who may use a {@link LocalRegistry}, and how they show it. */
 export interface RegistryAccessRules {
   /** `basic`: a password with every request; `token`: Docker's token flow, the tokens coming from `/token` of the registry itself. */
   readonly kind: 'basic' | 'token';
@@ -28,7 +28,7 @@ interface IssuedToken {
   readonly expiresAt: number;
 }
 
-const SERVICE = 'test-registry';
+const SERVICE = 'local-registry';
 const NEEDED: Readonly<Record<string, string>> = { GET: 'pull', HEAD: 'pull', DELETE: 'delete' };
 
 /** Lets requests through, or answers them with a challenge. */
