@@ -1,6 +1,7 @@
 export * from './src/demand.js';
 export * from './src/images.js';
 export * from './src/mount.js';
+export * from './src/notifications.js';
 export * from './src/page.js';
 export * from './src/pins.js';
 export * from './src/plans.js';

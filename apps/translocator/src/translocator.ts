@@ -11,6 +11,7 @@ import { AppModule } from './app.module.js';
 import { openResources, type Resources } from './foundation/resources.js';
 import type { Settings } from './foundation/settings.js';
 import { configureHttp, HTTP_LIMITS } from './http/configure-http.js';
+import { refuseUnreadable } from './http/problem.filter.js';
 import { NestLogger } from './foundation/nest-logger.js';
 
 /** A running service. */
@@ -59,7 +60,7 @@ export async function startTranslocator(settings: Settings, options: Translocato
 }
 
 async function createApp(foundation: { settings: Settings; clock: Clock; logger: Logger; resources: Resources }): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), new FastifyAdapter({ ...HTTP_LIMITS }), {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), new FastifyAdapter({ ...HTTP_LIMITS, frameworkErrors: refuseUnreadable }), {
     logger: new NestLogger(foundation.logger),
     bodyParser: false,
     abortOnError: false,

@@ -51,6 +51,11 @@ export const PlanBody = z
 /** The latest plan of every region that has one. */
 export const PlanList = z.object({ items: z.array(PlanBody).max(REGIONS_MAX) });
 
+/** What asking for a plan answers: it is made meanwhile. */
+export const PlanAsked = z.object({ accepted: z.literal(true) }).meta({ description: 'A plan is being made.' });
+
+/** See {@link PlanAsked}. */
+export type PlanAsked = z.infer<typeof PlanAsked>;
 /** See {@link DecisionBody}. */
 export type DecisionBody = z.infer<typeof DecisionBody>;
 /** See {@link PlanBody}. */

@@ -1,7 +1,7 @@
 import { Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 
-import { PlanBody, PlanList, RegionText } from '#contract';
+import { PlanAsked, PlanBody, PlanList, RegionText } from '#contract';
 import { PlanStore, type StoredPlan } from '#placement';
 import { RegionMap } from '#regions';
 
@@ -37,8 +37,8 @@ export class PlansController {
   @Post()
   @HttpCode(202)
   @ApiOperation({ summary: 'Plan every region now, instead of waiting for the clock' })
-  @ApiAcceptedResponse({ description: 'A plan is being made.' })
-  plan(): { accepted: true } {
+  @ApiAcceptedResponse({ description: 'A plan is being made.', standardSchema: PlanAsked })
+  plan(): PlanAsked {
     void this.planning.plan('operator');
     return { accepted: true };
   }

@@ -4,12 +4,15 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 import { Clock } from '#clock';
-import { PageQuery, RepositoryChange, RepositoryEntry, RepositoryPage } from '#contract';
-import { parseRepositoryName } from '#oci';
+import { PageQuery, problemFromIssues, RepositoryChange, RepositoryEntry, RepositoryName, RepositoryPage } from '#contract';
 import { type Repository, RepositoryStore } from '#registry';
 
+import { SchemaProblem } from '../http/schema-problem.js';
 import { WorkSignals } from '../work/work-signals.js';
 import { AdminApi, markOf, notFound, pageFrom, percentOf } from './admin-api.js';
+
+/** What the path names, which Nest's own parameters cannot: it has slashes. */
+const RepositoryPath = z.object({ name: RepositoryName });
 
 /** Which repositories are expanded, replicated and mounted. */
 @AdminApi('repositories', 'repositories')
@@ -31,7 +34,7 @@ export class RepositoriesController {
 
   @Get('*')
   @ApiOperation({ summary: 'One repository, with the progress of its backfill' })
-  @ApiParam({ name: 'name', example: 'team/app' })
+  @ApiParam({ name: 'path', description: 'The name of the repository, slashes as they are.', example: 'team/app' })
   @ApiOkResponse({ standardSchema: RepositoryEntry })
   async get(@Req() request: FastifyRequest): Promise<RepositoryEntry> {
     const name = nameOf(request);
@@ -42,7 +45,7 @@ export class RepositoriesController {
 
   @Put('*')
   @ApiOperation({ summary: 'Enable or disable a repository', description: 'Enabling it has the tags that it has already examined, newest first. Disabling it lets its layers go after the grace time.' })
-  @ApiParam({ name: 'name', example: 'team/app' })
+  @ApiParam({ name: 'path', description: 'The name of the repository, slashes as they are.', example: 'team/app' })
   @ApiOkResponse({ standardSchema: RepositoryEntry })
   async change(@Req() request: FastifyRequest, @Body({ schema: RepositoryChange }) { teleportEnabled }: RepositoryChange): Promise<RepositoryEntry> {
     const name = nameOf(request);
@@ -57,7 +60,10 @@ export class RepositoriesController {
 type RepositoryPage = z.infer<typeof RepositoryPage>;
 
 function nameOf(request: FastifyRequest): string {
-  return parseRepositoryName((request.params as Record<string, string>)['*'] ?? '');
+  const input = { name: (request.params as Record<string, string>)['*'] ?? '' };
+  const parsed = RepositoryPath.safeParse(input);
+  if (!parsed.success) throw new SchemaProblem(problemFromIssues(parsed.error, input));
+  return parsed.data.name;
 }
 
 function toEntry({ name, enabled, changedAt, backfill }: Repository): RepositoryEntry {

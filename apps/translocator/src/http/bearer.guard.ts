@@ -22,7 +22,7 @@ export function BearerGuard(audience: Audience): Type<CanActivate> {
         code: 'UNAUTHORIZED',
         title: 'Authentication required',
         detail: `this route takes the ${audience} token as Authorization: Bearer`,
-        headers: { 'www-authenticate': `Bearer realm="translocator", error="${presented === undefined ? 'invalid_request' : 'invalid_token'}"` },
+        headers: { 'www-authenticate': `Bearer realm="translocator"${presented === undefined ? '' : ', error="invalid_token"'}` },
       });
     }
   }

@@ -11,8 +11,6 @@ import { SchemaPipe } from './schema-problem.js';
 /** Bounds of every request: what a client may send, and how slowly. */
 export const HTTP_LIMITS = {
   bodyLimit: 2 * MiB,
-  // A HEAD of a pull is its own question: Fastify's would be observed and leased like the GET.
-  exposeHeadRoutes: false,
   requestTimeout: 30 * SECOND_MS,
   keepAliveTimeout: MINUTE_MS,
   connectionTimeout: 2 * MINUTE_MS,
@@ -27,9 +25,10 @@ const ENVELOPE_TYPES = ['application/vnd.docker.distribution.events.v1+json', 'a
 export async function configureHttp(app: NestFastifyApplication): Promise<void> {
   app.useBodyParser('application/json', { bodyLimit: HTTP_LIMITS.bodyLimit });
   app.useBodyParser(ENVELOPE_TYPES, { bodyLimit: NOTIFICATION_BYTES_MAX });
+  // Nothing here takes plain text; with Fastify's own parser it would be told to be an object.
+  app.getHttpAdapter().getInstance().removeContentTypeParser('text/plain');
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));
-  app.enableShutdownHooks([]);
   const description = new DocumentBuilder()
     .setTitle('Translocator')
     .setDescription('Operators: /api/v1 (admin token). Registries: /v1 and /notifications. Nodes: /mount/v1.')

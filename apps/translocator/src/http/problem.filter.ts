@@ -27,9 +27,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.status >= 500) this.logger.error({ error, method: request.method, path: request.url.split('?')[0] }, 'a request failed');
     if (error instanceof HttpProblem) void reply.headers(error.options.headers ?? {});
     if (problem.status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
-    void reply.status(problem.status);
-    if (REGISTRY_PATHS.test(request.url)) void reply.type('application/json').send(registryErrors(problem));
-    else void reply.type('application/problem+json').send(problem);
+    sendProblem(problem, request, reply);
   }
 
   #problemOf(error: unknown, request: FastifyRequest): Problem {
@@ -42,25 +40,53 @@ export class ProblemFilter implements ExceptionFilter {
       const status = STATUS_OF_CODE[error.code];
       return { type: 'about:blank', title: titleOf(status), status, detail: error.message.slice(0, 2000), code: error.code };
     }
-    if (error instanceof HttpException) return plainProblem(error.getStatus(), error.getStatus() === 404 ? `${request.method} ${request.url.split('?')[0]} is not a route of this service` : error.message);
-    const status = (error as { statusCode?: unknown }).statusCode;
-    if (typeof status === 'number' && status >= 400 && status < 500) return plainProblem(status, (error as Error).message);
+    const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
+    if (typeof status === 'number' && status >= 400 && status < 500) return plainProblem(status, refusal(status, (error as Error).message, request));
     return plainProblem(500, 'the service could not do this; its log says why');
   }
 }
 
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'The request is not valid', 401: 'Authentication required', 403: 'Not allowed', 404: 'Not found', 405: 'Method not allowed', 409: 'Conflict with what is there',
-  413: 'The request is too large', 415: 'The content type is not supported', 422: 'The content cannot be used', 500: 'Internal error', 502: 'A service behind this one answered wrongly', 503: 'Not available now',
+/** What to tell a client whom the framework refused: its own words, but where they leave out what was wrong. */
+function refusal(status: number, message: string, request: FastifyRequest): string {
+  if (status === 404) return `${request.method} ${request.url.split('?')[0]} is not a route of this service`;
+  if (status === 415) return `a body of the type ${request.headers['content-type'] ?? 'that is not named'} cannot be read here`;
+  return message;
+}
+
+/** Answers requests whose URL the router cannot read: they reach no controller and no filter. */
+export function refuseUnreadable(error: Error & { readonly statusCode?: number }, request: FastifyRequest, reply: FastifyReply): void {
+  sendProblem(plainProblem(error.statusCode ?? 400, error.message), request, reply);
+}
+
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  void reply.status(problem.status);
+  if (REGISTRY_PATHS.test(request.url)) void reply.type('application/json').send(registryErrors(problem));
+  else void reply.type('application/problem+json').send(problem);
+}
+
+/** What a status says when nothing more particular is known. */
+const PLAIN_PROBLEMS: Readonly<Record<number, { readonly code: string; readonly title: string }>> = {
+  400: { code: 'REQUEST_INVALID', title: 'The request is not valid' },
+  401: { code: 'UNAUTHORIZED', title: 'Authentication required' },
+  403: { code: 'DENIED', title: 'Not allowed' },
+  404: { code: 'NOT_FOUND', title: 'Not found' },
+  405: { code: 'METHOD_NOT_ALLOWED', title: 'Method not allowed' },
+  409: { code: 'CONFLICT', title: 'Conflict with what is there' },
+  413: { code: 'REQUEST_TOO_LARGE', title: 'The request is too large' },
+  414: { code: 'URI_TOO_LONG', title: 'The URL is too long' },
+  415: { code: 'CONTENT_TYPE_UNSUPPORTED', title: 'The content type is not supported' },
+  422: { code: 'CONTENT_UNUSABLE', title: 'The content cannot be used' },
+  500: { code: 'INTERNAL_ERROR', title: 'Internal error' },
+  502: { code: 'BAD_GATEWAY', title: 'A service behind this one answered wrongly' },
+  503: { code: 'UNAVAILABLE', title: 'Not available now' },
 };
 
 function titleOf(status: number): string {
-  return TITLES[status] ?? `Status ${status}`;
+  return PLAIN_PROBLEMS[status]?.title ?? `Status ${status}`;
 }
 
 function plainProblem(status: number, detail: string): Problem {
-  const code = titleOf(status).toUpperCase().replaceAll(/[^A-Z]+/g, '_').replaceAll(/^_|_$/g, '').slice(0, 64);
-  return { type: 'about:blank', title: titleOf(status), status, detail: detail.slice(0, 2000), code };
+  return { type: 'about:blank', title: titleOf(status), status, detail: detail.slice(0, 2000), code: PLAIN_PROBLEMS[status]?.code ?? `STATUS_${status}` };
 }
 
 function registryErrors({ code, detail, errors }: Problem): RegistryErrorsBody {

@@ -1,8 +1,9 @@
 import { Controller, HttpCode, Post, Req, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 
 import { Clock } from '#clock';
+import { NotificationTaken } from '#contract';
 import { ExaminationStore, isRegistryEnvelope, parseRegistryEnvelope } from '#registry';
 import { Metrics } from '#telemetry';
 
@@ -26,9 +27,10 @@ export class NotificationsController {
   @Post()
   @HttpCode(202)
   @ApiOperation({ summary: 'Take registry events', description: 'The event envelope of the CNCF distribution registry. Repeated events are recognised by their ids; events that cannot be read are skipped and counted.' })
+  @ApiConsumes('application/vnd.docker.distribution.events.v1+json', 'application/vnd.docker.distribution.events.v2+json')
   @ApiBody({ schema: { type: 'object', properties: { events: { type: 'array', items: { type: 'object' } } } } })
-  @ApiResponse({ status: 202, description: 'Stored.' })
-  async take(@Req() request: FastifyRequest): Promise<{ accepted: number; repeated: number; skipped: number }> {
+  @ApiAcceptedResponse({ description: 'Stored.', standardSchema: NotificationTaken })
+  async take(@Req() request: FastifyRequest): Promise<NotificationTaken> {
     const contentType = request.headers['content-type'];
     if (!isRegistryEnvelope(contentType) || !Buffer.isBuffer(request.body)) {
       throw new HttpProblem(415, {

@@ -24,6 +24,13 @@ export class MountController {
     private readonly metrics: Metrics,
   ) {}
 
+  // Before the GET, of which Fastify would otherwise make a HEAD that is observed and leased.
+  @Head('*')
+  @ApiOperation({ summary: 'Whether an image can be mounted', description: 'As GET, without a body: neither observed nor leased.' })
+  head(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#answer(request, reply, false);
+  }
+
   @Get('*')
   @ApiOperation({ summary: 'Mounts and blobs of an image', description: 'The path is {repository}/_manifests/{tag or digest}. Each layer is answered as a mount or as a blob with a reason.' })
   @ApiParam({ name: 'path', description: '{repository}/_manifests/{reference}', example: 'team/app/_manifests/1.0' })
@@ -33,12 +40,6 @@ export class MountController {
   @ApiResponse({ status: 409, description: 'Nothing of the image is expanded yet; ask again after Retry-After.', standardSchema: RegistryErrorsBody })
   get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#answer(request, reply, true);
-  }
-
-  @Head('*')
-  @ApiOperation({ summary: 'Whether an image can be mounted', description: 'As GET, without a body: neither observed nor leased.' })
-  head(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#answer(request, reply, false);
   }
 
   async #answer(request: FastifyRequest, reply: FastifyReply, pulls: boolean): Promise<void> {

@@ -21,7 +21,7 @@ export class WantedLayers extends ExaminedImages {
   }
 
   async recorded({ repository, reference, image, images }: ExaminedReference): Promise<void> {
-    const wanted = images.flatMap((each) => each.layers).map(({ digest, diffId, mediaType, sizeBytes }) => ({ digest, diffId, mediaType, sizeBytes, repository, priority: PUSHED_LAYER_PRIORITY }));
+    const wanted = images.flatMap((each) => each.layers).map(({ digest, mediaType, sizeBytes }) => ({ digest, mediaType, sizeBytes, repository, priority: PUSHED_LAYER_PRIORITY }));
     const fresh = await this.layers.want(wanted, this.clock.now());
     this.logger.info({ repository, reference, digest: image.digest, layers: wanted.length, newLayers: fresh.size }, 'an image was recorded');
     if (fresh.size > 0) this.signals.layersWanted();

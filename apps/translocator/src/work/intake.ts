@@ -5,7 +5,7 @@ import { Clock } from '#clock';
 import { ExpandedLayerStore } from '#expansion';
 import { parsePlatform } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
-import { type Backfill, backfillRepository, BackfillStore, type Examination, ExaminationStore, examineReference, ImageStore, RegistryReader, RepositoryStore } from '#registry';
+import { type Backfill, backfillRepository, BackfillStore, type Examination, ExaminationStore, examineReference, ImageStore, matchesPattern, RegistryReader, RepositoryStore } from '#registry';
 import { type Logger, Metrics } from '#telemetry';
 
 import { Settings } from '../foundation/settings.js';
@@ -53,6 +53,7 @@ export class Intake implements OnApplicationBootstrap, OnApplicationShutdown {
       {
         name: 'examine', source: examinations, concurrency: EXAMINATIONS_AT_ONCE, ...shared,
         work: async (claimed, signal) => {
+          await enableByPolicy(repositories, settings.config.registry.enable, claimed.item.repository, clock.now());
           const outcome = await examineReference({ client: registry, images, repositories, recorded, platforms, now }, claimed, signal);
           if (outcome.kind === 'unusable') logger.warn({ ...claimed.item, reason: outcome.reason }, 'a reference cannot be served');
           if (outcome.kind !== 'lost') await examinations.settle(claimed.claim.id, claimed.item.generation, clock.now());
@@ -85,4 +86,10 @@ export class Intake implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.#examinations.stop(this.#graceMs), this.#backfills.stop(this.#graceMs)]);
   }
+}
+
+/** Enables a repository that nobody has decided on yet, when the configuration's policy names it. An operator's decision stands. */
+async function enableByPolicy(repositories: RepositoryStore, patterns: readonly string[], repository: string, now: Date): Promise<void> {
+  if (!matchesPattern(patterns, repository) || (await repositories.get(repository)) !== undefined) return;
+  await repositories.enable(repository, now);
 }

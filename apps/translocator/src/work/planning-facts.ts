@@ -4,7 +4,7 @@ import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
 import { type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
-import { CATALOGUE_ROWS_MAX, type CatalogueReader, type PlaceableImage } from '#registry';
+import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
 import type { ReplicaStore } from '#replication';
 
 import type { ShareSet } from '../foundation/share-set.js';
@@ -38,17 +38,19 @@ export class StoredPlacementFacts extends PlacementFacts {
     return Promise.resolve([...shares.byName.values()].map(({ region, capacityBytes }) => ({ region, capacityBytes, home: region === regions.home })));
   }
 
+  /** All images of enabled repositories, tagged or not: a pin by digest does not move with a tag, and nodes pull by digest, too. */
   async images(limit: number): Promise<readonly PlacementImage[]> {
-    const { catalogue } = this.#stores;
-    const indexes = await this.#indexesByImage();
+    const [enabled, names] = [await this.#enabledRepositories(), await this.#namesOfImages()];
     const placeable: PlacementImage[] = [];
-    for await (const page of pages((last: PlaceableImage | undefined) => catalogue.imagesForPlacement(last, CATALOGUE_ROWS_MAX))) {
-      const records = await this.#records(page.flatMap((image) => image.layers.map((layer) => layer.digest)));
-      for (const image of page) {
+    for await (const page of pages((last: RecordedImage | undefined) => this.#stores.catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
+      const images = page.filter((image) => image.kind === 'image' && enabled.has(image.repository));
+      const records = await this.#records(images.flatMap((image) => image.layers.map((layer) => layer.digest)));
+      for (const image of images) {
         const layers = expandedLayers(image, records);
         if (layers === undefined) continue;
-        const { repository, digest, tags, pushedAt } = image;
-        placeable.push({ repository, digest, tags, pushedAt, layers, indexes: indexes.get(imageKey(image)) ?? [] });
+        const { repository, digest, pushedAt } = image;
+        const { tags, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
+        placeable.push({ repository, digest, tags: [...tags].toSorted(), pushedAt, layers, indexes });
         if (placeable.length >= limit) return placeable;
       }
     }
@@ -90,23 +92,54 @@ export class StoredPlacementFacts extends PlacementFacts {
     return records;
   }
 
-  async #indexesByImage(): Promise<Map<string, Digest[]>> {
+  async #enabledRepositories(): Promise<Set<string>> {
     const { catalogue } = this.#stores;
-    const indexes = new Map<string, Digest[]>();
-    for await (const page of pages((last: { readonly repository: string; readonly digest: Digest } | undefined) => catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
-      for (const { repository, digest, children } of page) {
-        for (const child of children) {
-          const key = imageKey({ repository, digest: child.digest });
-          indexes.set(key, [...(indexes.get(key) ?? []), digest]);
+    const enabled = new Set<string>();
+    for await (const page of pages((last: RepositoryState | undefined) => catalogue.repositoriesAfter(last?.name, CATALOGUE_ROWS_MAX))) {
+      for (const repository of page) if (repository.enabled) enabled.add(repository.name);
+    }
+    return enabled;
+  }
+
+  /** By image: the tags that point to it or to an index that names it, and these indexes. */
+  async #namesOfImages(): Promise<Map<string, ImageNames>> {
+    const { catalogue } = this.#stores;
+    const names = new Map<string, ImageNames>();
+    const namesOf = (image: ImageKey): ImageNames => {
+      const key = imageKey(image);
+      const known = names.get(key) ?? { tags: new Set<string>(), indexes: [] };
+      names.set(key, known);
+      return known;
+    };
+    for await (const page of pages((last: RecordedTag | undefined) => catalogue.tagsAfter(last, CATALOGUE_ROWS_MAX))) {
+      for (const tag of page) namesOf(tag).tags.add(tag.tag);
+    }
+    for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
+      for (const index of page) {
+        const tags = names.get(imageKey(index))?.tags ?? [];
+        for (const { digest } of index.children) {
+          const child = namesOf({ repository: index.repository, digest });
+          child.indexes.push(index.digest);
+          for (const tag of tags) child.tags.add(tag);
         }
       }
     }
-    return indexes;
+    return names;
   }
 }
 
+interface ImageKey {
+  readonly repository: string;
+  readonly digest: Digest;
+}
+
+interface ImageNames {
+  readonly tags: Set<string>;
+  readonly indexes: Digest[];
+}
+
 /** The layers of an image that can be placed; undefined while one of them is still to be expanded. */
-function expandedLayers(image: PlaceableImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['layers'] | undefined {
+function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['layers'] | undefined {
   const layers = new Map<Digest, number>();
   for (const { digest } of image.layers) {
     const record = records.get(digest);

@@ -20,8 +20,9 @@ export class RegistryLayerBlobs extends LayerBlobs {
     super();
   }
 
-  open(repository: string, layer: LayerToExpand, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    return Promise.resolve(this.registry.blob(repository, layer, signal));
+  open(repository: string, { digest }: LayerToExpand, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    // The size is what some image claims: a wrong one must not keep the layer from anybody.
+    return Promise.resolve(this.registry.blob(repository, { digest }, signal));
   }
 }
 
