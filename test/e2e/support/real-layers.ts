@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+
+import { type RawTarEntry, tarOf } from '#expansion/testing';
+import { digestOf } from '#oci';
+import type { ImageToPush, LayerToPush } from '#registry/local';
+
+/** A layer that is a real tar with these entries, gzipped. */
+export function gzipLayer(...entries: readonly RawTarEntry[]): LayerToPush {
+  const tar = tarOf(...entries);
+  return { bytes: gzipSync(tar, { level: 1 }), diffId: digestOf(tar), mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' };
+}
+
+/** A layer with one file of bytes that nothing compresses, the same ones for the same name. */
+export function bigLayer(name: string, sizeBytes: number): LayerToPush {
+  const contents = Buffer.allocUnsafe(sizeBytes);
+  let block = createHash('sha256').update(name).digest();
+  for (let at = 0; at < sizeBytes; at += block.length) {
+    block = createHash('sha256').update(block).digest();
+    block.copy(contents, at);
+  }
+  return gzipLayer({ name, contents });
+}
+
+/** An image of small real layers, one for each name. */
+export function smallImage(...names: readonly string[]): ImageToPush {
+  return { layers: names.map((name) => gzipLayer({ name: `${name}.txt`, contents: `contents of ${name}\n` })) };
+}

@@ -1,0 +1,52 @@
+import { loadConfig } from '#config';
+import { stringify } from 'yaml';
+
+import { Settings } from '../../../apps/translocator/src/foundation/settings.js';
+import { startTranslocator, type Translocator } from '../../../apps/translocator/src/translocator.js';
+import { ServiceClient, TOKENS } from './service-client.js';
+
+/** A configuration file's content, as far as it is not the default. */
+export type Overrides = Readonly<Record<string, unknown>>;
+
+/** Everything that has a pace, as fast as it may be: tests wait for conditions, not for minutes. */
+export const FAST: Overrides = {
+  server: { shutdownGrace: '1s' },
+  expansion: { claimLease: '2s', poll: '100ms' },
+  replication: { claimLease: '2s', poll: '100ms', unreferencedGrace: '1s', releaseEvery: '200ms' },
+  leases: { ttl: '2s' },
+  demand: { flushEvery: '100ms' },
+  placement: { every: '300ms' },
+  lookup: { followEvery: '50ms', staleMax: '2s' },
+};
+
+/** The environment of a service that listens on free ports and knows {@link TOKENS}. */
+export function environmentOf(folder: string, registryUrl: string): Record<string, string> {
+  return {
+    TRANSLOCATOR_CONFIG: 'translocator.yaml',
+    TRANSLOCATOR_PORT: '0',
+    TRANSLOCATOR_FOLDER: folder,
+    TRANSLOCATOR_REGISTRY_URL: registryUrl,
+    TRANSLOCATOR_ADMIN_TOKEN: TOKENS.admin,
+    TRANSLOCATOR_SERVICE_TOKEN: TOKENS.service,
+    TRANSLOCATOR_NOTIFICATION_TOKEN: TOKENS.notification,
+  };
+}
+
+/** The text of a configuration file with free ports everywhere. */
+export function configText(overrides: Overrides): string {
+  return stringify({ ...FAST, log: { level: 'warn' }, shares: { kind: 'embedded', port: 0 }, ...overrides });
+}
+
+/** Starts the service in this process with the embedded default and its paces at {@link FAST}. Its log goes nowhere unless it is listened to. */
+export async function startService(
+  at: { readonly folder: string; readonly registryUrl: string },
+  options: { readonly overrides?: Overrides; readonly environment?: Readonly<Record<string, string>>; readonly onLog?: (line: string) => void } = {},
+): Promise<{ readonly client: ServiceClient; readonly translocator: Translocator }> {
+  const { config, secrets } = loadConfig({
+    environment: { ...environmentOf(at.folder, at.registryUrl), ...options.environment },
+    readFile: () => configText(options.overrides ?? {}),
+  });
+  const log = { write: (line: string): void => options.onLog?.(line) };
+  const translocator = await startTranslocator(new Settings(config, secrets), { log });
+  return { client: new ServiceClient(translocator.url), translocator };
+}
