@@ -1,4 +1,3 @@
-export { type Descriptor } from './src/descriptor.js';
 export * from './src/digest.js';
 export * from './src/image-config.js';
 export * from './src/manifest.js';
@@ -7,4 +6,6 @@ export * from './src/oci-error.js';
 export * from './src/oci-limits.js';
 export * from './src/platform.js';
 export * from './src/reference.js';
+export * from './src/repository-pattern.js';
 export * from './src/verified-stream.js';
+export { type Descriptor } from './src/descriptor.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { isRepositoryPattern } from '#oci';
 import { isRegionName } from '#regions';
 import { DAY_MS, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
 
@@ -77,7 +78,7 @@ export const configSchema = z
         url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).default('http://127.0.0.1:5000'),
         username: z.string().min(1).max(256).optional(),
         platforms: z.array(z.string().regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/, 'must be a platform such as linux/arm64')).min(1).max(16).default(['linux/amd64', 'linux/arm64']),
-        enable: z.array(z.string().min(1).max(256)).max(1000).default([]),
+        enable: z.array(z.string().refine(isRepositoryPattern, 'must be a repository name, or the beginning of one followed by *')).max(1000).default([]),
       })
       .prefault({}),
     regions: z
@@ -113,7 +114,7 @@ export const configSchema = z
         releaseEvery: duration('5m', 100, DAY_MS),
       })
       .prefault({}),
-    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), flushEvery: duration('2s', 50, MINUTE_MS) }).prefault({}),
+    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS) }).prefault({}),
     demand: z
       .strictObject({
         halfLife: duration('3d', MINUTE_MS, 90 * DAY_MS),

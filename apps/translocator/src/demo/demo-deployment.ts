@@ -66,7 +66,7 @@ function demoConfig(folder: string, at: { readonly port: number; readonly regist
     shares: { kind: 'embedded', port: 0 },
     expansion: { poll: '200ms' },
     replication: { poll: '200ms', unreferencedGrace: '5s', releaseEvery: '2s' },
-    leases: { ttl: '2s', flushEvery: '200ms' },
+    leases: { ttl: '2s' },
     demand: { flushEvery: '500ms' },
     placement: { every: '2s' },
     lookup: { followEvery: '100ms', staleMax: '3s' },

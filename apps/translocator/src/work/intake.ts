@@ -3,9 +3,9 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import type { ClaimLoop } from '#claims';
 import { Clock } from '#clock';
 import { ExpandedLayerStore } from '#expansion';
-import { parsePlatform } from '#oci';
+import { matchesPattern, parsePlatform } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
-import { type Backfill, backfillRepository, BackfillStore, type Examination, ExaminationStore, examineReference, ImageStore, matchesPattern, RegistryReader, RepositoryStore } from '#registry';
+import { type Backfill, backfillRepository, BackfillStore, type Examination, ExaminationStore, examineReference, ImageStore, RegistryReader, RepositoryStore } from '#registry';
 import { type Logger, Metrics } from '#telemetry';
 
 import { Settings } from '../foundation/settings.js';
