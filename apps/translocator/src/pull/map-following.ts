@@ -14,7 +14,8 @@ export class MapFollowing implements OnApplicationBootstrap, OnApplicationShutdo
     metrics: Metrics,
   ) {
     metrics.beforeScrape(async () => {
-      const { asOf } = this.feeder.map;
+      const { asOf, counts } = this.feeder.map;
+      for (const [kind, count] of Object.entries(counts)) metrics.mapEntries.set({ kind }, count);
       metrics.mapAgeSeconds.set(asOf === undefined ? Number.POSITIVE_INFINITY : (this.clock.now().getTime() - asOf.getTime()) / 1000);
     });
   }
