@@ -16,8 +16,11 @@ export interface FetchedManifest {
   readonly bytes: Uint8Array;
 }
 
-/** Which blob is wanted: the part of a descriptor that matters. */
-export type BlobDescriptor = Pick<Descriptor, 'digest' | 'sizeBytes'>;
+/**
+ * Which blob is wanted: the part of a descriptor that matters. Without `sizeBytes`, which is only what some manifest claims, the registry's own word
+ * tells whether a download was cut, and the digest alone whether it is right.
+ */
+export type BlobDescriptor = Pick<Descriptor, 'digest'> & Partial<Pick<Descriptor, 'sizeBytes'>>;
 
 /**
  * Reads one OCI registry. Every method throws {@link RegistryError} (what is not there: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `BLOB_UNKNOWN`;

@@ -43,6 +43,18 @@ describe('reading blobs', () => {
     expect((await collectBytes(bench.client(registry.url, { limits: { idleBodyMaxMs: 200 } }).blob('team/app', blob))).equals(bytes)).toBe(true);
   });
 
+  it('needs no size: the registry tells whether it was cut, and the digest whether it is right', async () => {
+    const registry = await bench.registry();
+    await pushBlob(targetIn(registry), bytes);
+    registry.faults.add({ part: 'blobs' }, { kind: 'cut', afterBytes: 100_000 });
+    const { digest } = blob;
+    expect((await collectBytes(bench.client(registry.url).blob('team/app', { digest }))).equals(bytes)).toBe(true);
+    registry.faults.add({ part: 'blobs' }, { kind: 'wrong-byte', at: 7 });
+    await expect(collectBytes(bench.client(registry.url).blob('team/app', { digest }))).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+    const unsized = await bench.server((_request, response) => void response.writeHead(200).end(bytes.subarray(0, 1000)));
+    await expect(collectBytes(bench.client(unsized).blob('team/app', { digest }))).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+  });
+
   it('gives up after so many cuts', async () => {
     const registry = await bench.registry();
     await pushBlob(targetIn(registry), bytes);

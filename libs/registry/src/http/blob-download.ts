@@ -24,9 +24,11 @@ const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+|\*)$/;
  */
 export async function* downloadBlob(blob: BlobDescriptor, download: BlobDownload): AsyncGenerator<Uint8Array, void, undefined> {
   let offset = 0;
+  let { sizeBytes } = blob;
   for (let cuts = 0; ; cuts += 1) {
     const { ask, answer } = await download.open(offset === 0 ? {} : { range: `bytes=${offset}-` });
     let cut: unknown;
+    sizeBytes ??= announcedBytes(answer);
     let skip = bytesToSkip(answer, offset);
     // Left early, the body is destroyed by the loop itself.
     const chunks = (answer.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
@@ -45,11 +47,17 @@ export async function* downloadBlob(blob: BlobDescriptor, download: BlobDownload
       answer.body.destroy();
     }
     download.signal?.throwIfAborted();
-    if (offset >= blob.sizeBytes) return;
+    if (sizeBytes === undefined ? cut === undefined : offset >= sizeBytes) return;
     // A body that ends early without an error is a cut as well: a proxy may have closed it in good order.
-    if (cuts >= download.resumesMax) throw unavailable(ask, cut ?? new Error(`the blob ended after ${offset} of ${blob.sizeBytes} bytes`));
+    if (cuts >= download.resumesMax) throw unavailable(ask, cut ?? new Error(`the blob ended after ${offset} of ${sizeBytes ?? 'unknown'} bytes`));
     await download.clock.sleep(jitteredWaitMs(download.backoff, cuts + 1, Math.random()), download.signal);
   }
+}
+
+/** How long the whole blob is, as the answer to a request for all of it says; undefined when it does not say. */
+function announcedBytes(answer: Answer): number | undefined {
+  const length = answer.status === 200 ? header(answer, 'content-length') : undefined;
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
 function bytesToSkip(answer: Answer, offset: number): number {
