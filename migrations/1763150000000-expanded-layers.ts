@@ -6,7 +6,6 @@ export class ExpandedLayers1763150000000 implements MigrationInterface {
     await db.query(`
       CREATE TABLE expanded_layers (
         digest text COLLATE "C" PRIMARY KEY,
-        diff_id text NOT NULL,
         media_type text NOT NULL,
         size_bytes bigint NOT NULL,
         repository text NOT NULL,
@@ -16,6 +15,7 @@ export class ExpandedLayers1763150000000 implements MigrationInterface {
         read_bytes bigint NOT NULL DEFAULT 0,
         refusal_code text,
         refusal_message text,
+        diff_id text,
         vhd_digest text,
         vhd_size_bytes bigint,
         piece_crc64s text[],
@@ -32,7 +32,7 @@ export class ExpandedLayers1763150000000 implements MigrationInterface {
         last_error text,
         CONSTRAINT claimed_while_expanding CHECK ((state = 'expanding') = (claim_id IS NOT NULL)),
         CONSTRAINT refused_with_reason CHECK ((state = 'refused') = (refusal_code IS NOT NULL AND refusal_message IS NOT NULL)),
-        CONSTRAINT recorded_when_expanded CHECK ((state = 'expanded') = (num_nulls(vhd_digest, vhd_size_bytes, piece_crc64s, data_bytes, entry_count,
+        CONSTRAINT recorded_when_expanded CHECK ((state = 'expanded') = (num_nulls(diff_id, vhd_digest, vhd_size_bytes, piece_crc64s, data_bytes, entry_count,
           writer_version, expanded_at) = 0)))`);
     await db.query(`
       CREATE INDEX expanded_layers_to_expand ON expanded_layers (priority DESC, wanted_at, digest) WHERE state IN ('wanted', 'expanding')`);

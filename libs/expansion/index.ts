@@ -5,4 +5,4 @@ export * from './src/expanded-layer.js';
 export * from './src/expansion-error.js';
 export * from './src/expansion-limits.js';
 export * from './src/expansion-target.js';
-export { compressionOf, type LayerCompression } from './src/layer-compression.js';
+export * from './src/layer-media-types.js';

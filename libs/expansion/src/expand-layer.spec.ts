@@ -3,12 +3,15 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
-import { chunked, expandBytes, GZIP_LAYER, type LayerBytes, layerOf, PLAIN_LAYER, readExpanded, tarOf, ZSTD_LAYER } from '#expansion/testing';
+import { chunked, expandBytes, type LayerBytes, layerOf, readExpanded, tarOf } from '#expansion/testing';
 import { crc64Of, layerFilePath, partialFilePath, pieceRange, ShareError } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { expandLayer } from './expand-layer.js';
 import { EXPANSION_WRITER_VERSION } from './expanded-layer.js';
+import { partialPathOfClaim } from './partial-files.js';
+
+const HELD = { claimId: 'attempt', isHeld: () => Promise.resolve(true) };
 
 const noise = (bytes: number, seed: string): Buffer => {
   const blocks: Buffer[] = [];
@@ -28,10 +31,10 @@ const LARGE = tarOf({ name: 'a', contents: noise(9_000_000, 'a') }, { name: 'zer
 
 const forms = (tar: Buffer): [string, LayerBytes][] => [
   ['plain', layerOf(tar)],
-  ['gzip', layerOf(tar, GZIP_LAYER, gzipSync(tar))],
-  ['gzip of several members', layerOf(tar, GZIP_LAYER, Buffer.concat([gzipSync(tar.subarray(0, 700)), gzipSync(Buffer.alloc(0)), gzipSync(tar.subarray(700))]))],
-  ['zstd', layerOf(tar, ZSTD_LAYER, zstdCompressSync(tar))],
-  ['zstd of several frames', layerOf(tar, ZSTD_LAYER, Buffer.concat([
+  ['gzip', layerOf(tar, gzipSync(tar))],
+  ['gzip of several members', layerOf(tar, Buffer.concat([gzipSync(tar.subarray(0, 700)), gzipSync(Buffer.alloc(0)), gzipSync(tar.subarray(700))]))],
+  ['zstd', layerOf(tar, zstdCompressSync(tar))],
+  ['zstd of several frames', layerOf(tar, Buffer.concat([
     Buffer.from([0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]), zstdCompressSync(tar.subarray(0, 700)), Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]),
     zstdCompressSync(Buffer.alloc(0)), zstdCompressSync(tar.subarray(700)), Buffer.from([0x51, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 9]),
   ]))],
@@ -43,7 +46,7 @@ describe('expandLayer', () => {
       const { expanded } = await expandBytes(layer, { chunkBytes });
       expect(expanded).toMatchObject({
         digest: layer.layer.digest,
-        diffId: layer.layer.diffId,
+        diffId: layer.diffId,
         writerVersion: EXPANSION_WRITER_VERSION,
         vhd: { digest: 'sha256:ec07d2e9c07818fd212d1573e6f10a1d026aca1514528e92806af6c46d21b225', sizeBytes: 12_800 },
         entryCount: 6,
@@ -91,22 +94,31 @@ describe('expandLayer', () => {
   });
 
   it('counts the bytes of the blob, not of the tar', async () => {
-    const { layer, blob } = layerOf(LARGE, GZIP_LAYER, gzipSync(LARGE));
+    const { layer, blob } = layerOf(LARGE, gzipSync(LARGE));
     const seen: number[] = [];
     const share = new MemoryShare({ name: 'home' });
-    await expandLayer({ layer, blob: chunked(blob, 1_000_000), share, signal: new AbortController().signal, onProgress: (bytes) => seen.push(bytes) });
+    await expandLayer({ ...HELD, layer, blob: chunked(blob, 1_000_000), share, signal: new AbortController().signal, onProgress: (bytes) => seen.push(bytes) });
     expect(seen.at(-1)).toBe(blob.length);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
   });
 
-  it('begins anew over what an attempt that was cut short left', async () => {
+  it('removes what earlier attempts left, but nothing of a copy or of another layer', async () => {
     const share = new MemoryShare({ name: 'home' });
-    const layer = layerOf(LARGE);
-    await share.createFile(partialFilePath(layer.layer.digest), 40_000_000);
-    await share.writeRange(partialFilePath(layer.layer.digest), 12_000_000, Buffer.alloc(1000, 'old'));
-    const { expanded } = await expandBytes(layer, { share });
-    expect(expanded).toEqual((await expandBytes(layer)).expanded);
-    expect(await expandBytes(layer, { share })).toMatchObject({ expanded });
+    const { layer, blob } = layerOf(LARGE);
+    const others = [partialFilePath(layer.digest, '0123456789abcdef.copy'), partialPathOfClaim(layerOf(SMALL).layer.digest, 'other'), '.partial/notes.txt'];
+    for (const path of [partialPathOfClaim(layer.digest, 'first'), partialPathOfClaim(layer.digest, 'second'), ...others]) await share.createFile(path, 40_000_000);
+    const { expanded } = await expandBytes({ layer, blob }, { share });
+    expect(expanded).toEqual((await expandBytes({ layer, blob })).expanded);
+    expect(share.paths).toEqual([...others, layerFilePath(layer.digest)].toSorted());
+    expect(await expandBytes({ layer, blob }, { share })).toMatchObject({ expanded });
+  });
+
+  it.each([0, 1, SMALL.length - 1, SMALL.length + 1, 2 ** 45])('gives the same when an image claims that the blob has %i bytes', async (sizeBytes) => {
+    const { layer, blob, diffId } = layerOf(SMALL);
+    const { expanded, share } = await expandBytes({ layer: { ...layer, sizeBytes }, blob });
+    expect(expanded).toEqual((await expandBytes({ layer, blob })).expanded);
+    expect(expanded.diffId).toBe(diffId);
+    expect(share.calls.flatMap((call) => (call.operation === 'createFile' ? [call.path] : []))).toHaveLength(1);
   });
 });
 
@@ -120,19 +132,17 @@ const changed = (bytes: Buffer, at: number): Buffer => {
 
 describe('expandLayer, refusing', () => {
   it.each<[string, string, LayerBytes, object?]>([
-    ['a foreign layer', 'LAYER_UNSUPPORTED', layerOf(SMALL, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip')],
-    ['an encrypted layer', 'LAYER_UNSUPPORTED', layerOf(SMALL, 'application/vnd.oci.image.layer.v1.tar+gzip+encrypted')],
+    ['what is no tar', 'TAR_INVALID', layerOf(noise(10_000, 'no tar'))],
     ['a layer of a Windows image', 'LAYER_UNSUPPORTED', layerOf(tarOf({ name: 'Files/', type: '5', pax: { 'MSWINDOWS.fileattr': '16' } }))],
     ['a blob of another digest', 'DIGEST_MISMATCH', { ...layerOf(SMALL), blob: changed(SMALL, 512 + 124) }],
     ['a blob that is longer than it says', 'DIGEST_MISMATCH', { ...layerOf(SMALL), blob: Buffer.concat([SMALL, Buffer.alloc(1)]) }],
-    ['a gzip blob that changed on the way', 'DIGEST_MISMATCH', { ...layerOf(SMALL, GZIP_LAYER, GZIPPED), blob: changed(GZIPPED, 40) }],
-    ['a tar of another diffID', 'DIFF_ID_MISMATCH', { ...layerOf(SMALL), layer: { ...layerOf(SMALL).layer, diffId: layerOf(LARGE).layer.diffId } }],
-    ['what is no gzip', 'COMPRESSION_INVALID', layerOf(SMALL, GZIP_LAYER, SMALL)],
-    ['gzip cut short', 'COMPRESSION_INVALID', layerOf(SMALL, GZIP_LAYER, GZIPPED.subarray(0, -20))],
-    ['garbage behind gzip', 'COMPRESSION_INVALID', layerOf(SMALL, GZIP_LAYER, Buffer.concat([GZIPPED, Buffer.from('garbage')]))],
-    ['what is no zstd', 'COMPRESSION_INVALID', layerOf(SMALL, ZSTD_LAYER, SMALL)],
-    ['zstd cut short', 'COMPRESSION_INVALID', layerOf(SMALL, ZSTD_LAYER, ZSTD.subarray(0, -3))],
-    ['garbage behind zstd', 'COMPRESSION_INVALID', layerOf(SMALL, ZSTD_LAYER, Buffer.concat([ZSTD, Buffer.from('garbage')]))],
+    ['a gzip blob that changed on the way', 'DIGEST_MISMATCH', { ...layerOf(SMALL, GZIPPED), blob: changed(GZIPPED, 40) }],
+    ['what only begins as gzip', 'COMPRESSION_INVALID', layerOf(SMALL, Buffer.concat([GZIPPED.subarray(0, 10), SMALL]))],
+    ['gzip cut short', 'COMPRESSION_INVALID', layerOf(SMALL, GZIPPED.subarray(0, -20))],
+    ['garbage behind gzip', 'COMPRESSION_INVALID', layerOf(SMALL, Buffer.concat([GZIPPED, Buffer.from('garbage')]))],
+    ['what only begins as zstd', 'COMPRESSION_INVALID', layerOf(SMALL, Buffer.concat([ZSTD.subarray(0, 4), SMALL]))],
+    ['zstd cut short', 'COMPRESSION_INVALID', layerOf(SMALL, ZSTD.subarray(0, -3))],
+    ['garbage behind zstd', 'COMPRESSION_INVALID', layerOf(SMALL, Buffer.concat([ZSTD, Buffer.from('garbage')]))],
     ['a tar cut short', 'TAR_INVALID', layerOf(LARGE.subarray(0, 5_000_000))],
     ['a hard link to a lower layer', 'LINK_TARGET_MISSING', layerOf(tarOf({ name: 'a', type: '1', linkName: 'lower' }))],
     ['a name that leads out', 'TAR_INVALID', layerOf(tarOf({ name: 'a/../../b' }))],
@@ -141,7 +151,8 @@ describe('expandLayer, refusing', () => {
     ['a link without a target', 'TAR_INVALID', layerOf(tarOf({ name: 'a', type: '2' }))],
     ['a device that Linux cannot hold', 'TAR_INVALID', layerOf(tarOf({ name: 'a', type: '3', major: 4096 }))],
     ['attributes that Linux cannot hold', 'ENTRY_UNSUPPORTED', layerOf(tarOf({ name: 'a', pax: { [`SCHILY.xattr.user.${'n'.repeat(256)}`]: 'x' } }))],
-    ['a decompression bomb', 'TOO_LARGE', layerOf(LARGE, GZIP_LAYER, gzipSync(LARGE)), { maxUncompressedBytes: 20_000_000 }],
+    ['a decompression bomb', 'TOO_LARGE', layerOf(LARGE, gzipSync(LARGE)), { maxUncompressedBytes: 20_000_000 }],
+    ['a blob beyond all measure', 'TOO_LARGE', layerOf(LARGE), { maxBlobBytes: 20_000_000 }],
     ['a bomb of holes', 'TOO_LARGE', layerOf(tarOf({ name: 'a', pax: { 'GNU.sparse.size': '9000000000000000' } }))],
     ['too many entries', 'TOO_LARGE', layerOf(SMALL), { maxEntries: 4 }],
   ])('%s says so, finally, and leaves no file', async (_, code, layer, limits = {}) => {
@@ -151,7 +162,7 @@ describe('expandLayer, refusing', () => {
   });
 
   it('names a truncated blob transient', async () => {
-    const layer = layerOf(SMALL, GZIP_LAYER, GZIPPED);
+    const layer = layerOf(SMALL, GZIPPED);
     await expect(expandBytes({ ...layer, blob: GZIPPED.subarray(0, 100) })).rejects.toMatchObject({ code: 'BLOB_TRUNCATED', transient: true });
   });
 
@@ -201,14 +212,21 @@ describe('expandLayer, failing', () => {
     await expect(expandBytes(layer, { share })).rejects.toMatchObject({ code: 'READ_BACK_MISMATCH', transient: true });
   });
 
-  it('does not publish what a second attempt began over meanwhile', async () => {
+  it('leaves what it finds under the final name in place of its own file, and says so', async () => {
     const share = new MemoryShare({ name: 'home' });
     share.before = async ({ operation, path }) => {
-      if (operation !== 'rename') return;
+      if (operation !== 'stat') return;
       share.before = () => {};
-      await share.createFile(path, 0);
+      await share.createFile(path, 7);
     };
     await expect(expandBytes(layer, { share })).rejects.toMatchObject({ code: 'READ_BACK_MISMATCH', transient: true });
+    expect(await share.stat(final)).toMatchObject({ sizeBytes: 7 });
+  });
+
+  it('does not publish when its claim is lost by then, and leaves nothing', async () => {
+    const share = new MemoryShare({ name: 'home' });
+    const isHeld = (): Promise<boolean> => Promise.resolve(!share.calls.some((call) => call.operation === 'setMetadata'));
+    await expect(expandBytes(layer, { share, isHeld })).rejects.toMatchObject({ code: 'CLAIM_LOST', transient: true });
     expect(share.paths).toEqual([]);
   });
 
@@ -226,34 +244,44 @@ describe('expandLayer, failing', () => {
         closed = true;
       }
     }
-    await expect(expandLayer({ layer: layer.layer, blob: slow(), share, signal: controller.signal })).rejects.toThrow('the lease ran out');
+    await expect(expandLayer({ ...HELD, layer: layer.layer, blob: slow(), share, signal: controller.signal })).rejects.toThrow('the lease ran out');
     expect(closed).toBe(true);
-    expect(share.paths).toEqual([partialFilePath(layer.layer.digest)]);
+    expect(share.paths).toEqual([partialPathOfClaim(layer.layer.digest, 'attempt')]);
   });
 
-  it.each([PLAIN_LAYER, GZIP_LAYER, ZSTD_LAYER])('stops also while a blob of %s gives nothing', async (mediaType) => {
+  it.each<[string, Buffer]>([
+    ['nothing', Buffer.alloc(0)],
+    ['nothing more of its tar', LARGE.subarray(0, 100_000)],
+    ['nothing more of its gzip', gzipSync(LARGE).subarray(0, 100_000)],
+    ['nothing more of its zstd', zstdCompressSync(LARGE).subarray(0, 100_000)],
+  ])('stops also while a blob gives %s', async (_, start) => {
+    let given = start.length === 0;
     const share = new MemoryShare({ name: 'home' });
     const controller = new AbortController();
     const silent: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({
         next: () => {
+          if (!given) {
+            given = true;
+            return Promise.resolve({ value: start });
+          }
           queueMicrotask(() => controller.abort(new Error('the lease ran out')));
           return new Promise(() => {});
         },
         return: () => new Promise(() => {}),
       }),
     };
-    await expect(expandLayer({ layer: { ...layer.layer, mediaType }, blob: silent, share, signal: controller.signal })).rejects.toThrow('the lease ran out');
+    await expect(expandLayer({ ...HELD, layer: layer.layer, blob: silent, share, signal: controller.signal })).rejects.toThrow('the lease ran out');
   });
 
   it('passes an error of the blob on as it is', async () => {
-    async function* broken(): AsyncGenerator<Uint8Array> {
-      yield gzipSync(LARGE).subarray(0, 100_000);
+    async function* broken(start: Buffer): AsyncGenerator<Uint8Array> {
+      yield start.subarray(0, 100_000);
       throw new Error('connection cut');
     }
-    for (const mediaType of [PLAIN_LAYER, GZIP_LAYER]) {
+    for (const blob of [LARGE, gzipSync(LARGE)]) {
       const share = new MemoryShare({ name: 'home' });
-      const expansion = { layer: { ...layer.layer, mediaType }, blob: broken(), share, signal: new AbortController().signal };
+      const expansion = { ...HELD, layer: layer.layer, blob: broken(blob), share, signal: new AbortController().signal };
       await expect(expandLayer(expansion)).rejects.toThrow('connection cut');
       expect(share.paths).not.toContain(final);
     }

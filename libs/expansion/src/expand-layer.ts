@@ -10,7 +10,7 @@ import { ExpansionError, type ExpansionErrorCode, refuseSize } from './expansion
 import { DEFAULT_EXPANSION_LIMITS, type ExpansionLimits } from './expansion-limits.js';
 import type { ExpansionTarget } from './expansion-target.js';
 import { FileTree } from './file-tree.js';
-import { compressionOf, decompress } from './layer-compression.js';
+import { decompress } from './layer-compression.js';
 import { LayerTar } from './layer-tar.js';
 import { PieceStream, type WrittenPieces } from './piece-stream.js';
 import { ShareExpansionTarget } from './share-expansion-target.js';
@@ -29,7 +29,11 @@ export interface LayerExpansion {
   /** The layer's bytes as they are stored; read once, to their end. */
   readonly blob: AsyncIterable<Uint8Array>;
   readonly share: Share;
-  /** Aborting it ends the expansion with the signal's reason; what stands under the partial name stays there for the next attempt. */
+  /** Of the claim under which it is done: two attempts never share one. */
+  readonly claimId: string;
+  /** Whether the claim is still held; asked before leftovers of others are removed, right before the file gets its final name, and after a failure. */
+  readonly isHeld: () => Promise<boolean>;
+  /** Aborting it ends the expansion with the signal's reason; the next attempt removes what this one left. */
   readonly signal: AbortSignal;
   /** Called with the bytes of the blob that were read so far, on every chunk. */
   readonly onProgress?: (compressedBytes: number) => void;
@@ -39,6 +43,8 @@ export interface LayerExpansion {
 
 /** What was made of a layer, before anything is under its final name. */
 export interface MadeLayer {
+  /** Of the tar, computed. */
+  readonly diffId: Digest;
   readonly written: WrittenPieces;
   readonly entryCount: number;
 }
@@ -47,29 +53,29 @@ export interface MadeLayer {
  * Expands one layer: reads its blob, and leaves an EROFS filesystem in a fixed VHD under `layerFilePath(layer.digest)` on the share, equal to
  * what extracting the tar gives, with whiteouts in overlayfs's form. The same layer always gives the same bytes.
  *
- * The blob's size and digest, the tar's digest (diffID) and what the share holds are all verified before the file gets its final
- * name. Memory grows with the number of entries, not with the layer's size. Repeating it, also over the remains of an attempt that was
- * cut short, gives the same result.
+ * The blob's digest and what the share holds are verified before the file gets its final name, the tar's digest (diffID) is computed, and how the
+ * blob is compressed is told by its bytes: the outcome depends on the layer's digest and on nothing that an image claims. Memory grows with the number
+ * of entries, not with the layer's size. Repeating it, also beside the remains of an attempt that was cut short, gives the same result.
  *
- * @throws {ExpansionError} see `ExpansionErrorCode`; a refusal also removes the partial file. `ShareError` and errors of the blob pass as they are.
+ * @throws {ExpansionError} see `ExpansionErrorCode`; a refusal, and a lost claim, also remove the partial file. `ShareError` and errors of the blob pass
+ * as they are.
  */
 export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLayer> {
-  const { layer, share, signal } = expansion;
-  compressionOf(layer.mediaType);
-  const target = new ShareExpansionTarget(share, layer.digest, signal);
-  await target.begin(layer.sizeBytes);
+  const { layer, share, claimId, isHeld, signal } = expansion;
+  const target = new ShareExpansionTarget(share, { layer: layer.digest, claimId, isHeld, signal });
   try {
-    const { written, entryCount } = await makeExpandedLayer(expansion, target);
+    await target.begin(layer.sizeBytes);
+    const { written, diffId, entryCount } = await makeExpandedLayer(expansion, target);
     const vhd = { digest: await target.readBack(written), sizeBytes: written.sizeBytes };
     await target.publish(vhd.sizeBytes, {
       layer_digest: layer.digest,
-      diff_id: layer.diffId,
+      diff_id: diffId,
       vhd_digest: vhd.digest,
       writer_version: String(EXPANSION_WRITER_VERSION),
     });
     return {
       digest: layer.digest,
-      diffId: layer.diffId,
+      diffId,
       writerVersion: EXPANSION_WRITER_VERSION,
       vhd,
       pieceCrc64s: written.crc64s,
@@ -77,37 +83,48 @@ export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLa
       entryCount,
     };
   } catch (error) {
-    if (error instanceof ExpansionError && !error.transient) await target.discard();
+    await discardUseless(target, expansion, error);
     throw error;
+  }
+}
+
+/**
+ * Removes the partial file when nobody will look for it: after a refusal, or when the claim is another's by now. Otherwise the next attempt does. What
+ * fails here costs bytes at most: the error that ended the expansion is the one to be told.
+ */
+async function discardUseless(target: ShareExpansionTarget, { isHeld }: LayerExpansion, error: unknown): Promise<void> {
+  const refused = error instanceof ExpansionError && !error.transient;
+  try {
+    if (refused || !(await isHeld())) await target.discard();
+  } catch {
+    return;
   }
 }
 
 /**
  * Makes the file of an expanded layer and gives it to a target, the blob and the tar verified. See {@link expandLayer} for what it throws.
  */
-export async function makeExpandedLayer(expansion: Omit<LayerExpansion, 'share'>, target: ExpansionTarget): Promise<MadeLayer> {
-  const { layer, signal, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
-  const compression = compressionOf(layer.mediaType);
-  const blob = new VerifiedBlob(expansion);
+export async function makeExpandedLayer(expansion: Pick<LayerExpansion, 'layer' | 'blob' | 'signal' | 'onProgress' | 'limits'>, target: ExpansionTarget): Promise<MadeLayer> {
+  const { signal, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
+  const blob = new VerifiedBlob({ ...expansion, maxBytes: limits.maxBlobBytes });
   const pieces = new PieceStream(target);
   try {
     const writer = new ErofsWriter(pieces);
     const tree = new FileTree(limits);
     const tar = new TarReader(new LayerTar(tree, writer, limits.maxUncompressedBytes));
-    const diffId = createHash('sha256');
+    const tarHash = createHash('sha256');
     let tarBytes = 0;
     const take = async (bytes: Buffer): Promise<void> => {
       tarBytes += bytes.length;
       if (tarBytes > limits.maxUncompressedBytes) throw refuseSize('maxUncompressedBytes', limits.maxUncompressedBytes);
-      diffId.update(bytes);
+      tarHash.update(bytes);
       tar.feed(bytes);
       await pieces.ready();
     };
-    await decompress({ compression, blob: blob.chunks(), take }, signal);
+    await decompress({ blob: blob.chunks(), take }, signal);
     tar.end();
     blob.verify();
-    verifyDiffId(layer.diffId, `sha256:${diffId.digest('hex')}`);
-    return await completeFile(layer.diffId, { writer, tree, pieces });
+    return await completeFile(`sha256:${tarHash.digest('hex')}`, { writer, tree, pieces });
   } catch (error) {
     throw await judge(error, blob);
   } finally {
@@ -127,7 +144,7 @@ async function completeFile(diffId: Digest, { writer, tree, pieces }: FileUnderW
   const { superblock, entryCount } = await writer.finish(tree);
   pieces.append(vhdFooter(superblock.blockCount * BLOCK_BYTES, idOf('vhd', diffId)));
   const written = await pieces.finish((firstBlock) => putSuperblock(firstBlock, { ...superblock, uuid: idOf('erofs', diffId) }));
-  return { written, entryCount };
+  return { diffId, written, entryCount };
 }
 
 /**
@@ -143,10 +160,6 @@ async function judge(error: unknown, blob: VerifiedBlob): Promise<unknown> {
     return blobError;
   }
   return error;
-}
-
-function verifyDiffId(diffId: Digest, actual: string): void {
-  if (actual !== diffId) throw new ExpansionError('DIFF_ID_MISMATCH', `the layer's tar is ${actual}, not ${diffId}`, { details: { diffId, actual } });
 }
 
 /** 16 bytes that follow from the diffID, in the form of a UUID of version 8 (RFC 9562). */

@@ -102,6 +102,21 @@ it('refuses a layer for its digest only when the blob came wrong several times',
   expect(await record()).toMatchObject({ state: 'refused', refusal: { code: 'DIGEST_MISMATCH' } });
 });
 
+it('works under its claim, and knows when that was lost', async () => {
+  const stale = await claimed();
+  const held: boolean[] = [];
+  await run(async (expansion) => {
+    expect(expansion.claimId).toBe(stale.claim.id);
+    held.push(await expansion.isHeld());
+    await clock.advance(60_000);
+    await claimed();
+    held.push(await expansion.isHeld());
+    return expandsWell(expansion);
+  }, stale);
+  expect(held).toEqual([true, false]);
+  expect(replicas.rows.size).toBe(0);
+});
+
 it('does not settle a layer whose replica could not be noted', async () => {
   replicas.failure = new Error('being removed');
   await expect(run(expandsWell)).rejects.toThrow('being removed');

@@ -52,10 +52,12 @@ export interface ExpansionPorts {
 export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<WantedLayer>, signal: AbortSignal): Promise<void> {
   const { store, blobs, replicas, expand, homeShare, clock } = ports;
   const { item: layer, claim } = claimed;
+  const reading = { readBytes: 0 };
   let expanded: ExpandedLayer;
   try {
     const blob = await blobs.open(layer.repository, layer, signal);
-    expanded = await expand({ layer, blob: counted(ports, claim.id, blob), share: homeShare, signal });
+    const isHeld = (): Promise<boolean> => store.progress(claim.id, reading.readBytes);
+    expanded = await expand({ layer, blob: counted(ports, claim.id, { blob, reading }), share: homeShare, claimId: claim.id, isHeld, signal });
   } catch (error) {
     if (!(error instanceof ExpansionError) || error.transient) throw error;
     if (error.code === 'DIGEST_MISMATCH' && claim.attempt < WRONG_DIGESTS_MAX) throw error;
@@ -69,14 +71,17 @@ export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<
 }
 
 /** The same blob; what was read of it is written down from time to time. */
-async function* counted({ store, clock }: ExpansionPorts, claimId: string, blob: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  let readBytes = 0;
+async function* counted(
+  { store, clock }: ExpansionPorts,
+  claimId: string,
+  { blob, reading }: { readonly blob: AsyncIterable<Uint8Array>; readonly reading: { readBytes: number } },
+): AsyncIterable<Uint8Array> {
   let nextAt = clock.now().getTime();
   for await (const chunk of blob) {
     yield chunk;
-    readBytes += chunk.length;
+    reading.readBytes += chunk.length;
     if (clock.now().getTime() < nextAt) continue;
-    await store.progress(claimId, readBytes);
+    await store.progress(claimId, reading.readBytes);
     nextAt = clock.now().getTime() + EXPANSION_PROGRESS_MS;
   }
 }

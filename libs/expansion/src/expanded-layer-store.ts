@@ -9,10 +9,13 @@ import type { ExpandedLayer, LayerToExpand } from './expanded-layer.js';
  * ```
  *            claim                complete
  *  wanted ─────────► expanding ─────────────► expanded
- *    ▲  ▲                │  │ refuse               │
- *    │  └────────────────┘  └────────► refused     │
- *    │   release, postpone                         │
- *    └─────────────────────────────────────────────┘
+ *   ▲ ▲  ▲               │  │ refuse               │
+ *   │ │  └───────────────┘  └─────► refused ◄── want, with a media type that is not expanded
+ *   │ │   release, postpone            │            │
+ *   │ └────────────────────────────────┘            │
+ *   │   want, with one that is, after a refusal     │
+ *   │   that was not about the bytes                │
+ *   └───────────────────────────────────────────────┘
  *                     expandAgain
  * ```
  */
@@ -23,13 +26,15 @@ export const EXPANSION_STATES: readonly ExpansionState[] = ['wanted', 'expanding
 
 /** A layer to be expanded, and where to read it. */
 export interface WantedLayer extends LayerToExpand {
+  /** As the manifest claims; see {@link ExpandedLayerStore.want} for what it decides. */
+  readonly mediaType: string;
   /** A repository through which the registry serves the blob; the newest that was named. */
   readonly repository: string;
   /** The larger, the sooner. */
   readonly priority: number;
 }
 
-/** Why a layer will never be expanded: a code of `ExpansionErrorCode`, and a sentence for operators. */
+/** Why a layer is not expanded: a code of `ExpansionErrorCode` or {@link MEDIA_TYPE_REFUSAL}, and a sentence for operators. */
 export interface LayerRefusal {
   readonly code: string;
   readonly message: string;
@@ -58,6 +63,11 @@ export interface LayerRecord extends WantedLayer {
 /**
  * The layers that images refer to, and what became of them: one row per digest, whichever images share it.
  *
+ * What an image says of a layer besides its digest is a claim that must not harm the other images. So nothing of it is stored for good: size and media
+ * type never decide how the bytes are read, the diffID of the record is computed from them, and an image that claims another one gets
+ * blobs for itself alone (`DIFF_ID_MISMATCH` of a pull). A refusal that comes from the bytes holds for ever, because the digest names them; the one that
+ * comes from a claim ends with the first better claim.
+ *
  * A layer is wanted when an examined image names it; a worker claims it, expands it, and settles the claim with `complete`
  * or `refuse`; a transient failure gives it back. It stays expanded, whatever happens to its replicas, until nothing has
  * referred to it for the grace time: then `forget` ends its record. Settling methods return false, and change nothing,
@@ -67,7 +77,11 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /**
    * Wants layers expanded, in one transaction. A layer that is known keeps its state: it only takes the newer repository and
    * the larger priority, and counts as referenced again. Idempotent; a digest may be named twice.
-   * @returns the digests that were not known before.
+   *
+   * A media type that is not expanded gives a layer that was not known the state `refused` with {@link MEDIA_TYPE_REFUSAL}, and changes nothing but
+   * priority and references of one that was. A layer whose refusal was not about its bytes ({@link PASSING_REFUSALS}) is wanted as if it were new as soon
+   * as an image names it with a media type that is expanded; its claims are then those.
+   * @returns the digests that wait for a worker because of this call: those that were not known before, and those whose refusal has ended.
    */
   abstract want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>>;
 

@@ -7,16 +7,15 @@ import type { Crc64 } from '#shares';
  */
 export const EXPANSION_WRITER_VERSION = 1;
 
-/** What an expansion reads: a layer as its image's manifest and config name it. */
+/**
+ * What an expansion reads. Only the digest counts: the bytes that have it decide everything. Whatever else an image's manifest and config say of a
+ * layer (media type, size, diffID) are claims of whoever pushed that image, and other images share the layer.
+ */
 export interface LayerToExpand {
   /** Of the blob as it is stored, compressed or not. */
   readonly digest: Digest;
-  /** Of the blob as it is stored. */
+  /** Of the blob as it is stored, as an image claims: good for progress and for telling a stream that was cut, and never held against the layer. */
   readonly sizeBytes: number;
-  /** From the manifest's descriptor, OCI or Docker; it decides the decompression. */
-  readonly mediaType: string;
-  /** Of the uncompressed tar, from the image config's `rootfs.diff_ids`. */
-  readonly diffId: Digest;
 }
 
 /**
@@ -26,7 +25,7 @@ export interface LayerToExpand {
 export interface ExpandedLayer {
   /** The blob's own digest: the identity of the layer, and the name of its file on every share. */
   readonly digest: Digest;
-  /** The digest of the uncompressed tar, verified. */
+  /** The digest of the uncompressed tar, computed from the bytes: an image that claims another one is wrong about this layer. */
   readonly diffId: Digest;
   /** {@link EXPANSION_WRITER_VERSION} of the writer that made it. */
   readonly writerVersion: number;

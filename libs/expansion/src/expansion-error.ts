@@ -4,17 +4,18 @@ import { CodedError } from '#errors';
  * Codes of everything an expansion may end in, besides the errors of the share and of the blob's own source, which pass through.
  *
  * Refusals, final for this layer (its image then answers blobs for it):
- * - `LAYER_UNSUPPORTED`: the media type is foreign, of another operating system, or of a compression that is not read here.
- * - `COMPRESSION_INVALID`: the blob is what its digest says, but no whole gzip or zstd stream.
+ * - `LAYER_UNSUPPORTED`: the tar says that its contents are for another operating system.
+ * - `COMPRESSION_INVALID`: the blob is what its digest says and begins as gzip or zstd, but is no whole stream of it.
  * - `TAR_INVALID`: an entry that is malformed, lies about itself, or would reach out of the tree; `details.entry` names it.
  * - `ENTRY_UNSUPPORTED`: a well-formed entry that the writer does not carry (unknown types, attributes that do not fit); `details.entry` names it.
  * - `LINK_TARGET_MISSING`: a hard link to a file that this layer does not hold; `details.entry` names it.
  * - `TOO_LARGE`: a named limit was passed; `details.limit` names it.
- * - `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`: the bytes are not those that the manifest or the image's config promise.
+ * - `DIGEST_MISMATCH`: the bytes that came are not those of the digest.
  *
  * Transient, worth another try:
  * - `BLOB_TRUNCATED`: the blob's stream ended before its size.
  * - `READ_BACK_MISMATCH`: what the share gave back is not what was written to it.
+ * - `CLAIM_LOST`: another worker has taken the layer over; nothing was published.
  */
 export type ExpansionErrorCode =
   | 'LAYER_UNSUPPORTED'
@@ -24,9 +25,9 @@ export type ExpansionErrorCode =
   | 'LINK_TARGET_MISSING'
   | 'TOO_LARGE'
   | 'DIGEST_MISMATCH'
-  | 'DIFF_ID_MISMATCH'
   | 'BLOB_TRUNCATED'
-  | 'READ_BACK_MISMATCH';
+  | 'READ_BACK_MISMATCH'
+  | 'CLAIM_LOST';
 
 /** A layer that did not become an expanded layer. `transient` is set by the code alone, as {@link ExpansionErrorCode} says. */
 export class ExpansionError extends CodedError<ExpansionErrorCode> {}

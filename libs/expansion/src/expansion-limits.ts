@@ -2,6 +2,8 @@ import { GiB, KiB, MiB } from '#quantities';
 
 /** What one layer may cost; a layer that passes one of them is refused with `TOO_LARGE`. */
 export interface ExpansionLimits {
+  /** Bytes of the blob as it is stored. */
+  readonly maxBlobBytes: number;
   /** Bytes of the uncompressed tar, and of all files together with their holes. */
   readonly maxUncompressedBytes: number;
   /** Files, directories and links of one layer, made or implied; what a later entry replaces counts too. */
@@ -15,6 +17,7 @@ export interface ExpansionLimits {
  * a decompression bomb can cost. Two million entries take about half a GiB of memory.
  */
 export const DEFAULT_EXPANSION_LIMITS: ExpansionLimits = {
+  maxBlobBytes: 256 * GiB,
   maxUncompressedBytes: 256 * GiB,
   maxEntries: 2_000_000,
   maxNameBytes: 256 * MiB,

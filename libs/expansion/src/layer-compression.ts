@@ -5,7 +5,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { KiB, MiB } from '#quantities';
 
 import { ExpansionError } from './expansion-error.js';
-import { ZstdFrames } from './zstd-frames.js';
+import { isZstdMagic, ZstdFrames } from './zstd-frames.js';
 
 /** How a layer's tar is stored. */
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
@@ -15,44 +15,32 @@ const CHUNK_BYTES = 512 * KiB;
 /** Decompressed bytes that wait to be read, at most: the decompressor's thread works ahead by this much. */
 const AHEAD_BYTES = MiB;
 
-/** OCI image-spec, layer.md; Docker image manifest version 2, schema 2. The non-distributable forms are the same tars. */
-const COMPRESSIONS: ReadonlyMap<string, LayerCompression> = new Map<string, LayerCompression>([
-  ['application/vnd.oci.image.layer.v1.tar', 'none'],
-  ['application/vnd.oci.image.layer.v1.tar+gzip', 'gzip'],
-  ['application/vnd.oci.image.layer.v1.tar+zstd', 'zstd'],
-  ['application/vnd.oci.image.layer.nondistributable.v1.tar', 'none'],
-  ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', 'gzip'],
-  ['application/vnd.oci.image.layer.nondistributable.v1.tar+zstd', 'zstd'],
-  ['application/vnd.docker.image.rootfs.diff.tar', 'none'],
-  ['application/vnd.docker.image.rootfs.diff.tar.gzip', 'gzip'],
-  ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'zstd'],
-]);
+/** Bytes by which a compression is told. */
+const MAGIC_BYTES = 4;
+/** ID1, ID2 and the only compression method (RFC 1952, section 2.3.1). */
+const GZIP_MAGIC = Buffer.of(0x1f, 0x8b, 8);
 
-/**
- * How the layer of a media type is compressed.
- * @throws {ExpansionError} `LAYER_UNSUPPORTED` for foreign (Windows) layers, encrypted ones and everything else that is no tar.
- */
-export function compressionOf(mediaType: string): LayerCompression {
-  const compression = COMPRESSIONS.get(mediaType);
-  if (compression !== undefined) return compression;
-  const why = mediaType.includes('.foreign.') ? 'is foreign: its contents are not for Linux' : 'is none that is expanded';
-  throw new ExpansionError('LAYER_UNSUPPORTED', `the layer's media type ${JSON.stringify(mediaType.slice(0, 200))} ${why}`, { details: { mediaType } });
+/** How a blob is compressed, by its first four bytes, or all it has: the same test that containerd makes. What is neither gzip nor zstd is taken for a tar. */
+export function compressionOf(start: Buffer): LayerCompression {
+  if (start.length >= GZIP_MAGIC.length && start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC)) return 'gzip';
+  return start.length >= MAGIC_BYTES && isZstdMagic(start.readUInt32LE(0)) ? 'zstd' : 'none';
 }
 
 /** What is to be decompressed, and who takes it. */
 export interface Decompression {
-  readonly compression: LayerCompression;
   readonly blob: AsyncIterable<Buffer>;
   /** Takes the uncompressed bytes, in parts of some hundred KiB, one at a time. */
   readonly take: (bytes: Buffer) => Promise<void>;
 }
 
 /**
- * Decompresses a blob to its end: all members of a gzip stream, all frames of a zstd stream.
+ * Decompresses a blob to its end, by what its first bytes say it is: all members of a gzip stream, all frames of a zstd stream, a tar as it is.
  * @throws {ExpansionError} `COMPRESSION_INVALID` for what is no such stream or ends early; what `blob` and `take` throw; the signal's reason.
  */
 export async function decompress(decompression: Decompression, signal: AbortSignal): Promise<void> {
-  const { compression, blob, take } = decompression;
+  const { take } = decompression;
+  const { start, blob } = await withStart(decompression.blob);
+  const compression = compressionOf(start);
   try {
     if (compression === 'none') {
       for await (const chunk of parts(blob)) {
@@ -71,6 +59,22 @@ export async function decompress(decompression: Decompression, signal: AbortSign
     signal.throwIfAborted();
     throw isCompressionError(error) ? new ExpansionError('COMPRESSION_INVALID', `the blob is no whole ${compression} stream`, { cause: error }) : error;
   }
+}
+
+/** A blob's first bytes, and the blob with them. */
+async function withStart(blob: AsyncIterable<Buffer>): Promise<{ readonly start: Buffer; readonly blob: AsyncIterable<Buffer> }> {
+  const chunks = blob[Symbol.asyncIterator]();
+  let start: Buffer = Buffer.alloc(0);
+  while (start.length < MAGIC_BYTES) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    start = Buffer.concat([start, next.value]);
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    if (start.length > 0) yield start;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) yield next.value;
+  }
+  return { start, blob: whole() };
 }
 
 async function* parts(blob: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

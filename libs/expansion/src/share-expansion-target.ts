@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 
 import type { Digest } from '#oci';
 import { alignUp, MiB } from '#quantities';
-import { ByteRangeSet, type Crc64, crc64Of, layerFilePath, partialFilePath, PIECE_BYTES, pieceCount, pieceRange, type Share } from '#shares';
+import { ByteRangeSet, type Crc64, crc64Of, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, type Share } from '#shares';
 
 import { ExpansionError } from './expansion-error.js';
 import { MAX_BYTES_IN_FLIGHT } from './expansion-limits.js';
 import { ExpansionTarget } from './expansion-target.js';
+import { partialPathOfClaim, removeEarlierAttempts } from './partial-files.js';
 import type { WrittenPieces } from './piece-stream.js';
 
 /**
@@ -18,29 +19,42 @@ const GROWTH_BYTES = 64 * MiB;
 const MAX_READS_IN_FLIGHT = MAX_BYTES_IN_FLIGHT / PIECE_BYTES / 2;
 const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
 
+/** One attempt of making a layer's file. */
+export interface ExpansionAttempt {
+  readonly layer: Digest;
+  /** Names the attempt's own file. */
+  readonly claimId: string;
+  /** Whether the claim is still held; asked before anything of another attempt is removed, and right before the file gets its final name. */
+  readonly isHeld: () => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Puts an expanded layer on a share: written under its partial name, read back and checked against what was sent, then renamed. Nothing stands
- * under the final name before all of that is done; an attempt that starts over begins with an empty partial file.
+ * Puts an expanded layer on a share: written under a name of this attempt's own, read back and checked against what was sent, then renamed. Nothing
+ * stands under the final name before all of that is done. A worker that lost its claim and does not know it yet writes to a file that nobody else
+ * writes to, and does not publish: at worst it is overtaken between its last look at the claim and the rename, and then it puts the
+ * same layer's whole and verified file in the place of an equal one.
  */
 export class ShareExpansionTarget extends ExpansionTarget {
   readonly #share: Share;
-  readonly #layer: Digest;
+  readonly #attempt: ExpansionAttempt;
   readonly #path: string;
   readonly #signal: AbortSignal;
   #sizeBytes = 0;
   #growth: Promise<void> = Promise.resolve();
 
-  constructor(share: Share, layer: Digest, signal: AbortSignal) {
+  constructor(share: Share, attempt: ExpansionAttempt) {
     super();
     this.#share = share;
-    this.#layer = layer;
-    this.#path = partialFilePath(layer);
-    this.#signal = signal;
+    this.#attempt = attempt;
+    this.#path = partialPathOfClaim(attempt.layer, attempt.claimId);
+    this.#signal = attempt.signal;
   }
 
-  /** Creates the partial file, or empties the one that an earlier attempt left. @param leastBytes a size that it is likely to pass. */
-  async begin(leastBytes: number): Promise<void> {
-    this.#sizeBytes = alignUp(Math.max(leastBytes, PIECE_BYTES), PIECE_BYTES);
+  /** Removes what earlier attempts left, and creates the partial file. @throws {ExpansionError} `CLAIM_LOST` @param likelyBytes a size that it may well pass; a wrong one costs a call or two. */
+  async begin(likelyBytes: number): Promise<void> {
+    await removeEarlierAttempts(this.#share, this.#attempt.layer, { ensureHeld: () => this.#ensureHeld(), signal: this.#signal });
+    this.#sizeBytes = alignUp(Math.min(Math.max(likelyBytes, PIECE_BYTES), GROWTH_BYTES), PIECE_BYTES);
     await this.#share.createFile(this.#path, this.#sizeBytes, this.#signal);
   }
 
@@ -82,23 +96,28 @@ export class ShareExpansionTarget extends ExpansionTarget {
   }
 
   /**
-   * Gives the file its final name, with `metadata` on it.
-   * @throws {ExpansionError} `READ_BACK_MISMATCH` when another attempt began over the partial file meanwhile; the final name is then free again.
+   * Gives the file its final name, with `metadata` on it, while the claim is held.
+   * @throws {ExpansionError} `CLAIM_LOST`; `READ_BACK_MISMATCH` when something else stands under the final name afterwards: it is left there, because
+   * it is another's.
    */
   async publish(sizeBytes: number, metadata: Readonly<Record<string, string>>): Promise<void> {
-    const final = layerFilePath(this.#layer);
+    const final = layerFilePath(this.#attempt.layer);
     await this.#share.setMetadata(this.#path, metadata, this.#signal);
+    await this.#ensureHeld();
     await this.#share.rename(this.#path, final, this.#signal);
     const file = await this.#share.stat(final, this.#signal);
-    // Creating a file anew clears its metadata: a second writer that came between check and rename shows here.
     if (file?.sizeBytes === sizeBytes && Object.entries(metadata).every(([name, value]) => file.metadata[name] === value)) return;
-    await this.#share.remove(final, this.#signal);
-    throw new ExpansionError('READ_BACK_MISMATCH', `${final} was begun anew while it was being published`, { transient: true, details: { path: final } });
+    throw new ExpansionError('READ_BACK_MISMATCH', `${final} is not what was published`, { transient: true, details: { path: final } });
   }
 
-  /** Removes the partial file: nothing will be made of it. */
+  /** Removes the partial file: nothing will be made of it. Works also after the attempt was called off. */
   async discard(): Promise<void> {
-    await this.#share.remove(this.#path, this.#signal);
+    await this.#share.remove(this.#path);
+  }
+
+  async #ensureHeld(): Promise<void> {
+    const { layer, isHeld } = this.#attempt;
+    if (!(await isHeld())) throw new ExpansionError('CLAIM_LOST', `another worker expands ${layer} now`, { transient: true, details: { layer } });
   }
 
   #growTo(end: number): Promise<void> {

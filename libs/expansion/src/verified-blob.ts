@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { MiB } from '#quantities';
 
 import type { LayerToExpand } from './expanded-layer.js';
-import { ExpansionError } from './expansion-error.js';
+import { ExpansionError, refuseSize } from './expansion-error.js';
 
 /** Bytes handed on at once, at most: a source may give a whole blob in one. */
 const CHUNK_BYTES = MiB;
@@ -13,12 +13,14 @@ export interface BlobToVerify {
   readonly layer: LayerToExpand;
   readonly blob: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  /** Bytes that are read at most. */
+  readonly maxBytes: number;
   /** Called with the bytes read so far, on every chunk. */
   readonly onProgress?: ((compressedBytes: number) => void) | undefined;
 }
 
 /**
- * A layer's blob while it is read: counts and hashes what passes, and holds it against the descriptor. The source stays open when a
+ * A layer's blob while it is read: counts and hashes what passes, and holds it against the digest. The source stays open when a
  * reader stops early, so that the rest can still be hashed: whether a layer's contents are to blame is only known
  * when its digest is.
  */
@@ -26,42 +28,45 @@ export class VerifiedBlob {
   readonly #layer: LayerToExpand;
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #signal: AbortSignal;
+  readonly #maxBytes: number;
   readonly #onProgress: (compressedBytes: number) => void;
   readonly #hash = createHash('sha256');
   #bytesRead = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ layer, blob, signal, onProgress }: BlobToVerify) {
+  constructor({ layer, blob, signal, maxBytes, onProgress }: BlobToVerify) {
     this.#layer = layer;
     this.#source = blob[Symbol.asyncIterator]();
     this.#signal = signal;
+    this.#maxBytes = maxBytes;
     this.#onProgress = onProgress ?? (() => {});
   }
 
-  /** The blob's bytes. @throws {ExpansionError} `DIGEST_MISMATCH` once there are more than the descriptor says; what the source throws; the signal's reason. */
+  /** The blob's bytes. @throws {ExpansionError} `TOO_LARGE` once there are more than may be; what the source throws; the signal's reason. */
   async *chunks(): AsyncGenerator<Buffer> {
     for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
       for (let at = 0; at < chunk.length; at += CHUNK_BYTES) yield chunk.subarray(at, at + CHUNK_BYTES);
     }
   }
 
-  /** Reads what is left, to its end or to the descriptor's size, for its hash alone. */
+  /** Reads what is left, for its hash alone. */
   async drain(): Promise<void> {
     while ((await this.#next()) !== undefined);
   }
 
   /**
-   * Holds what was read, to the end, against the descriptor.
-   * @throws {ExpansionError} `BLOB_TRUNCATED` when it is shorter, `DIGEST_MISMATCH` when it is as long and not the same.
+   * Holds what was read, to the end, against the digest.
+   * @throws {ExpansionError} when it is not the same: `BLOB_TRUNCATED` when it is shorter than is said of it, otherwise `DIGEST_MISMATCH`.
    */
   verify(): void {
     const { digest, sizeBytes } = this.#layer;
+    const actual = `sha256:${this.#hash.digest('hex')}`;
+    if (actual === digest) return;
     if (this.#bytesRead < sizeBytes) {
       const details = { digest, sizeBytes, bytesRead: this.#bytesRead };
       throw new ExpansionError('BLOB_TRUNCATED', `the blob ended after ${this.#bytesRead} of ${sizeBytes} bytes`, { transient: true, details });
     }
-    const actual = `sha256:${this.#hash.digest('hex')}`;
-    if (actual !== digest) throw new ExpansionError('DIGEST_MISMATCH', `the blob is ${actual}, not ${digest}`, { details: { digest, actual } });
+    throw new ExpansionError('DIGEST_MISMATCH', `the blob is ${actual}, not ${digest}`, { details: { digest, actual } });
   }
 
   /** Tells the source that nothing more is read from it. */
@@ -84,10 +89,7 @@ export class VerifiedBlob {
     if (result.done === true) return undefined;
     const chunk = Buffer.from(result.value.buffer, result.value.byteOffset, result.value.byteLength);
     this.#bytesRead += chunk.length;
-    const { digest, sizeBytes } = this.#layer;
-    if (this.#bytesRead > sizeBytes) {
-      throw new ExpansionError('DIGEST_MISMATCH', `the blob is longer than its ${sizeBytes} bytes`, { details: { digest, sizeBytes } });
-    }
+    if (this.#bytesRead > this.#maxBytes) throw refuseSize('maxBlobBytes', this.#maxBytes);
     this.#hash.update(chunk);
     this.#onProgress(this.#bytesRead);
     return chunk;

@@ -6,6 +6,11 @@ const BLOCK_HEADER_BYTES = 3;
 const BLOCK_TYPE_RLE = 1;
 const BLOCK_TYPE_RESERVED = 3;
 
+/** Whether a zstd stream may begin with this number (little-endian): that of a frame or of a skippable one. */
+export function isZstdMagic(magic: number): boolean {
+  return magic === FRAME_MAGIC || (magic & 0xffff_fff0) >>> 0 === SKIPPABLE_MAGIC;
+}
+
 /** What the bytes that come next are. `skip…` parts belong to skippable frames and are not handed on. */
 type Part = 'magic' | 'descriptor' | 'header' | 'blockHeader' | 'block' | 'checksum' | 'skipLength' | 'skip';
 

@@ -2,7 +2,7 @@ import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
 import { digestHex } from '#oci';
 import type { RegionMap } from '#regions';
-import { layerFilePath, partialFilePath, pieceRange, type Share, ShareError } from '#shares';
+import { layerFilePath, pieceRange, type Share, ShareError } from '#shares';
 
 import { copyPieces } from './copy-pieces.js';
 import { GrantedSource, orderSources } from './copy-sources.js';
@@ -84,9 +84,7 @@ class CopyAttempt {
     const done = (await this.#adoptEarlierTry()) ?? (await this.#beginAnew());
     this.#done = done;
     await this.#noteProgress(done);
-    // An expansion of the same layer may be under way on this share; everything else is what dead workers left.
-    const { layer } = this.#claimed.item;
-    await removePartialFiles(this.#target, layer, { kept: [this.#path, partialFilePath(layer)], signal: this.#signal });
+    await removePartialFiles(this.#target, this.#claimed.item.layer, { kept: this.#path, signal: this.#signal });
     const { budget, clock, pieceConcurrency } = this.#ports;
     await copyPieces(
       {

@@ -48,6 +48,6 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), error.message);
     return;
   }
-  await removePartialFiles(share, replica.layer, { kept: [], signal });
+  await removePartialFiles(share, replica.layer, { signal });
   await store.gone(claim.id);
 }

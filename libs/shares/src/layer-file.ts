@@ -10,9 +10,22 @@ export function layerFilePath(layer: Digest): string {
   return `sha256/${hex.slice(0, 2)}/${hex}.vhd`;
 }
 
-/** Where an expanded layer stands while it is being written; renamed to {@link layerFilePath} when it is whole and verified. */
-export function partialFilePath(layer: Digest): string {
-  return `.partial/${digestHex(layer)}.vhd`;
+/** The folder of files that are being written, on every share. */
+export const PARTIAL_FOLDER = '.partial';
+
+/**
+ * Where an expanded layer stands while one attempt writes it; renamed to {@link layerFilePath} when it is whole and verified. Each attempt has a name of
+ * its own, so that a worker that lost its claim without noticing never writes into the file of the one that took over.
+ * @param attempt letters, digits, `-` and `.`: who writes, and under which claim.
+ */
+export function partialFilePath(layer: Digest, attempt: string): string {
+  return `${PARTIAL_FOLDER}/${digestHex(layer)}.${attempt}.vhd`;
+}
+
+/** Which layer a file directly in {@link PARTIAL_FOLDER} is to become, and whose attempt it is; undefined for names of other forms. */
+export function partialFileNamed(name: string): { readonly layer: Digest; readonly attempt: string } | undefined {
+  const [, hex, attempt] = /^([0-9a-f]{64})\.(.+)\.vhd$/.exec(name) ?? [];
+  return hex === undefined || attempt === undefined ? undefined : { layer: `sha256:${hex}`, attempt };
 }
 
 /** How many pieces a file of `sizeBytes` has. */

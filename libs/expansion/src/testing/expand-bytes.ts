@@ -9,22 +9,17 @@ import { expandLayer } from '../expand-layer.js';
 import type { ExpandedLayer, LayerToExpand } from '../expanded-layer.js';
 import { DEFAULT_EXPANSION_LIMITS, type ExpansionLimits } from '../expansion-limits.js';
 
-/** The media type of an uncompressed layer. */
-export const PLAIN_LAYER = 'application/vnd.oci.image.layer.v1.tar';
-/** The media type of a gzip layer. */
-export const GZIP_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
-/** The media type of a zstd layer. */
-export const ZSTD_LAYER = 'application/vnd.oci.image.layer.v1.tar+zstd';
-
 /** A layer in memory, as a registry would serve it. */
 export interface LayerBytes {
   readonly layer: LayerToExpand;
   readonly blob: Uint8Array;
+  /** Of the tar. */
+  readonly diffId: Digest;
 }
 
 /** Describes a layer truthfully. @param blob the stored form; by default the tar itself. */
-export function layerOf(tar: Uint8Array, mediaType: string = PLAIN_LAYER, blob: Uint8Array = tar): LayerBytes {
-  return { layer: { digest: sha256(blob), sizeBytes: blob.length, mediaType, diffId: sha256(tar) }, blob };
+export function layerOf(tar: Uint8Array, blob: Uint8Array = tar): LayerBytes {
+  return { layer: { digest: sha256(blob), sizeBytes: blob.length }, blob, diffId: sha256(tar) };
 }
 
 /** Options of {@link expandBytes}; everything has a default. */
@@ -32,17 +27,23 @@ export interface ExpandBytesOptions {
   readonly share?: MemoryShare;
   /** Bytes of the blob that come at once; default 64 KiB. */
   readonly chunkBytes?: number;
+  /** Default `attempt`. */
+  readonly claimId?: string;
+  /** By default the claim is held. */
+  readonly isHeld?: () => Promise<boolean>;
   readonly signal?: AbortSignal;
   readonly limits?: Partial<ExpansionLimits>;
 }
 
 /** Expands a layer that is in memory onto a memory share. */
-export async function expandBytes({ layer, blob }: LayerBytes, options: ExpandBytesOptions = {}): Promise<{ readonly expanded: ExpandedLayer; readonly share: MemoryShare }> {
+export async function expandBytes({ layer, blob }: Omit<LayerBytes, 'diffId'>, options: ExpandBytesOptions = {}): Promise<{ readonly expanded: ExpandedLayer; readonly share: MemoryShare }> {
   const share = options.share ?? new MemoryShare({ name: 'home' });
   const expanded = await expandLayer({
     layer,
     blob: chunked(blob, options.chunkBytes ?? 65_536),
     share,
+    claimId: options.claimId ?? 'attempt',
+    isHeld: options.isHeld ?? (() => Promise.resolve(true)),
     signal: options.signal ?? new AbortController().signal,
     limits: { ...DEFAULT_EXPANSION_LIMITS, ...options.limits },
   });

@@ -5,6 +5,7 @@ import { type Digest, digestOf } from '#oci';
 
 import { type ExpandedLayer, EXPANSION_WRITER_VERSION } from '../expanded-layer.js';
 import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
+import { MEDIA_TYPE_REFUSAL } from '../layer-media-types.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
@@ -13,7 +14,6 @@ const later = (ms: number): Date => new Date(NOW.getTime() + ms);
 export function wantedLayer(name: string, change: Partial<WantedLayer> = {}): WantedLayer {
   return {
     digest: digestOf(name),
-    diffId: digestOf(`${name}, uncompressed`),
     mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
     sizeBytes: 1000,
     repository: 'team/app',
@@ -26,7 +26,7 @@ export function wantedLayer(name: string, change: Partial<WantedLayer> = {}): Wa
 export function expandedForm(layer: WantedLayer): ExpandedLayer {
   return {
     digest: layer.digest,
-    diffId: layer.diffId,
+    diffId: digestOf(`${layer.digest}, uncompressed`),
     writerVersion: EXPANSION_WRITER_VERSION,
     vhd: { digest: digestOf(`${layer.digest}, expanded`), sizeBytes: 3 * 4 * 1024 * 1024 - 512 },
     pieceCrc64s: ['u661BimQ84c=', null, 'AAAAAAAAAAA='],
@@ -94,6 +94,45 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       await store.want([good, bad], later(1));
       expect([await stateOf(good), await stateOf(bad)]).toEqual(['expanded', 'refused']);
       expect(await store.claim({ owner: 'worker', limit: 5, now: later(1), leaseMs: 1 })).toEqual([]);
+    });
+  });
+
+  describe('the media type that an image claims', () => {
+    const foreign = (name: string, change: Partial<WantedLayer> = {}): WantedLayer =>
+      wantedLayer(name, { mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', ...change });
+
+    it('keeps a layer from being read while no image claims one that is expanded', async () => {
+      expect(await store.want([foreign('a')], NOW)).toEqual(new Set());
+      expect(await store.claim({ owner: 'worker', limit: 5, now: NOW, leaseMs: 1 })).toEqual([]);
+      expect(await store.find([foreign('a').digest])).toMatchObject([{ state: 'refused', refusal: { code: MEDIA_TYPE_REFUSAL } }]);
+    });
+
+    it('does not keep the layer from the images that claim a better one, whoever comes first', async () => {
+      const [first, second, both] = ['first', 'second', 'both'].map((name) => wantedLayer(name, { repository: 'team/honest' })) as [WantedLayer, WantedLayer, WantedLayer];
+      const lie = (layer: WantedLayer): WantedLayer => ({ ...layer, mediaType: 'application/x-lie', sizeBytes: 7, repository: 'team/liar', priority: 9 });
+      await store.want([lie(second)], NOW);
+      await store.markUnreferenced([second.digest], NOW);
+      expect(await store.want([first, second, both, lie(both)], later(1))).toEqual(new Set([first.digest, second.digest, both.digest]));
+      expect(await store.want([lie(first), lie(second), lie(both)], later(2))).toEqual(new Set());
+      for (const layer of [first, second, both]) {
+        expect(await store.find([layer.digest])).toEqual([{ ...layer, priority: 9, state: 'wanted', wantedAt: later(1), readBytes: 0, attempts: 0 }]);
+      }
+    });
+
+    it('is tried again, once it is wanted again, after a refusal for bytes that were not its own', async () => {
+      const layer = wantedLayer('a');
+      await store.want([layer], NOW);
+      await store.refuse(await claimOne(), { code: 'DIGEST_MISMATCH', message: 'these are not its bytes' });
+      expect(await store.want([layer], later(1))).toEqual(new Set([layer.digest]));
+      expect(await store.find([layer.digest])).toEqual([{ ...layer, state: 'wanted', wantedAt: later(1), readBytes: 0, attempts: 0 }]);
+    });
+
+    it('does not undo a refusal that comes from the bytes', async () => {
+      const layer = wantedLayer('a');
+      await store.want([layer], NOW);
+      await store.refuse(await claimOne(), { code: 'LAYER_UNSUPPORTED', message: 'it is for Windows' });
+      expect(await store.want([foreign('a'), layer], later(1))).toEqual(new Set());
+      expect(await store.find([layer.digest])).toMatchObject([{ state: 'refused', refusal: { code: 'LAYER_UNSUPPORTED' } }]);
     });
   });
 

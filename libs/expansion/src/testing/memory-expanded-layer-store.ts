@@ -4,6 +4,7 @@ import type { Digest } from '#oci';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
 import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
+import { PASSING_REFUSALS, refusalOfMediaType } from '../layer-media-types.js';
 
 interface Row extends MemoryWork {
   layer: WantedLayer;
@@ -51,18 +52,22 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {
-    const created = new Set<Digest>();
+    const due = new Set<Digest>();
     for (const layer of layers) {
       const row = this.#rows.get(layer.digest);
-      if (row === undefined) {
-        this.#rows.set(layer.digest, { layer, state: 'wanted', wantedAt: now, readBytes: 0, attempts: 0, notBefore: ALWAYS });
-        created.add(layer.digest);
+      const refusal = refusalOfMediaType(layer.mediaType);
+      if (row === undefined || (refusal === undefined && PASSING_REFUSALS.includes(row.refusal?.code ?? ''))) {
+        const priority = Math.max(layer.priority, row?.layer.priority ?? layer.priority);
+        const state = refusal === undefined ? 'wanted' : 'refused';
+        this.#rows.set(layer.digest, { layer: { ...layer, priority }, state, refusal, wantedAt: now, readBytes: 0, attempts: 0, notBefore: ALWAYS });
+        if (refusal === undefined) due.add(layer.digest);
       } else {
-        row.layer = { ...row.layer, repository: layer.repository, priority: Math.max(row.layer.priority, layer.priority) };
+        const repository = refusal === undefined ? layer.repository : row.layer.repository;
+        row.layer = { ...row.layer, repository, priority: Math.max(row.layer.priority, layer.priority) };
         row.unreferencedSince = undefined;
       }
     }
-    return created;
+    return due;
   }
 
   async progress(claimId: string, readBytes: number): Promise<boolean> {

@@ -6,10 +6,11 @@ import type { Digest } from '#oci';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
 import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
+import { PASSING_REFUSALS, refusalOfMediaType } from '../layer-media-types.js';
 
 interface LayerRow extends ClaimRow {
   readonly digest: Digest;
-  readonly diff_id: Digest;
+  readonly diff_id: Digest | null;
   readonly media_type: string;
   readonly size_bytes: string;
   readonly repository: string;
@@ -40,6 +41,26 @@ const WORK: ClaimTable = {
 const GIVE_BACK = `state = 'wanted'`;
 const UNCLAIM = 'claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, last_error = NULL';
 
+const WANTED_ROWS = `
+  jsonb_to_recordset($1::jsonb) AS wanted (digest text, "mediaType" text, "sizeBytes" bigint, repository text, priority float8, refusal jsonb)`;
+/** Rows that are refused stay so; what names no repository worth reading from leaves the old one. */
+const INSERT_WANTED = `
+  INSERT INTO expanded_layers (digest, media_type, size_bytes, repository, priority, wanted_at, state, refusal_code, refusal_message)
+  SELECT digest, "mediaType", "sizeBytes", repository, priority, $2, CASE WHEN refusal IS NULL THEN 'wanted' ELSE 'refused' END,
+         refusal ->> 'code', refusal ->> 'message'
+  FROM ${WANTED_ROWS}
+  ON CONFLICT (digest) DO UPDATE
+  SET repository = CASE WHEN excluded.state = 'wanted' THEN excluded.repository ELSE expanded_layers.repository END,
+      priority = greatest(expanded_layers.priority, excluded.priority), unreferenced_since = NULL
+  RETURNING digest, state, xmax = 0 AS created`;
+const REVIVE_WANTED = `
+  UPDATE expanded_layers
+  SET state = 'wanted', media_type = wanted."mediaType", size_bytes = wanted."sizeBytes", wanted_at = $2, refusal_code = NULL, refusal_message = NULL,
+      read_bytes = 0, attempts = 0, not_before = '-infinity'
+  FROM ${WANTED_ROWS}
+  WHERE expanded_layers.digest = wanted.digest AND expanded_layers.refusal_code = ANY($3) AND wanted.refusal IS NULL
+  RETURNING expanded_layers.digest`;
+
 /** Expanded layers in the table `expanded_layers`. */
 export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   readonly #dataSource: DataSource;
@@ -67,31 +88,15 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {
-    // One row per digest, the last one wins but for the priority; by digest, so that two callers lock rows in the same order.
-    const byDigest = new Map<Digest, WantedLayer>();
-    for (const layer of layers) {
-      byDigest.set(layer.digest, { ...layer, priority: Math.max(layer.priority, byDigest.get(layer.digest)?.priority ?? layer.priority) });
-    }
-    const wanted = [...byDigest.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-    const rows = await this.#dataSource.query<{ digest: Digest; created: boolean }[]>(
-      `INSERT INTO expanded_layers (digest, diff_id, media_type, size_bytes, repository, priority, wanted_at)
-       SELECT digest, diff_id, media_type, size_bytes, repository, priority, $7
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::float8[])
-         AS wanted (digest, diff_id, media_type, size_bytes, repository, priority)
-       ON CONFLICT (digest) DO UPDATE
-       SET repository = excluded.repository, priority = greatest(expanded_layers.priority, excluded.priority), unreferenced_since = NULL
-       RETURNING digest, xmax = 0 AS created`,
-      [
-        wanted.map((layer) => layer.digest),
-        wanted.map((layer) => layer.diffId),
-        wanted.map((layer) => layer.mediaType),
-        wanted.map((layer) => layer.sizeBytes),
-        wanted.map((layer) => layer.repository),
-        wanted.map((layer) => layer.priority),
-        now,
-      ],
-    );
-    return new Set(rows.filter((row) => row.created).map((row) => row.digest));
+    const wanted = oneForEach(layers);
+    const rows = JSON.stringify(wanted.map((layer) => ({ ...layer, refusal: refusalOfMediaType(layer.mediaType) })));
+    const due = await this.#dataSource.transaction(async (manager) => {
+      const created = await manager.query<{ digest: Digest; state: ExpansionState; created: boolean }[]>(INSERT_WANTED, [rows, now]);
+      // The rows are locked by now, in an order that all callers share.
+      const [revived] = await manager.query<[{ digest: Digest }[], number]>(REVIVE_WANTED, [rows, now, PASSING_REFUSALS]);
+      return [...created.filter((row) => row.created && row.state === 'wanted'), ...revived];
+    });
+    return new Set(due.map((row) => row.digest));
   }
 
   async progress(claimId: string, readBytes: number): Promise<boolean> {
@@ -101,12 +106,12 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   async complete(claimId: string, expanded: ExpandedLayer, now: Date): Promise<boolean> {
     const sql = `
       UPDATE expanded_layers
-      SET state = 'expanded', vhd_digest = $2, vhd_size_bytes = $3, piece_crc64s = $4, data_bytes = $5, entry_count = $6, writer_version = $7,
+      SET state = 'expanded', diff_id = $9, vhd_digest = $2, vhd_size_bytes = $3, piece_crc64s = $4, data_bytes = $5, entry_count = $6, writer_version = $7,
           expanded_at = $8, read_bytes = size_bytes, ${UNCLAIM}
       WHERE claim_id = $1`;
-    const { vhd, pieceCrc64s, dataBytes, entryCount, writerVersion } = expanded;
+    const { vhd, pieceCrc64s, dataBytes, entryCount, writerVersion, diffId } = expanded;
     return affected(
-      await this.#dataSource.query(sql, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now]),
+      await this.#dataSource.query(sql, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now, diffId]),
     );
   }
 
@@ -129,8 +134,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   async expandAgain(digest: Digest, now: Date): Promise<boolean> {
     const sql = `
       UPDATE expanded_layers
-      SET state = 'wanted', wanted_at = $2, read_bytes = 0, attempts = 0, not_before = '-infinity', last_error = NULL, vhd_digest = NULL, vhd_size_bytes = NULL,
-          piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, expanded_at = NULL
+      SET state = 'wanted', wanted_at = $2, read_bytes = 0, attempts = 0, not_before = '-infinity', last_error = NULL, diff_id = NULL,
+          vhd_digest = NULL, vhd_size_bytes = NULL, piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, expanded_at = NULL
       WHERE digest = $1 AND state = 'expanded'`;
     return affected(await this.#dataSource.query(sql, [digest, now]));
   }
@@ -166,10 +171,20 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 }
 
+/** One row per digest, the last claim that is expanded wins, with the largest priority; by digest, so that two callers lock rows in the same order. */
+function oneForEach(layers: readonly WantedLayer[]): WantedLayer[] {
+  const byDigest = new Map<Digest, WantedLayer>();
+  for (const layer of layers) {
+    const before = byDigest.get(layer.digest);
+    const better = before === undefined || refusalOfMediaType(layer.mediaType) === undefined ? layer : before;
+    byDigest.set(layer.digest, { ...better, priority: Math.max(layer.priority, before?.priority ?? layer.priority) });
+  }
+  return [...byDigest.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+}
+
 function wantedOf(row: LayerRow): WantedLayer {
   return {
     digest: row.digest,
-    diffId: row.diff_id,
     mediaType: row.media_type,
     sizeBytes: Number(row.size_bytes),
     repository: row.repository,
@@ -184,17 +199,17 @@ function recordOf(row: LayerRow): LayerRecord {
     wantedAt: row.wanted_at,
     readBytes: Number(row.read_bytes),
     attempts: row.attempts,
-    ...(row.vhd_digest === null ? {} : { expanded: expandedOf(row, row.vhd_digest), expandedAt: row.expanded_at }),
+    ...(row.vhd_digest === null || row.diff_id === null ? {} : { expanded: expandedOf(row, row.vhd_digest, row.diff_id), expandedAt: row.expanded_at }),
     ...(row.refusal_code === null ? {} : { refusal: { code: row.refusal_code, message: row.refusal_message ?? '' } }),
     ...(row.unreferenced_since === null ? {} : { unreferencedSince: row.unreferenced_since }),
     ...(row.last_error === null ? {} : { lastError: row.last_error }),
   };
 }
 
-function expandedOf(row: LayerRow, vhdDigest: Digest): ExpandedLayer {
+function expandedOf(row: LayerRow, vhdDigest: Digest, diffId: Digest): ExpandedLayer {
   return {
     digest: row.digest,
-    diffId: row.diff_id,
+    diffId,
     writerVersion: row.writer_version,
     vhd: { digest: vhdDigest, sizeBytes: Number(row.vhd_size_bytes) },
     pieceCrc64s: row.piece_crc64s,
