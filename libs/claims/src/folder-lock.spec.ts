@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -28,14 +28,29 @@ describe('a folder lock', () => {
   });
 
   it('takes over from a process that no longer lives', async () => {
-    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 2 ** 22 - 3, startedAt: '1', token: 'old' }));
+    await writeFile(join(folder, '.lock'), JSON.stringify({ pid: 2 ** 22 - 3, startedAt: '1', token: 'old' }));
     const lock = await lockFolder(folder);
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'FOLDER_LOCKED', details: { pid: process.pid } });
     await lock.release();
   });
 
   it('takes over from a process whose pid was given to another one', async () => {
-    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: process.pid, startedAt: '1', token: 'old' }));
+    await writeFile(join(folder, '.lock'), JSON.stringify({ pid: process.pid, startedAt: '1', token: 'old' }));
     await (await lockFolder(folder)).release();
+  });
+
+  it.each(['', 'nonsense', '{"pid":', 'null', '[]', '{"pid":-1}', '{"pid":0}', '{"pid":"1"}'])('takes over what a crash left as %j', async (text) => {
+    await writeFile(join(folder, '.lock'), text);
+    const lock = await lockFolder(folder);
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'FOLDER_LOCKED' });
+    await lock.release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('holds for a process that lives', async () => {
+    const stat = await readFile(`/proc/${process.ppid}/stat`, 'utf8').catch(() => '');
+    const startedAt = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    await writeFile(join(folder, '.lock'), JSON.stringify({ pid: process.ppid, startedAt, token: 'theirs' }));
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'FOLDER_LOCKED', details: { pid: process.ppid } });
   });
 });

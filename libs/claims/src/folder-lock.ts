@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 
 import { CodedError } from '#errors';
 
@@ -22,23 +22,30 @@ interface Holder {
   readonly token: string;
 }
 
-const LOCK_FILE = 'lock';
+/** Hidden: whoever keeps named things in the folder may call one of them `lock`. */
+const LOCK_FILE = '.lock';
+/** How often a dead process's lock is taken away before giving up: each try is lost only to another process that starts at the same moment. */
 const TRIES_MAX = 5;
+/** Tokens of the locks that this process holds. */
+const HELD_HERE = new Set<string>();
 
 /**
- * Makes this process the only one that uses `folder` (made if missing, mode 0700). The lock of a process that no longer lives is taken over.
- * Only processes of one machine see each other: the folder must not be on a network share.
+ * Makes this process the only one that uses `folder` (made if missing, mode 0700). The lock of a process that no longer lives, whose number
+ * now belongs to another, or that was left unreadable by a crash is taken over. Only processes of one machine see each other: the folder must not be on a network share.
  * @throws {FolderLockError} `FOLDER_LOCKED` while another process, or another caller in this one, holds it.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, LOCK_FILE);
+  const path = resolve(folder, LOCK_FILE);
   const me: Holder = { pid: process.pid, startedAt: await startOf(process.pid), token: randomUUID() };
-  const draft = join(folder, `${LOCK_FILE}.${me.token}`);
+  const draft = `${path}.${me.token}`;
   await writeFile(draft, JSON.stringify(me), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
-      if (await linked(draft, path)) return { release: () => release(path, me.token) };
+      if (await linked(draft, path)) {
+        HELD_HERE.add(me.token);
+        return { release: () => release(path, me.token) };
+      }
       const found = await readHolder(path);
       if (found === undefined) continue;
       if (await isAlive(found)) {
@@ -63,16 +70,36 @@ async function linked(draft: string, path: string): Promise<boolean> {
   }
 }
 
+/** Who holds the lock; undefined when nobody does. What cannot be read is held by nobody that lives: a lock is written whole before it is put in place. */
 async function readHolder(path: string): Promise<Holder | undefined> {
+  let text: string;
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Holder;
+    text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+  const { pid, startedAt, token } = fieldsOf(text);
+  return {
+    pid: typeof pid === 'number' && Number.isSafeInteger(pid) ? pid : 0,
+    startedAt: typeof startedAt === 'string' ? startedAt : '',
+    token: typeof token === 'string' ? token : text,
+  };
+}
+
+function fieldsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const found: unknown = JSON.parse(text);
+    return typeof found === 'object' && found !== null ? { ...found } : {};
+  } catch {
+    return {};
+  }
 }
 
 async function isAlive(holder: Holder): Promise<boolean> {
+  if (holder.pid <= 0) return false;
+  // Our own number without our own hold is the number of a process before us, as in a container that was started again.
+  if (holder.pid === process.pid) return HELD_HERE.has(holder.token);
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -108,4 +135,5 @@ async function takeAway(path: string, deadToken: string): Promise<void> {
 async function release(path: string, token: string): Promise<void> {
   const holder = await readHolder(path);
   if (holder?.token === token) await rm(path, { force: true });
+  HELD_HERE.delete(token);
 }

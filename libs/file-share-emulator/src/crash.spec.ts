@@ -123,7 +123,7 @@ describe('an emulator that is killed while it works', () => {
   it('refuses a second process on its folder and lets it in after the first was killed', async () => {
     await start();
     const first = emulator;
-    await expect(startEmulatorProcess({ folder, port: 0, accounts: [{ name: 'acct1', key: TEST_KEY }] })).rejects.toThrow('is held by process');
+    await expect(startEmulatorProcess({ folder, port: 0, accounts: [{ name: 'acct1', key: TEST_KEY }] })).rejects.toThrow('is in use by the process');
     await first.kill();
     const share = await start();
     await share.rootDirectoryClient.getFileClient('after').uploadData(Buffer.alloc(MiB, 1));

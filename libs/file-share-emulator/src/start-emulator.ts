@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
+import { type FolderLock, FolderLockError, lockFolder } from '#claims';
 import { describeError } from '#errors';
 import { KiB, MINUTE_MS, SECOND_MS } from '#quantities';
 
@@ -10,7 +11,6 @@ import { CopySourceReader } from './copy-source.js';
 import { EmulatorError } from './emulator-error.js';
 import { DEFAULT_PORT, type FileShareEmulatorOptions, optionProblems } from './emulator-options.js';
 import { handleRequest, type ServiceContext } from './handle-request.js';
-import { FolderLockedError, lockFolder } from './storage/folder-lock.js';
 import { ShareCatalogue } from './storage/share-catalogue.js';
 import { type AccountTraffic, TrafficMeter } from './traffic.js';
 
@@ -63,14 +63,14 @@ export async function startFileShareEmulator(
 ): Promise<FileShareEmulator> {
   const problems = optionProblems(options);
   if (problems.length > 0) throw new EmulatorError('EMULATOR_OPTIONS_INVALID', problems.join('; '), { details: { problems } });
-  const unlock = await lockFolder(options.folder).catch((error: unknown) => {
-    if (error instanceof FolderLockedError) throw new EmulatorError('EMULATOR_FOLDER_LOCKED', error.message, { cause: error });
+  const lock = await lockFolder(options.folder).catch((error: unknown) => {
+    if (error instanceof FolderLockError) throw new EmulatorError('EMULATOR_FOLDER_LOCKED', error.message, { cause: error });
     throw error;
   });
   try {
-    return await serve(options, onDefect, unlock);
+    return await serve(options, onDefect, lock);
   } catch (error) {
-    await unlock();
+    await lock.release();
     throw error;
   }
 }
@@ -78,7 +78,7 @@ export async function startFileShareEmulator(
 async function serve(
   options: FileShareEmulatorOptions,
   onDefect: ServiceContext['onDefect'],
-  unlock: () => Promise<void>,
+  lock: FolderLock,
 ): Promise<FileShareEmulator> {
   const accounts = new Map(options.accounts.map((account) => [account.name, account]));
   const catalogues = new Map<string, ShareCatalogue>();
@@ -104,7 +104,7 @@ async function serve(
     port,
     shareFolder: (account, share) => join(options.folder, account, share),
     traffic: () => traffic.snapshot(),
-    close: () => (closing ??= stop({ server, copySources, underWay, unlock })),
+    close: () => (closing ??= stop({ server, copySources, underWay, lock })),
   };
 }
 
@@ -122,10 +122,10 @@ interface Running {
   readonly server: Server;
   readonly copySources: CopySourceReader;
   readonly underWay: ReadonlySet<Promise<void>>;
-  readonly unlock: () => Promise<void>;
+  readonly lock: FolderLock;
 }
 
-async function stop({ server, copySources, underWay, unlock }: Running): Promise<void> {
+async function stop({ server, copySources, underWay, lock }: Running): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   try {
@@ -139,7 +139,7 @@ async function stop({ server, copySources, underWay, unlock }: Running): Promise
   } finally {
     clearTimeout(cut);
     clearInterval(idle);
-    await unlock();
+    await lock.release();
   }
 }
 

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GiB } from '#quantities';
 
 import { changeLine, DEFAULT_CONTENT, FileRecord, parseRecord } from './file-record.js';
-import { FolderLockedError, lockFolder } from './folder-lock.js';
 import { PathLocks } from './path-locks.js';
 import { ShareCatalogue } from './share-catalogue.js';
 import { type NewFile, ShareFolder } from './share-folder.js';
@@ -63,30 +61,6 @@ describe('ticks', () => {
     const at = ticksAt(Date.parse('2026-01-13T19:07:18.000Z'));
     expect(isoOf(at)).toBe('2026-01-13T19:07:18.0000000Z');
     expect(etagOf(at)).toMatch(/^"0x8DE5[0-9A-F]{11}"$/);
-  });
-});
-
-describe('a folder lock', () => {
-  it('refuses a second holder in this process and in another, and is free afterwards', async () => {
-    const unlock = await lockFolder(root);
-    await expect(lockFolder(root)).rejects.toBeInstanceOf(FolderLockedError);
-    await unlock();
-    await (await lockFolder(root))();
-  });
-
-  it('of a process that is gone, or of an earlier process with our number, is taken over', async () => {
-    const gone = spawnSync(process.execPath, ['-e', '']).pid;
-    for (const mark of [`${gone} 1`, `${process.pid} 1`, 'nonsense', '']) {
-      await writeFile(join(root, '.lock'), mark);
-      await (await lockFolder(root))();
-    }
-    expect(await readdir(root)).toEqual([]);
-  });
-
-  it('of a live process holds', async () => {
-    const started = (await readFile(`/proc/${process.ppid}/stat`, 'utf8').catch(() => '')).split(') ')[1]?.split(' ')[19] ?? 'unknown';
-    await writeFile(join(root, '.lock'), `${process.ppid} ${started}`);
-    await expect(lockFolder(root)).rejects.toThrow(`held by process ${process.ppid}`);
   });
 });
 
