@@ -1,7 +1,21 @@
 import type { DataSource } from 'typeorm';
 import { vi } from 'vitest';
 
-import { type Change, ChangeFeed } from '#database';
+import { type Change, ChangeFeed, type FeedPosition } from '#database';
+
+/** Waits that are over as soon as every other transaction on the server has ended; only a stuck one lasts so long. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
+
+/** The feed's end once everything that has been committed is behind it. Transactions of other databases on the same server keep it from there for a while. */
+export async function endBehindAll(dataSource: DataSource): Promise<FeedPosition> {
+  const feed = new ChangeFeed(dataSource);
+  const [last] = await dataSource.query<{ transaction: string }[]>('SELECT pg_current_xact_id()::text AS transaction');
+  return vi.waitFor(async () => {
+    const end = await feed.end();
+    if (BigInt(end.transaction) < BigInt(last!.transaction)) throw new Error('an older transaction is still running');
+    return end;
+  }, PATIENCE);
+}
 
 /**
  * Reads the feed step by step in a test: every call gives what was told since the call before, as `topic key…`.
@@ -22,7 +36,7 @@ export async function readToldChanges(dataSource: DataSource): Promise<() => Pro
         seen.push(...batch.changes);
         if (!seen.some((change) => change.topic === 'mark' && change.key[0] === String(marks))) throw new Error('the mark is not told yet');
       },
-      { timeout: 20_000, interval: 20 },
+      PATIENCE,
     );
     return seen.filter((change) => change.topic !== 'mark').map((change) => `${change.topic} ${change.key.join(' ')}`);
   };

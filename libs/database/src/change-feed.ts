@@ -37,7 +37,8 @@ interface ChangeRow {
  *
  * Sequence numbers are drawn before a transaction commits, so they are not the order in which changes become visible. The
  * feed is therefore read in the order of transaction ids and only below the oldest one still running: whatever is below has
- * ended, and nothing can appear there any more. A long transaction delays the feed; it never makes it lose or repeat anything.
+ * ended, and nothing can appear there any more. A long transaction delays the feed; it never makes it lose or repeat anything. PostgreSQL counts
+ * transactions for a whole server: one in another database of the same server delays the feed as well.
  */
 export class ChangeFeed {
   readonly #dataSource: DataSource;
