@@ -86,7 +86,7 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
       const { msg, repository, reference } = JSON.parse(line) as { msg: string; repository?: string; reference?: { tag?: string } };
       return msg === 'an image was recorded' && repository === 'team/many' ? [reference?.tag] : [];
     });
-    expect(recorded.toSorted()).toEqual(tags.toSorted());
+    expect(new Set(recorded)).toEqual(new Set(tags));
     for (const [turn, tag] of recorded.entries()) expect(tags.indexOf(tag ?? '') - turn).toBeLessThan(EXAMINED_AT_ONCE);
   });
 
