@@ -27,6 +27,7 @@ export class MountController {
   // Before the GET, of which Fastify would otherwise make a HEAD that is observed and leased.
   @Head('*')
   @ApiOperation({ summary: 'Whether an image can be mounted', description: 'As GET, without a body: neither observed nor leased.' })
+  @ApiParam({ name: 'path', description: '{repository}/_manifests/{reference}', example: 'team/app/_manifests/1.0' })
   head(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#answer(request, reply, false);
   }
