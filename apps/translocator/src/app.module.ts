@@ -7,7 +7,7 @@ import { type Foundation, FoundationModule } from './foundation/foundation.modul
 import { HealthModule } from './health/health.module.js';
 import { PullModule } from './pull/pull.module.js';
 import { ControlModule } from './work/control.module.js';
-import { WorkSignalsModule } from './work/work-signals.module.js';
+import { WorkModule } from './work/work.module.js';
 import { WorkerModule } from './work/worker.module.js';
 
 /** What each role adds to a process. */
@@ -23,6 +23,6 @@ export class AppModule {
   static with(foundation: Foundation): DynamicModule {
     const roles = new Set(foundation.settings.config.roles);
     const ofRoles = [...roles].flatMap((role) => MODULES_OF_ROLE[role]);
-    return { module: AppModule, imports: [FoundationModule.with(foundation), WorkSignalsModule, HealthModule.with(roles), ...ofRoles] };
+    return { module: AppModule, imports: [FoundationModule.with(foundation), WorkModule, HealthModule.with(roles), ...ofRoles] };
   }
 }

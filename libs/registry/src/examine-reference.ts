@@ -19,6 +19,8 @@ export interface ExaminedReference {
   readonly image: Image;
   /** The image itself, or those of an index that the policy wants: their layers are what should be expanded. */
   readonly images: readonly Image[];
+  /** Whether a push asked for it; false for backfills. */
+  readonly pushed: boolean;
 }
 
 /**
@@ -76,7 +78,7 @@ export async function examineReference(tools: ExaminationTools, claimed: Claimed
     ...(pushedAt === undefined ? {} : { pushedAt }),
   };
   if (!(await tools.images.record(recording, context))) return { kind: 'lost' };
-  const examined = { repository, reference, image, images };
+  const examined = { repository, reference, image, images, pushed: pushedAt !== undefined };
   await tools.recorded.recorded(examined);
   return { kind: 'recorded', examined };
 }

@@ -45,7 +45,7 @@ export class PinsController {
     });
     const { pin, created } = await this.pins.create(wanted);
     if (!created) reply.status(200);
-    void this.planning.plan('pin');
+    this.planning.planSoon('pin');
     return toEntry(pin, now);
   }
 
@@ -80,7 +80,7 @@ export class PinsController {
   @ApiNoContentResponse()
   async delete(@Param('id', { schema: Id }) id: string): Promise<void> {
     if (!(await this.pins.delete(id))) throw notFound(`the pin ${id}`);
-    void this.planning.plan('pin');
+    this.planning.planSoon('pin');
   }
 }
 

@@ -39,7 +39,7 @@ export class PlansController {
   @ApiOperation({ summary: 'Plan every region now, instead of waiting for the clock' })
   @ApiAcceptedResponse({ description: 'A plan is being made.', standardSchema: PlanAsked })
   plan(): PlanAsked {
-    void this.planning.plan('operator');
+    this.planning.planSoon('operator');
     return { accepted: true };
   }
 }

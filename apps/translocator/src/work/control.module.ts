@@ -1,65 +1,75 @@
 import { Module } from '@nestjs/common';
-import { ScheduleModule } from '@nestjs/schedule';
+import { SchedulerRegistry } from '@nestjs/schedule';
 
-import { Clock } from '#clock';
+import { ChangeFeed } from '#database';
 import { DemandStore } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { PinStore } from '#pins';
-import { PLACEMENT_PARAMETERS_DEFAULT, Planner, PlannerTurn, PlanStore, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from '#placement';
+import { Planner, PlannerTurn, PlanStore } from '#placement';
 import { RegionMap } from '#regions';
-import { CatalogueReader } from '#registry';
+import { BackfillStore, CatalogueReader, ExaminationStore, ImageStore, RegistryReader, RepositoryStore } from '#registry';
 import { ReplicaStore } from '#replication';
-import type { Logger } from '#telemetry';
 
-import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
-import { LOGGER, ProcessName } from '../foundation/tokens.js';
 import { NotificationsController } from '../notifications/notifications.controller.js';
-import { drainGraceMs } from './drain-grace.js';
-import { Housekeeping } from './housekeeping.js';
-import { Intake } from './intake.js';
+import { ClockedTasks } from './clocked-tasks.js';
+import { WantedLayers } from './examined-images.js';
+import { housekeepingTasks } from './housekeeping.js';
+import { intakeLoops } from './intake.js';
+import { planner } from './planner.js';
 import { Planning } from './planning.js';
 import { StoredPlacementFacts } from './planning-facts.js';
+import { refreshRecordGauges } from './record-gauges.js';
 import { StoredReplicaOrders } from './replica-orders.js';
-import { WorkSignals } from './work-signals.js';
+import { WorkSurroundings } from './work-surroundings.js';
 
 /** The role `control`: takes notifications, examines, plans, and cleans up. */
 @Module({
-  imports: [ScheduleModule.forRoot()],
   controllers: [NotificationsController],
   providers: [
     {
-      provide: StoredPlacementFacts,
-      useFactory: (...[catalogue, layers, replicas, leases, shares, regions, { config }]: [CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, Settings]) =>
-        new StoredPlacementFacts({ catalogue, layers, replicas, leases, shares, regions, unreferencedGraceMs: config.replication.unreferencedGrace }),
-      inject: [CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, Settings],
+      provide: 'intake loops',
+      useFactory: (
+        ...[surroundings, registry, images, repositories, examinations, backfills, layers]: [
+          WorkSurroundings, RegistryReader, ImageStore, RepositoryStore, ExaminationStore, BackfillStore, ExpandedLayerStore,
+        ]
+      ) => intakeLoops(surroundings, { registry, images, repositories, examinations, backfills, recorded: new WantedLayers(surroundings, layers) }),
+      inject: [WorkSurroundings, RegistryReader, ImageStore, RepositoryStore, ExaminationStore, BackfillStore, ExpandedLayerStore],
     },
     {
-      provide: StoredReplicaOrders,
-      useFactory: (...[replicas, shares, clock, signals, settings, logger]: [ReplicaStore, ShareSet, Clock, WorkSignals, Settings, Logger]) =>
-        new StoredReplicaOrders({ replicas, shares, clock, signals, logger, drainGraceMs: drainGraceMs(settings) }),
-      inject: [ReplicaStore, ShareSet, Clock, WorkSignals, Settings, LOGGER],
+      provide: StoredPlacementFacts,
+      useFactory: (
+        ...[{ config }, catalogue, layers, replicas, leases, shares, regions]: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap]
+      ) => new StoredPlacementFacts({ catalogue, layers, replicas, leases, shares, regions, unreferencedGraceMs: config.replication.unreferencedGrace }),
+      inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap],
     },
-    { provide: Planner, useFactory: planner, inject: [StoredPlacementFacts, StoredReplicaOrders, PinStore, DemandStore, PlanStore, PlannerTurn, Clock, ProcessName, Settings] },
-    Planning,
-    Intake,
-    Housekeeping,
+    {
+      provide: Planner,
+      useFactory: (
+        ...[surroundings, facts, shares, replicas, pins, demand, plans, turn]: [
+          WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn,
+        ]
+      ) => planner(surroundings, { facts, pins, demand, plans, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
+      inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn],
+    },
+    { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed) => new Planning(surroundings, made, feed), inject: [WorkSurroundings, Planner, ChangeFeed] },
+    {
+      provide: 'clocked tasks',
+      useFactory: (
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, leases, pins, plans, demand]: [
+          WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, LeaseStore, PinStore, PlanStore, DemandStore,
+        ]
+      ) => {
+        refreshRecordGauges(surroundings, layers, replicas);
+        const stores = { layers, replicas, images, feed, examinations, leases, pins, plans, demand };
+        return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
+      },
+      inject: [
+        WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, LeaseStore, PinStore, PlanStore, DemandStore,
+      ],
+    },
   ],
   exports: [Planning],
 })
 export class ControlModule {}
-
-function planner(
-  ...[facts, orders, pins, demand, plans, turn, clock, process, { config }]: [StoredPlacementFacts, StoredReplicaOrders, PinStore, DemandStore, PlanStore, PlannerTurn, Clock, ProcessName, Settings]
-): Planner {
-  const { minimumExpectedPulls } = config.placement;
-  const forecast = { ...PLACEMENT_PARAMETERS_DEFAULT.forecast, halfLifeMs: config.demand.halfLife };
-  return new Planner({
-    facts, orders, pins, demand, plans, turn, clock,
-    owner: process.text,
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, forecast, minimumExpectedPulls },
-    turnLeaseMs: TURN_LEASE_DEFAULT_MS,
-    turnWaitMs: TURN_WAIT_DEFAULT_MS,
-  });
-}

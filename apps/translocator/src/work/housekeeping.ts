@@ -1,22 +1,18 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { SchedulerRegistry } from '@nestjs/schedule';
-
-import { after, Clock } from '#clock';
-import { ChangeFeed } from '#database';
-import { DemandStore } from '#demand';
-import { ExpandedLayerStore } from '#expansion';
-import { LeaseStore } from '#mounts';
-import { PinStore } from '#pins';
-import { PLANS_KEPT_DEFAULT, PlanStore } from '#placement';
+import { after } from '#clock';
+import type { ChangeFeed } from '#database';
+import type { DemandStore } from '#demand';
+import type { ExpandedLayerStore } from '#expansion';
+import type { LeaseStore } from '#mounts';
+import type { PinStore } from '#pins';
+import { PLANS_KEPT_DEFAULT, type PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
-import { ExaminationStore, ImageStore } from '#registry';
-import { releaseLayers, ReplicaStore } from '#replication';
-import { type Logger, Metrics } from '#telemetry';
+import { EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
+import { releaseLayers, type ReplicaStore } from '#replication';
 
-import { Settings } from '../foundation/settings.js';
-import { LOGGER } from '../foundation/tokens.js';
+import type { ClockedTask } from './clocked-tasks.js';
 import { drainGraceMs } from './drain-grace.js';
 import { CatalogueReferences, ExpandedReleasableLayers } from './ports-between-rooms.js';
+import type { WorkSurroundings } from './work-surroundings.js';
 
 /** How often what is over is forgotten. */
 const PRUNE_EVERY_MS = 10 * MINUTE_MS;
@@ -24,85 +20,43 @@ const PRUNE_EVERY_MS = 10 * MINUTE_MS;
 const PRUNE_ROWS_MAX = 10_000;
 /** How long changes stay in the feed: a lookup that was cut off for longer loads everything anew. */
 const CHANGES_KEPT_MS = DAY_MS;
-/** How long event ids are remembered: registries repeat for minutes, not days. */
-const EVENTS_KEPT_MS = 7 * DAY_MS;
 /** How long leases and pins that ran out stay visible. */
 const EXPIRED_KEPT_MS = HOUR_MS;
 
-/** Releases layers that nothing refers to, and forgets what is over, by the clock. */
-@Injectable()
-export class Housekeeping implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #stopping = new AbortController();
+/** The stores that are kept tidy. */
+export interface HousekeepingStores {
+  readonly layers: ExpandedLayerStore;
+  readonly replicas: ReplicaStore;
+  readonly images: ImageStore;
+  readonly feed: ChangeFeed;
+  readonly examinations: ExaminationStore;
+  readonly leases: LeaseStore;
+  readonly pins: PinStore;
+  readonly plans: PlanStore;
+  readonly demand: DemandStore;
+}
 
-  constructor(
-    private readonly schedules: SchedulerRegistry,
-    private readonly settings: Settings,
-    private readonly clock: Clock,
-    @Inject(LOGGER) private readonly logger: Logger,
-    private readonly layers: ExpandedLayerStore,
-    private readonly replicas: ReplicaStore,
-    private readonly images: ImageStore,
-    private readonly feed: ChangeFeed,
-    private readonly examinations: ExaminationStore,
-    private readonly leases: LeaseStore,
-    private readonly pins: PinStore,
-    private readonly plans: PlanStore,
-    private readonly demand: DemandStore,
-    metrics: Metrics,
-  ) {
-    metrics.beforeScrape(() => this.#refreshGauges(metrics));
-  }
+/** Releases layers that nothing refers to, and forgets what is over. */
+export function housekeepingTasks(surroundings: WorkSurroundings, stores: HousekeepingStores): ClockedTask[] {
+  const { releaseEvery } = surroundings.config.replication;
+  return [
+    { name: 'release', everyMs: releaseEvery, run: (signal) => release(surroundings, stores, signal) },
+    { name: 'prune', everyMs: PRUNE_EVERY_MS, run: () => prune(stores, surroundings.clock.now()) },
+  ];
+}
 
-  onApplicationBootstrap(): void {
-    this.#every('release', this.settings.config.replication.releaseEvery, () => this.#release());
-    this.#every('prune', PRUNE_EVERY_MS, () => this.#prune());
-  }
+async function release({ config, clock, logger }: WorkSurroundings, stores: HousekeepingStores, signal: AbortSignal): Promise<void> {
+  const ports = { layers: new ExpandedReleasableLayers(stores.layers), references: new CatalogueReferences(stores.images), replicas: stores.replicas };
+  const terms = { now: clock.now(), unreferencedGraceMs: config.replication.unreferencedGrace, drainGraceMs: drainGraceMs(config) };
+  const report = await releaseLayers(ports, terms, signal);
+  if (report.draining + report.forgotten + report.expandedAgain > 0) logger.info({ ...report }, 'layers were released');
+}
 
-  async onApplicationShutdown(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.all(this.#running.values());
-  }
-
-  /** Repeats `task`, never two at a time; what fails is logged and tried again the next time. */
-  #every(name: string, everyMs: number, task: () => Promise<void>): void {
-    const run = (): void => {
-      if (this.#running.has(name) || this.#stopping.signal.aborted) return;
-      const running = task()
-        .catch((error: unknown) => {
-          if (!this.#stopping.signal.aborted) this.logger.warn({ error, task: name }, 'housekeeping failed; it is tried again');
-        })
-        .finally(() => this.#running.delete(name));
-      this.#running.set(name, running);
-    };
-    this.schedules.addInterval(name, setInterval(run, everyMs));
-  }
-
-  async #release(): Promise<void> {
-    const ports = { layers: new ExpandedReleasableLayers(this.layers), references: new CatalogueReferences(this.images), replicas: this.replicas };
-    const terms = { now: this.clock.now(), unreferencedGraceMs: this.settings.config.replication.unreferencedGrace, drainGraceMs: drainGraceMs(this.settings) };
-    const report = await releaseLayers(ports, terms, this.#stopping.signal);
-    if (report.draining + report.forgotten + report.expandedAgain > 0) this.logger.info({ ...report }, 'layers were released');
-  }
-
-  async #prune(): Promise<void> {
-    const now = this.clock.now();
-    await this.feed.prune(after(now, -CHANGES_KEPT_MS), PRUNE_ROWS_MAX);
-    await this.examinations.pruneEvents(after(now, -EVENTS_KEPT_MS), PRUNE_ROWS_MAX);
-    await this.leases.prune(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
-    await this.pins.pruneExpired(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
-    await this.plans.prune(PLANS_KEPT_DEFAULT);
-    await this.demand.prune(now, PRUNE_ROWS_MAX);
-  }
-
-  async #refreshGauges(metrics: Metrics): Promise<void> {
-    for (const [state, count] of Object.entries(await this.layers.countByState())) metrics.layers.set({ state }, count);
-    metrics.replicas.reset();
-    metrics.shareUsedBytes.reset();
-    for (const { share, state, count, sizeBytes } of await this.replicas.usage()) {
-      metrics.replicas.set({ region: share, state }, count);
-      metrics.shareUsedBytes.inc({ region: share }, sizeBytes);
-    }
-    for (const { name, share } of this.settings.config.regions.list) metrics.shareCapacityBytes.set({ region: name }, share.capacity);
-  }
+async function prune(stores: HousekeepingStores, now: Date): Promise<void> {
+  await stores.feed.prune(after(now, -CHANGES_KEPT_MS), PRUNE_ROWS_MAX);
+  await stores.examinations.pruneEvents(after(now, -EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX);
+  await stores.leases.prune(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
+  await stores.pins.pruneExpired(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
+  await stores.plans.prune(PLANS_KEPT_DEFAULT);
+  await stores.demand.prune(now, PRUNE_ROWS_MAX);
 }

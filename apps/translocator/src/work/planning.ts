@@ -1,15 +1,12 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { SchedulerRegistry } from '@nestjs/schedule';
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 
-import { Clock } from '#clock';
-import { type Change, ChangeFeed } from '#database';
-import { Planner, type PlanningReport, type PlanTriggerKind } from '#placement';
+import type { Change, ChangeFeed } from '#database';
+import type { Planner, PlanningReport, PlanTriggerKind } from '#placement';
 import { SECOND_MS } from '#quantities';
-import { type Logger, Metrics } from '#telemetry';
 
-import { Settings } from '../foundation/settings.js';
-import { LOGGER } from '../foundation/tokens.js';
+import type { ClockedTask } from './clocked-tasks.js';
 import { FeedFollower } from './feed-follower.js';
+import type { WorkSurroundings } from './work-surroundings.js';
 
 /** Changes after which a plan may be another one: what images there are, and how far they are expanded. Not replicas: those are what plans change. */
 const PLANNED_TOPICS: ReadonlySet<string> = new Set(['repository', 'tag', 'image', 'layer']);
@@ -17,54 +14,47 @@ const PLANNED_TOPICS: ReadonlySet<string> = new Set(['repository', 'tag', 'image
 const PUSH_PLANS_APART_MS = SECOND_MS;
 
 /** Has plans made: by the clock, at once after a push wherever it was examined or expanded, and when an operator changes a rule. */
-@Injectable()
 export class Planning implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #surroundings: WorkSurroundings;
+  readonly #planner: Planner;
   readonly #feed: FeedFollower;
   readonly #stopping = new AbortController();
+  readonly #asked = new Set<Promise<unknown>>();
   #pushed: Promise<void> | undefined;
   #pushedAgain = false;
-  #scheduled: Promise<unknown> = Promise.resolve();
-  #scheduledRunning = false;
 
-  constructor(
-    private readonly planner: Planner,
-    private readonly schedules: SchedulerRegistry,
-    private readonly settings: Settings,
-    private readonly clock: Clock,
-    private readonly metrics: Metrics,
-    @Inject(LOGGER) private readonly logger: Logger,
-    feed: ChangeFeed,
-  ) {
+  constructor(surroundings: WorkSurroundings, planner: Planner, feed: ChangeFeed) {
+    const { clock, config, logger } = surroundings;
+    this.#surroundings = surroundings;
+    this.#planner = planner;
     this.#feed = new FeedFollower({
       feed,
       clock,
-      everyMs: settings.config.lookup.followEvery,
+      everyMs: config.lookup.followEvery,
       onChanges: (changes, gap) => this.#changed(changes, gap),
       onFailure: (error) => logger.warn({ error }, 'the planner could not follow the database yet'),
     });
   }
 
-  /** Plans every region now; `undefined` when that failed, which is logged: the next plan comes by the clock. */
-  async plan(kind: PlanTriggerKind): Promise<PlanningReport | undefined> {
-    const startedAt = performance.now();
-    try {
-      const report = await this.planner.planAll(kind);
-      this.metrics.plans.inc({ trigger: kind });
-      this.metrics.planSeconds.observe((performance.now() - startedAt) / 1000);
-      for (const { region, counts, usedBytes, capacityBytes } of report.regions) {
-        if (counts.wants + counts.drains + counts.withdrawals > 0) this.logger.info({ trigger: kind, region, ...counts, usedBytes, capacityBytes }, 'a plan orders changes');
-      }
-      return report;
-    } catch (error) {
-      this.logger.error({ error, trigger: kind }, 'no plan could be made');
-      return undefined;
-    }
+  /** The planning that is done by the clock. */
+  scheduled(): ClockedTask {
+    return {
+      name: 'plan',
+      everyMs: this.#surroundings.config.placement.every,
+      run: async () => {
+        await this.#plan('schedule');
+      },
+    };
+  }
+
+  /** Has a plan made soon, for an operator; it is not waited for. */
+  planSoon(kind: PlanTriggerKind): void {
+    const asked = this.#plan(kind).finally(() => this.#asked.delete(asked));
+    this.#asked.add(asked);
   }
 
   onApplicationBootstrap(): void {
     this.#feed.start();
-    const { every } = this.settings.config.placement;
-    this.schedules.addInterval('plan', setInterval(() => this.#bySchedule(), every));
     // What changed while no planner was running is in no feed position of ours.
     this.#changed([], true);
   }
@@ -73,15 +63,25 @@ export class Planning implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#stopping.abort();
     await this.#feed.stop();
     await this.#pushed;
-    await this.#scheduled;
+    await Promise.all(this.#asked);
   }
 
-  #bySchedule(): void {
-    if (this.#scheduledRunning) return;
-    this.#scheduledRunning = true;
-    this.#scheduled = this.plan('schedule').finally(() => {
-      this.#scheduledRunning = false;
-    });
+  /** Plans every region. `undefined` when that failed, which is logged: the next plan comes by the clock. */
+  async #plan(kind: PlanTriggerKind): Promise<PlanningReport | undefined> {
+    const { metrics, logger } = this.#surroundings;
+    const startedAt = performance.now();
+    try {
+      const report = await this.#planner.planAll(kind);
+      metrics.plans.inc({ trigger: kind });
+      metrics.planSeconds.observe((performance.now() - startedAt) / 1000);
+      for (const { region, counts, usedBytes, capacityBytes } of report.regions) {
+        if (counts.wants + counts.drains + counts.withdrawals > 0) logger.info({ trigger: kind, region, ...counts, usedBytes, capacityBytes }, 'a plan orders changes');
+      }
+      return report;
+    } catch (error) {
+      logger.error({ error, trigger: kind }, 'no plan could be made');
+      return undefined;
+    }
   }
 
   #changed(changes: readonly Change[], gap: boolean): void {
@@ -94,13 +94,14 @@ export class Planning implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Plans until nothing has changed during the last plan. */
   async #planPushes(): Promise<void> {
-    while (this.#pushedAgain && !this.#stopping.signal.aborted) {
+    const { signal } = this.#stopping;
+    while (this.#pushedAgain && !signal.aborted) {
       this.#pushedAgain = false;
-      await this.plan('push');
+      await this.#plan('push');
       try {
-        await this.clock.sleep(PUSH_PLANS_APART_MS, this.#stopping.signal);
+        await this.#surroundings.clock.sleep(PUSH_PLANS_APART_MS, signal);
       } catch (error) {
-        if (!this.#stopping.signal.aborted) throw error;
+        if (!signal.aborted) throw error;
       }
     }
   }

@@ -1,38 +1,30 @@
-import type { Clock } from '#clock';
 import { ReplicaOrders, type UnwantedReplica, type WantedReplica } from '#placement';
 import type { RegionName } from '#regions';
 import type { DrainOrder, ReplicaStore } from '#replication';
-import type { Logger } from '#telemetry';
 
 import type { ShareSet } from '../foundation/share-set.js';
-import type { WorkSignals } from './work-signals.js';
-
-/** What carrying out plans takes. */
-export interface OrderTools {
-  readonly replicas: ReplicaStore;
-  readonly shares: ShareSet;
-  readonly clock: Clock;
-  readonly signals: WorkSignals;
-  readonly logger: Logger;
-  /** As in {@link DrainOrder}. */
-  readonly drainGraceMs: number;
-}
+import { drainGraceMs } from './drain-grace.js';
+import type { WorkSurroundings } from './work-surroundings.js';
 
 /** Carries out plans on the replicas of a region's share. */
 export class StoredReplicaOrders extends ReplicaOrders {
-  readonly #tools: OrderTools;
+  readonly #surroundings: WorkSurroundings;
+  readonly #shares: ShareSet;
+  readonly #replicas: ReplicaStore;
 
-  constructor(tools: OrderTools) {
+  constructor(surroundings: WorkSurroundings, shares: ShareSet, replicas: ReplicaStore) {
     super();
-    this.#tools = tools;
+    this.#surroundings = surroundings;
+    this.#shares = shares;
+    this.#replicas = replicas;
   }
 
   async want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void> {
-    const { replicas, shares, clock, signals, logger } = this.#tools;
-    const share = shares.inRegion(region);
+    const { clock, signals, logger } = this.#surroundings;
+    const share = this.#shares.inRegion(region);
     if (share === undefined || wanted.length === 0) return;
     const orders = wanted.map(({ layer, sizeBytes, priority, image }) => ({ layer, sizeBytes, priority, reason: `for ${image.repository}@${image.digest}` }));
-    const outcomes = await replicas.want(share, orders, clock.now());
+    const outcomes = await this.#replicas.want(share, orders, clock.now());
     const full = outcomes.filter((outcome) => outcome === 'SHARE_FULL').length;
     // What drains still takes room: the next plan orders again what did not fit now.
     if (full > 0) logger.warn({ region, full }, 'a plan did not fit its share yet');
@@ -40,16 +32,15 @@ export class StoredReplicaOrders extends ReplicaOrders {
   }
 
   async drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[]): Promise<void> {
-    const { replicas, shares, signals } = this.#tools;
-    const share = shares.inRegion(region)?.name;
+    const share = this.#shares.inRegion(region)?.name;
     if (share === undefined) return;
-    for (const { layer, reason } of drained) await replicas.drain({ layer, share }, this.#order(reason));
-    for (const { layer, reason } of withdrawn) await replicas.cancel({ layer, share }, this.#order(reason));
-    signals.replicasOrdered();
+    for (const { layer, reason } of drained) await this.#replicas.drain({ layer, share }, this.#order(reason));
+    for (const { layer, reason } of withdrawn) await this.#replicas.cancel({ layer, share }, this.#order(reason));
+    this.#surroundings.signals.replicasOrdered();
   }
 
   #order(reason: UnwantedReplica['reason']): DrainOrder {
-    return { reason: REASONS[reason], now: this.#tools.clock.now(), graceMs: this.#tools.drainGraceMs };
+    return { reason: REASONS[reason], now: this.#surroundings.clock.now(), graceMs: drainGraceMs(this.#surroundings.config) };
   }
 }
 

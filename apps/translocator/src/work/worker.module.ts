@@ -1,43 +1,45 @@
 import { Module } from '@nestjs/common';
 
-import { Clock } from '#clock';
+import { ExpandedLayerStore } from '#expansion';
+import { LeaseStore } from '#mounts';
 import { RegionMap } from '#regions';
-import { LinkBudget, LinkLedger, type LinkName } from '#replication';
-import { Metrics } from '#telemetry';
+import { RegistryReader } from '#registry';
+import { LinkLedger, ReplicaStore } from '#replication';
 
-import { Settings } from '../foundation/settings.js';
-import { Copying } from './copying.js';
-import { Expanding } from './expanding.js';
+import { ShareSet } from '../foundation/share-set.js';
+import { replicationLoops } from './copying.js';
+import { CountedLinkBudget } from './counted-link-budget.js';
+import { expansionLoops } from './expanding.js';
+import { ExpandedLayerRecords, LeasedReplicas, RegistryLayerBlobs, StoredHomeReplicas } from './ports-between-rooms.js';
+import { WorkSurroundings } from './work-surroundings.js';
 
 /** The role `worker`: expands layers, copies replicas and removes them. */
 @Module({
   providers: [
-    { provide: LinkBudget, useFactory: linkBudget, inject: [RegionMap, LinkLedger, Clock, Settings, Metrics] },
-    Expanding,
-    Copying,
+    {
+      provide: 'expansion loops',
+      useFactory: (...[surroundings, registry, shares, store, replicas]: [WorkSurroundings, RegistryReader, ShareSet, ExpandedLayerStore, ReplicaStore]) =>
+        expansionLoops(surroundings, {
+          store,
+          blobs: new RegistryLayerBlobs(registry),
+          replicas: new StoredHomeReplicas(replicas, surroundings.clock),
+          homeShare: shares.home,
+        }),
+      inject: [WorkSurroundings, RegistryReader, ShareSet, ExpandedLayerStore, ReplicaStore],
+    },
+    {
+      provide: 'replication loops',
+      useFactory: (...[surroundings, regions, shares, store, ledger, layers, leases]: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore]) =>
+        replicationLoops(surroundings, {
+          store,
+          regions,
+          shares: shares.byName,
+          records: new ExpandedLayerRecords(layers),
+          holds: new LeasedReplicas(leases),
+          budget: new CountedLinkBudget(surroundings, regions, ledger),
+        }),
+      inject: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore],
+    },
   ],
 })
 export class WorkerModule {}
-
-/** Counts what it lets through: every byte that copies move passes here. */
-class CountedLinkBudget extends LinkBudget {
-  constructor(
-    private readonly metrics: Metrics,
-    ...rest: ConstructorParameters<typeof LinkBudget>
-  ) {
-    super(...rest);
-  }
-
-  override async take(link: LinkName, bytes: number, signal: AbortSignal): Promise<void> {
-    await super.take(link, bytes, signal);
-    this.metrics.copiedBytes.inc({ from: link.from, to: link.to }, bytes);
-  }
-}
-
-function linkBudget(...[regions, ledger, clock, { config }, metrics]: [RegionMap, LinkLedger, Clock, Settings, Metrics]): LinkBudget {
-  const limitsOf = ({ from, to }: LinkName) => ({
-    bytesPerSecond: regions.link(from, to).throughputBytesPerSecond,
-    bytesPerDay: config.replication.bytesPerLinkDay,
-  });
-  return new CountedLinkBudget(metrics, limitsOf, ledger, clock);
-}
