@@ -84,6 +84,7 @@ export const ImageStatus = z
     repository: RepositoryName,
     digest: DigestText.meta({ description: 'What the reference names: an image or an index.' }),
     kind: z.enum(['image', 'index']),
+    tags,
     pushedAt: Instant,
     images: z.array(PlatformStatusBody).max(INDEX_CHILDREN_MAX).meta({ description: 'The image, or the recorded images of the index.' }),
   })

@@ -22,16 +22,19 @@ export interface RecordingContext {
   readonly claimId: string | undefined;
 }
 
+/** Tags of one image that are told, at most: the first ones. */
+export const TAGS_PER_IMAGE_MAX = 1000;
+
 /** What a reference points to. */
 export interface ResolvedImage {
-  readonly image: RecordedImage;
+  readonly image: TaggedImage;
   /** The image itself, or the recorded children of an index in its order, each with its platform and layers. */
   readonly images: readonly RecordedImage[];
 }
 
 /** An image with the tags that point to it. */
 export interface TaggedImage extends RecordedImage {
-  /** In ascending order. */
+  /** In ascending order; the first {@link TAGS_PER_IMAGE_MAX}. */
   readonly tags: readonly string[];
 }
 

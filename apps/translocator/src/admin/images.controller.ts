@@ -39,6 +39,7 @@ export class ImagesController {
       repository,
       digest: image.digest,
       kind: image.kind,
+      tags: [...image.tags],
       pushedAt: image.pushedAt.toISOString(),
       images: await this.status.statusOf(images),
     };

@@ -6,7 +6,7 @@ import { type Digest, digestOf, OCI_INDEX, OCI_MANIFEST, type Reference } from '
 import type { CatalogueReader } from '../catalogue-reader.js';
 import type { ExaminationStore } from '../examination-store.js';
 import type { Image, ImageKey } from '../image.js';
-import type { ImageStore } from '../image-store.js';
+import { type ImageStore, TAGS_PER_IMAGE_MAX } from '../image-store.js';
 import type { BackfillStore, RepositoryStore } from '../repository-store.js';
 
 /** The stores of this room over one set of tables, which are empty before each test. */
@@ -105,8 +105,9 @@ function imagesConform(at: () => RegistryStores): void {
     const image = { ...one, createdAt: new Date('2025-01-01T00:00:00Z'), platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } };
     expect(await at().images.record({ repository: REPOSITORY, image, children: [], tag: 'v1' }, freely)).toBe(true);
     const recorded = { ...image, pushedAt: image.createdAt };
-    expect(await at().images.resolve(REPOSITORY, tagged('v1'))).toEqual({ image: recorded, images: [recorded] });
-    expect(await at().images.resolve(REPOSITORY, { kind: 'digest', digest: image.digest })).toEqual({ image: recorded, images: [recorded] });
+    const resolved = { image: { ...recorded, tags: ['v1'] }, images: [recorded] };
+    expect(await at().images.resolve(REPOSITORY, tagged('v1'))).toEqual(resolved);
+    expect(await at().images.resolve(REPOSITORY, { kind: 'digest', digest: image.digest })).toEqual(resolved);
     expect(await at().images.resolve('team/other', tagged('v1'))).toBeUndefined();
     expect(await at().images.resolve(REPOSITORY, tagged('v2'))).toBeUndefined();
   });
@@ -132,6 +133,20 @@ function imagesConform(at: () => RegistryStores): void {
     expect(await at().images.removeTag(REPOSITORY, 'v1', freely)).toBe(true);
     expect(await at().images.resolve(REPOSITORY, tagged('v1'))).toBeUndefined();
     expect((await at().images.list(REPOSITORY, { limit: 10 })).map(({ digest }) => digest).toSorted()).toEqual([one.digest, two.digest].toSorted());
+  });
+
+  it('are told with the tags that point to them now, the first thousand', async () => {
+    const write = (name: string): Promise<boolean> => at().images.record({ repository: REPOSITORY, image: one, children: [], tag: name }, freely);
+    await at().images.record({ repository: REPOSITORY, image: one, children: [] }, freely);
+    const tags = async (): Promise<readonly string[] | undefined> => (await at().images.resolve(REPOSITORY, { kind: 'digest', digest: one.digest }))?.image.tags;
+    expect(await tags()).toEqual([]);
+    const names = Array.from({ length: TAGS_PER_IMAGE_MAX + 1 }, (_, n) => `v${String(n).padStart(4, '0')}`);
+    for (const name of names.toReversed()) await write(name);
+    expect(await tags()).toEqual(names.slice(0, -1));
+    expect((await at().images.resolve(REPOSITORY, tagged('v1000')))?.image.tags).toEqual(names.slice(0, -1));
+    expect((await at().images.list(REPOSITORY, { limit: 1 }))[0]?.tags).toEqual(names.slice(0, -1));
+    await at().images.record({ repository: REPOSITORY, image: sampleRecord('two', ['base']), children: [], tag: 'v0000' }, freely);
+    expect(await tags()).toEqual(names.slice(1));
   });
 
   it('of an index are resolved with it in its order, as far as they are recorded', async () => {

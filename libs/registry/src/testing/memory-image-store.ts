@@ -1,7 +1,10 @@
 import type { Digest, Reference } from '#oci';
 
 import type { Image, ImageKey, RecordedImage, RecordedTag } from '../image.js';
-import { type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage } from '../image-store.js';
+import {
+  type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage,
+  TAGS_PER_IMAGE_MAX,
+} from '../image-store.js';
 import { byKey, imageId, MemoryCatalogue } from './memory-catalogue.js';
 
 /** {@link ImageStore} in memory. */
@@ -36,10 +39,11 @@ export class MemoryImageStore extends ImageStore {
 
   async resolve(repository: string, reference: Reference): Promise<ResolvedImage | undefined> {
     const digest = reference.kind === 'digest' ? reference.digest : this.#catalogue.tagsOf(repository).get(reference.tag);
-    const image = digest === undefined ? undefined : this.#find(repository, digest);
-    if (image === undefined) return undefined;
-    if (image.kind === 'image') return { image, images: [image] };
-    return { image, images: image.children.map((child) => this.#find(repository, child.digest)).filter((child) => child !== undefined) };
+    const found = digest === undefined ? undefined : this.#find(repository, digest);
+    if (found === undefined) return undefined;
+    const image = { ...found, tags: this.#tagsOfImage(found) };
+    if (found.kind === 'image') return { image, images: [found] };
+    return { image, images: found.children.map((child) => this.#find(repository, child.digest)).filter((child) => child !== undefined) };
   }
 
   async list(repository: string, page: { readonly after?: ImageCursor; readonly limit: number }): Promise<TaggedImage[]> {
@@ -90,7 +94,7 @@ export class MemoryImageStore extends ImageStore {
   }
 
   #tagsOfImage({ repository, digest }: ImageKey): string[] {
-    return [...this.#catalogue.tagsOf(repository)].filter(([, pointsTo]) => pointsTo === digest).map(([tag]) => tag).toSorted();
+    return [...this.#catalogue.tagsOf(repository)].filter(([, pointsTo]) => pointsTo === digest).map(([tag]) => tag).toSorted().slice(0, TAGS_PER_IMAGE_MAX);
   }
 }
 

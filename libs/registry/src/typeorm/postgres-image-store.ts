@@ -3,8 +3,17 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { Digest, Reference } from '#oci';
 
 import type { Image, ImageKey, RecordedImage, RecordedTag } from '../image.js';
-import { type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage } from '../image-store.js';
+import {
+  type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage,
+  TAGS_PER_IMAGE_MAX,
+} from '../image-store.js';
 import { IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
+
+const IMAGE_TAGS = `
+  array(SELECT named.tag FROM tags AS named WHERE named.repository = image.repository AND named.digest = image.digest
+        ORDER BY named.tag LIMIT ${TAGS_PER_IMAGE_MAX}) AS tags`;
+
+type TaggedImageRow = ImageRow & { readonly tags: string[] };
 
 /** {@link ImageStore} on PostgreSQL. */
 export class PostgresImageStore extends ImageStore {
@@ -39,15 +48,16 @@ export class PostgresImageStore extends ImageStore {
   }
 
   async resolve(repository: string, reference: Reference): Promise<ResolvedImage | undefined> {
-    const [found] = await this.#dataSource.query<ImageRow[]>(
+    const [found] = await this.#dataSource.query<TaggedImageRow[]>(
       reference.kind === 'digest'
-        ? `SELECT ${IMAGE_COLUMNS} FROM images AS image WHERE image.repository = $1 AND image.digest = $2`
-        : `SELECT ${IMAGE_COLUMNS} FROM tags JOIN images AS image USING (repository, digest) WHERE tags.repository = $1 AND tags.tag = $2`,
+        ? `SELECT ${IMAGE_COLUMNS}, ${IMAGE_TAGS} FROM images AS image WHERE image.repository = $1 AND image.digest = $2`
+        : `SELECT ${IMAGE_COLUMNS}, ${IMAGE_TAGS} FROM tags JOIN images AS image USING (repository, digest) WHERE tags.repository = $1 AND tags.tag = $2`,
       [repository, reference.kind === 'digest' ? reference.digest : reference.tag],
     );
     if (found === undefined) return undefined;
-    const image = imageOf(found);
-    if (image.kind === 'image') return { image, images: [image] };
+    const recorded = imageOf(found);
+    const image = { ...recorded, tags: found.tags };
+    if (image.kind === 'image') return { image, images: [recorded] };
     const digests = image.children.map((child) => child.digest);
     const rows = await this.#dataSource.query<ImageRow[]>(
       `SELECT ${IMAGE_COLUMNS} FROM images AS image WHERE image.repository = $1 AND image.digest = ANY($2) ORDER BY array_position($2, image.digest)`,
@@ -57,10 +67,8 @@ export class PostgresImageStore extends ImageStore {
   }
 
   async list(repository: string, page: { readonly after?: ImageCursor; readonly limit: number }): Promise<TaggedImage[]> {
-    const rows = await this.#dataSource.query<(ImageRow & { tags: string[] })[]>(
-      `SELECT ${IMAGE_COLUMNS},
-         array(SELECT tag FROM tags WHERE tags.repository = image.repository AND tags.digest = image.digest ORDER BY tag) AS tags
-       FROM images AS image
+    const rows = await this.#dataSource.query<TaggedImageRow[]>(
+      `SELECT ${IMAGE_COLUMNS}, ${IMAGE_TAGS} FROM images AS image
        WHERE image.repository = $1 AND ($2::timestamptz IS NULL OR (image.pushed_at, image.digest) < ($2, $3))
        ORDER BY image.pushed_at DESC, image.digest DESC LIMIT $4`,
       [repository, page.after?.pushedAt ?? null, page.after?.digest ?? '', page.limit],
