@@ -21,15 +21,37 @@ export interface ChangeBatch {
   readonly position: FeedPosition;
   /** True when changes between the asked position and the first kept one have been pruned: the reader must load everything anew. */
   readonly gap: boolean;
+  /**
+   * How long ago, by the database's own clock, the oldest change after the asked position was made that is committed and cannot be told yet, because an older
+   * transaction is running. Undefined when nothing is held back: then everything committed by now is in this batch or, when it is full, in the next ones.
+   */
+  readonly heldBackMs: number | undefined;
 }
 
-interface ChangeRow {
+/** One told change; or, in a batch without any, nulls. What is said of the whole batch stands in every row. */
+interface BatchRow {
+  readonly told: boolean;
   readonly transaction: string;
   readonly sequence: string;
   readonly topic: string;
   readonly key: string[];
   readonly changed_at: Date;
+  readonly held_back_ms: number | null;
+  readonly lost: boolean;
 }
+
+/** One statement, and so one view of what has ended: a change that ends meanwhile is either told or held back, never neither. */
+const READ_AFTER = `
+  SELECT told.sequence IS NOT NULL AS told, told.transaction::text AS transaction, told.sequence::text AS sequence, told.topic, told.key, told.changed_at,
+         batch.held_back_ms, batch.lost
+  FROM (SELECT
+          (SELECT (extract(epoch FROM clock_timestamp() - min(changed_at)) * 1000)::float8 FROM changes
+           WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction >= pg_snapshot_xmin(pg_current_snapshot())) AS held_back_ms,
+          (SELECT coalesce(bool_or((transaction, sequence) > ($1::xid8, $2::bigint)), false) FROM change_horizon) AS lost) AS batch
+  LEFT JOIN (SELECT * FROM changes
+             WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+             ORDER BY transaction, sequence LIMIT $3) AS told ON true
+  ORDER BY told.transaction, told.sequence`;
 
 /**
  * The ordered feed of changes to the tables that readers keep in memory. Triggers write it within the transaction that
@@ -37,8 +59,9 @@ interface ChangeRow {
  *
  * Sequence numbers are drawn before a transaction commits, so they are not the order in which changes become visible. The
  * feed is therefore read in the order of transaction ids and only below the oldest one still running: whatever is below has
- * ended, and nothing can appear there any more. A long transaction delays the feed; it never makes it lose or repeat anything. PostgreSQL counts
- * transactions for a whole server: one in another database of the same server delays the feed as well.
+ * ended, and nothing can appear there any more. A long transaction delays the feed; it never makes it lose or repeat anything, and a batch says how old
+ * the oldest change is that waits for it. PostgreSQL counts transactions for a whole server: one in another database of the same server delays the feed as well.
+ * A transaction that only reads has no number and delays nothing.
  */
 export class ChangeFeed {
   readonly #dataSource: DataSource;
@@ -56,21 +79,17 @@ export class ChangeFeed {
 
   /** Up to `limit` changes after `position`, oldest first. */
   async readAfter(position: FeedPosition, limit: number): Promise<ChangeBatch> {
-    const rows = await this.#dataSource.query<ChangeRow[]>(
-      `SELECT transaction::text AS transaction, sequence::text AS sequence, topic, key, changed_at FROM changes
-       WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-       ORDER BY transaction, sequence LIMIT $3`,
-      [position.transaction, position.sequence, limit],
-    );
-    const horizon = await this.#dataSource.query<{ lost: boolean }[]>(
-      'SELECT coalesce(bool_or((transaction, sequence) > ($1::xid8, $2::bigint)), false) AS lost FROM change_horizon',
-      [position.transaction, position.sequence],
-    );
-    const last = rows.at(-1);
+    const rows = await this.#dataSource.query<BatchRow[]>(READ_AFTER, [position.transaction, position.sequence, limit]);
+    const told = rows.filter((row) => row.told);
+    const [batch] = rows;
+    const last = told.at(-1);
+    const heldBackMs = batch?.held_back_ms ?? undefined;
     return {
-      changes: rows.map((row) => ({ topic: row.topic, key: row.key, changedAt: row.changed_at })),
+      changes: told.map((row) => ({ topic: row.topic, key: row.key, changedAt: row.changed_at })),
       position: last === undefined ? position : { transaction: last.transaction, sequence: last.sequence },
-      gap: horizon[0]?.lost ?? false,
+      gap: batch?.lost ?? false,
+      // The clock of a server may be set back.
+      heldBackMs: heldBackMs === undefined ? undefined : Math.max(0, heldBackMs),
     };
   }
 

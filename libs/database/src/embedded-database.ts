@@ -16,7 +16,7 @@ export interface EmbeddedDatabase {
   readonly port: number;
   /** Rejects when the worker ends by itself; never resolves. */
   readonly failed: Promise<never>;
-  /** Closes the data folder cleanly and frees it for other processes. */
+  /** Closes the data folder cleanly and frees it for other processes. Works also after the database has failed. */
   close(): Promise<void>;
 }
 
@@ -46,27 +46,31 @@ export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): P
     await rm(socketFolder, { recursive: true, force: true });
     await lock?.release();
   };
+  let worker: Worker | undefined;
   try {
     await chmod(socketFolder, 0o700);
-    const worker = startWorker({
+    worker = startWorker({
       dataFolder: options.folder === undefined ? undefined : join(options.folder, 'data'),
       snapshot: options.snapshot,
       socketPath: join(socketFolder, `.s.PGSQL.${SOCKET_PORT}`),
     });
-    const failed = failureOf(worker);
-    await Promise.race([started(worker), failed]);
+    const running = worker;
+    // Heard from now on: a worker that ended by itself must not be waited for when it is closed.
+    const exited = new Promise<void>((resolve) => running.once('exit', () => resolve()));
+    const failed = failureOf(running);
+    await Promise.race([started(running), failed]);
     return {
       socketFolder,
       port: SOCKET_PORT,
       failed,
       close: async () => {
-        const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-        worker.postMessage('close');
+        running.postMessage('close');
         await exited;
         await free();
       },
     };
   } catch (error) {
+    await worker?.terminate();
     await free();
     throw error;
   }
