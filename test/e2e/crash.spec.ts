@@ -105,11 +105,13 @@ describe('a process that is killed', () => {
     }
     const { status, body } = await notify(client, ...tags.map((tag) => ({ action: 'push', repository: 'team/app', tag }) as const));
     expect([status, body]).toEqual([202, { accepted: tags.length, repeated: 0, skipped: 0 }]);
+    const asked = (): number => registry.seen.filter(({ method, path }) => method !== 'PUT' && path.includes('/manifests/told-')).length;
+    await eventually('as many as can be are being examined', () => asked() >= EXAMINED_AT_ONCE);
     await service?.kill();
     registry.faults.clear();
 
     const successor = await start();
-    // The others were claimed, perhaps, by the one that died; the last test waits for them.
+    // The others were claimed by the one that died, for a minute; the last test waits for them.
     await eventually('what nobody had begun is done at once', async () => (await Promise.all(tags.map((tag) => successor.readyIn('westeurope', 'team/app', tag)))).filter((image) => image !== undefined).length >= 2);
   }, 90_000);
 

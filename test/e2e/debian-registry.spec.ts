@@ -76,6 +76,8 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
     for (const [age, tag] of tags.entries()) {
       await pushImage({ url: registryUrl, repository: 'team/many' }, tag, { ...smallImage('many'), createdAt: new Date(Date.UTC(2026, 0, 31) - age * day) });
     }
+    // What the pushes were told of is looked at, and left alone, before anybody enables the repository.
+    await eventually('the notifications are over', async () => Number(/^translocator_work_total\{loop="examine",outcome="settled"\} (\d+)$/m.exec((await client.call('/metrics')).text)?.[1]) >= OLD_TAGS);
     await client.enable('team/many');
     const backfill = await eventually('the backfill is done', async () => {
       const { body } = await client.admin<RepositoryEntry>('repositories/team/many');

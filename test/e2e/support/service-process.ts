@@ -100,11 +100,13 @@ export class ServiceProcess implements AsyncDisposable {
 }
 
 async function launch({ main, folder, registryUrl, overrides = {}, config, environment = {}, args = [] }: ProcessOptions): Promise<ChildProcess> {
-  await mkdir(folder, { recursive: true });
+  // What a killed process leaves in the system's temporary folder goes with the rest, too.
+  const temporary = join(folder, 'tmp');
+  await mkdir(temporary, { recursive: true });
   const path = join(folder, 'translocator.yaml');
   await writeFile(path, config ?? configText(overrides));
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSLOCATOR_')));
-  const env = { ...own, ...environmentOf(join(folder, 'state'), registryUrl), TRANSLOCATOR_CONFIG: path, ...environment };
+  const env = { ...own, ...environmentOf(join(folder, 'state'), registryUrl), TMPDIR: temporary, TRANSLOCATOR_CONFIG: path, ...environment };
   return spawn(process.execPath, [main, ...args], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
