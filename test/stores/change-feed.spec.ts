@@ -4,6 +4,7 @@ import { ChangeFeed } from '#database';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 
+import { transactionInAnotherDatabase } from './neighbour.js';
 import { endBehindAll } from './told-changes.js';
 
 describeOnEveryDatabase('the change feed', MIGRATIONS, (dataSource, database) => {
@@ -37,6 +38,37 @@ describeOnEveryDatabase('the change feed', MIGRATIONS, (dataSource, database) =>
   });
 
   if (database.severalSessions) {
+    it('says how long it has held changes back for a transaction in another database of the server', async () => {
+      const feed = new ChangeFeed(dataSource());
+      const start = await endBehindAll(dataSource());
+      await using neighbour = await transactionInAnotherDatabase();
+      await write('replica', 'committed');
+      await dataSource().query(`UPDATE changes SET changed_at = changed_at - interval '1 minute'`);
+      const held = await feed.readAfter(start, 10);
+      expect(held).toMatchObject({ changes: [], position: start, gap: false });
+      expect(held.heldBackMs).toBeGreaterThanOrEqual(60_000);
+      expect(held.heldBackMs).toBeLessThan(90_000);
+      await neighbour.end();
+      await endBehindAll(dataSource());
+      const told = await feed.readAfter(start, 10);
+      expect(told.changes.map((change) => change.key)).toEqual([['committed']]);
+      expect((await feed.readAfter(told.position, 10)).heldBackMs).toBeUndefined();
+    });
+
+    it('is not held back by a transaction that only reads', async () => {
+      const feed = new ChangeFeed(dataSource());
+      const start = await endBehindAll(dataSource());
+      const reader = dataSource().createQueryRunner();
+      await reader.startTransaction('REPEATABLE READ');
+      await reader.query('SELECT count(*) FROM changes');
+      await write('replica', 'a');
+      await endBehindAll(dataSource());
+      const { changes, heldBackMs } = await feed.readAfter(start, 10);
+      await reader.commitTransaction();
+      await reader.release();
+      expect([changes.length, heldBackMs]).toEqual([1, undefined]);
+    });
+
     it('holds changes back while an older transaction is running, and loses nothing', async () => {
       const feed = new ChangeFeed(dataSource());
       const start = await feed.end();

@@ -118,6 +118,36 @@ describe('MapFeeder', () => {
     expect(feeder.map.asOf).toEqual(clock.now());
   });
 
+  it('calls the map no fresher than the oldest change that is held back', async () => {
+    const { source, clock, feeder } = setUp();
+    source.write({ topic: 'repository', name: 'team/app', enabled: true });
+    await feeder.poll();
+    await clock.advance(1000);
+    const disabledAt = clock.now();
+    source.holdBack(() => clock.now().getTime() - disabledAt.getTime());
+    source.write({ topic: 'repository', name: 'team/app', enabled: false });
+    await clock.advance(5000);
+    await feeder.poll();
+    expect(feeder.map.enabled('team/app')).toBe(true);
+    expect(feeder.map.asOf).toEqual(disabledAt);
+    source.letGo();
+    await feeder.poll();
+    expect(feeder.map.enabled('team/app')).toBe(false);
+    expect(feeder.map.asOf).toEqual(clock.now());
+  });
+
+  it('knows after a load what the feed still holds back, and is as fresh as that load', async () => {
+    const { source, clock, feeder } = setUp();
+    source.holdBack(() => 60_000);
+    source.write(ready('a', 'east'));
+    await feeder.poll();
+    expect(feeder.map.replicaState(digestNamed('a'), 'east')).toBe('ready');
+    expect(feeder.map.asOf).toEqual(clock.now());
+    await clock.advance(1000);
+    await feeder.poll();
+    expect(feeder.map.asOf).toEqual(new Date(STARTED_AT));
+  });
+
   it('begins a load again that failed half-way, also after a gap', async () => {
     const { source, feeder } = setUp();
     source.write(ready('a', 'east'));

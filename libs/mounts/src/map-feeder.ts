@@ -1,4 +1,4 @@
-import type { Clock, RetryPolicy } from '#clock';
+import { after, type Clock, type RetryPolicy } from '#clock';
 import { SECOND_MS } from '#quantities';
 
 import { keyOf, MAP_TOPICS, type MapKey, type MapTopic } from './map-row.js';
@@ -35,7 +35,7 @@ export interface MapFeederOptions<Position> {
 
 /**
  * Keeps a replica map like its source: a full load, then every change after the place in the feed where that load began. Rows are always
- * read as they are now, so changes may be told twice or late. While the source fails, the map stays as it is and grows old (`asOf`).
+ * read as they are now, so changes may be told twice or late. While the source fails, or holds changes back, the map stays as it is and grows old (`asOf`).
  * During a full load after a gap the old map goes on answering; the process then holds two.
  */
 export class MapFeeder<Position = unknown> {
@@ -103,9 +103,14 @@ export class MapFeeder<Position = unknown> {
       await this.#apply(batch.changes);
       this.#position = { value: batch.position };
       if (batch.changes.length >= batchMax) continue;
-      this.#map.asOf = askedAt;
+      this.#advanceAsOf(after(askedAt, -(batch.heldBackMs ?? 0)));
       return;
     }
+  }
+
+  /** Never back: what the map was known to hold it holds. A load has read also what the feed still holds back. */
+  #advanceAsOf(asOf: Date): void {
+    if (this.#map.asOf === undefined || asOf > this.#map.asOf) this.#map.asOf = asOf;
   }
 
   async #load(): Promise<{ readonly value: Position }> {

@@ -12,6 +12,11 @@ export interface MapChanges<Position> {
   readonly position: Position;
   /** True when changes after the asked position are lost: everything must be loaded anew. */
   readonly gap: boolean;
+  /**
+   * How long ago the oldest change was made that has happened and cannot be told yet. Undefined when there is none: then the map is as
+   * fresh as the question.
+   */
+  readonly heldBackMs?: number | undefined;
 }
 
 /**

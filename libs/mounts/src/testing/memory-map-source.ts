@@ -13,6 +13,7 @@ export class MemoryMapSource extends MapSource<number> {
   readonly #rows = new Map<string, MapRow>();
   readonly #changes: MapChange[] = [];
   #lostCount = 0;
+  #hold: { readonly fromCount: number; readonly ageMs: () => number } | undefined;
 
   /** Writes rows, each with its change. */
   write(...rows: readonly MapRow[]): void {
@@ -38,6 +39,16 @@ export class MemoryMapSource extends MapSource<number> {
     this.#lostCount = this.#changes.length;
   }
 
+  /** From the next change on holds all of them back, as a long transaction does; `ageMs` says how old the first of them is. */
+  holdBack(ageMs: () => number): void {
+    this.#hold = { fromCount: this.#changes.length, ageMs };
+  }
+
+  /** Tells what was held back, and holds back nothing more. */
+  letGo(): void {
+    this.#hold = undefined;
+  }
+
   /** Every row there is now. */
   get rows(): MapRow[] {
     return [...this.#rows.values()];
@@ -45,7 +56,7 @@ export class MemoryMapSource extends MapSource<number> {
 
   async position(): Promise<number> {
     this.before('position');
-    return this.#changes.length;
+    return this.#hold?.fromCount ?? this.#changes.length;
   }
 
   async *load(topic: MapTopic): AsyncIterable<readonly MapRow[]> {
@@ -59,8 +70,10 @@ export class MemoryMapSource extends MapSource<number> {
   async changesAfter(position: number, limit: number): Promise<MapChanges<number>> {
     this.before('changesAfter');
     const from = Math.max(position, this.#lostCount);
-    const changes = this.#changes.slice(from, from + limit);
-    return { changes, position: from + changes.length, gap: position < this.#lostCount };
+    const end = Math.max(from, this.#hold?.fromCount ?? this.#changes.length);
+    const changes = this.#changes.slice(from, Math.min(from + limit, end));
+    const heldBackMs = this.#hold !== undefined && this.#changes.length > end ? this.#hold.ageMs() : undefined;
+    return { changes, position: from + changes.length, gap: position < this.#lostCount, heldBackMs };
   }
 
   async read(topic: MapTopic, keys: readonly MapKey[]): Promise<readonly MapRow[]> {
