@@ -9,17 +9,17 @@ export class Metrics {
 
   /** Layers in answers, by `kind` (mount, blob) and `reason` (empty for mounts). */
   readonly lookupLayers = this.#counter('translocator_lookup_layers_total', 'Layers answered in lookups', ['kind', 'reason']);
-  /** Lookups by `outcome` (ok, expanding, not_enabled, unknown, denied). */
+  /** Lookups by `outcome` (ok, expanding, not_enabled, unknown, denied, not_loaded). */
   readonly lookups = this.#counter('translocator_lookups_total', 'Lookups answered', ['outcome']);
   readonly lookupSeconds = this.#histogram('translocator_lookup_duration_seconds', 'Time to answer a lookup', [], [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
-  /** Notification events by `outcome` (accepted, repeated, ignored, unreadable). */
+  /** Notification events by `outcome` (accepted, repeated, unreadable). */
   readonly notifications = this.#counter('translocator_notification_events_total', 'Registry events received', ['outcome']);
   /** Work by `loop` (examine, backfill, expand, copy, remove) and `outcome`. */
   readonly work = this.#counter('translocator_work_total', 'Pieces of work ended', ['loop', 'outcome']);
   readonly workSeconds = this.#histogram('translocator_work_duration_seconds', 'Time a piece of work took', ['loop'], [0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800]);
   readonly expandedBytes = this.#counter('translocator_expanded_bytes_total', 'Bytes of expanded layers written to the home share', []);
-  readonly copiedBytes = this.#counter('translocator_copied_bytes_total', 'Bytes copied between shares', ['from', 'to']);
-  readonly plans = this.#counter('translocator_plans_total', 'Placement plans made', ['trigger']);
+  readonly copiedBytes = this.#counter('translocator_copied_bytes_total', 'Bytes that copies were allowed to move over a link, repeated pieces included', ['from', 'to']);
+  readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);
   readonly observationsDropped = this.#counter('translocator_observations_dropped_total', 'Observed pulls given up because the buffer was full', []);
