@@ -102,6 +102,8 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
   });
 
   it('is blobs with reasons for eastus, and these pulls are observed', async () => {
+    // Lookups follow the database, a moment behind.
+    await eventually('lookups know of the image', async () => (await client.pull('team/app', 'v1', { 'x-teleport-region': 'westeurope' })).body.layers.every((layer) => layer.kind === 'mount'));
     for (const node of ['node-1', 'node-2', 'node-3', 'node-4']) {
       const { status, body } = await client.pull('team/app', 'v1', { ...EASTUS, 'user-agent': node });
       expect(status).toBe(200);
