@@ -60,7 +60,8 @@ export async function startTranslocator(settings: Settings, options: Translocato
 }
 
 async function createApp(foundation: { settings: Settings; clock: Clock; logger: Logger; resources: Resources }): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), new FastifyAdapter({ ...HTTP_LIMITS, frameworkErrors: refuseUnreadable }), {
+  const adapterOptions = { ...HTTP_LIMITS, frameworkErrors: refuseUnreadable, trustProxy: foundation.settings.config.server.trustedProxies };
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), new FastifyAdapter(adapterOptions), {
     logger: new NestLogger(foundation.logger),
     bodyParser: false,
     abortOnError: false,

@@ -62,6 +62,7 @@ export const configSchema = z
         host: z.string().min(1).default('127.0.0.1'),
         port: z.number().int().min(0).max(65_535).default(8080),
         shutdownGrace: duration('20s', 0, 10 * MINUTE_MS),
+        trustedProxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100).default([]),
       })
       .prefault({}),
     roles: z.array(z.enum(['lookup', 'control', 'worker'])).min(1).default(['lookup', 'control', 'worker']),
@@ -78,6 +79,7 @@ export const configSchema = z
         url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).default('http://127.0.0.1:5000'),
         username: z.string().min(1).max(256).optional(),
         platforms: z.array(z.string().regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/, 'must be a platform such as linux/arm64')).min(1).max(16).default(['linux/amd64', 'linux/arm64']),
+        reexamineEvery: duration('6h', MINUTE_MS, 30 * DAY_MS),
         enable: z.array(z.string().refine(isRepositoryPattern, 'must be a repository name, or the beginning of one followed by *')).max(1000).default([]),
       })
       .prefault({}),

@@ -188,6 +188,16 @@ describe('an examination', () => {
     await expect(examineReference(tools(), claimed as never)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
     expect(await stores.images.resolve(REPOSITORY, tagged('v1'))).toBeDefined();
   });
+
+  it('forgets nothing for a 404 that is not the registry’s own, such as that of a proxy while the registry restarts', async () => {
+    await pushImage(to, 'v1', sampleImage(['a']));
+    await told({ tag: 'v1' });
+    registry.faults.add({ part: 'manifests' }, { kind: 'status', status: 404 });
+    await stores.examinations.intake([sampleEvent({ tag: 'v1' })], now);
+    const [claimed] = await stores.examinations.claim({ owner: 'w', limit: 1, now, leaseMs: MINUTE_MS });
+    await expect(examineReference(tools(), claimed as never)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', transient: true });
+    expect(await stores.images.resolve(REPOSITORY, tagged('v1'))).toBeDefined();
+  });
 });
 
 describe('a backfill', () => {

@@ -59,4 +59,10 @@ export abstract class BackfillStore extends ClaimSource<Backfill> {
    * its urgency. References must be distinct. @returns false when the claim was lost and nothing was written.
    */
   abstract wantExaminations(claimId: string, references: readonly string[], now: Date): Promise<boolean>;
+
+  /**
+   * Wants the backfill of enabled repositories anew whose last one ended before `before`, the longest ago first and at most `limit` of them: events
+   * get lost, and registries collect garbage without telling. @returns how many were wanted.
+   */
+  abstract wantAgain(before: Date, limit: number): Promise<number>;
 }

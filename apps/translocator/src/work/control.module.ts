@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
+import { DataSource } from 'typeorm';
 
 import { ChangeFeed } from '#database';
 import { DemandStore } from '#demand';
@@ -57,16 +58,18 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, leases, pins, plans, demand]: [
-          WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, LeaseStore, PinStore, PlanStore, DemandStore,
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, dataSource]: [
+          WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
+          PlanStore, DemandStore, DataSource,
         ]
       ) => {
         refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, leases, pins, plans, demand };
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, dataSource };
         return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
-        WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, LeaseStore, PinStore, PlanStore, DemandStore,
+        WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
+        PlanStore, DemandStore, DataSource,
       ],
     },
   ],

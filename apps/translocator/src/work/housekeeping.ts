@@ -1,12 +1,14 @@
+import type { DataSource } from 'typeorm';
+
 import { after } from '#clock';
-import type { ChangeFeed } from '#database';
+import { type ChangeFeed, maintainEmbeddedDatabase } from '#database';
 import type { DemandStore } from '#demand';
 import type { ExpandedLayerStore } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { PinStore } from '#pins';
 import { PLANS_KEPT_DEFAULT, type PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
-import { EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
+import { type BackfillStore, EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
 import { releaseLayers, type ReplicaStore } from '#replication';
 
 import type { ClockedTask } from './clocked-tasks.js';
@@ -16,8 +18,16 @@ import type { WorkSurroundings } from './work-surroundings.js';
 
 /** How often what is over is forgotten. */
 const PRUNE_EVERY_MS = 10 * MINUTE_MS;
-/** Rows that one pruning takes from one table: a bound on how long it holds others up. */
+/** Rows that one statement takes from a table: a bound on how long it holds others up. */
 const PRUNE_ROWS_MAX = 10_000;
+/** Statements on one table in one pruning: together more than any table gains in between. */
+const PRUNE_ROUNDS_MAX = 100;
+/** How often it is looked whether some repository should be examined anew. */
+const REEXAMINE_LOOK_MS = MINUTE_MS;
+/** Repositories that are examined anew at a time: each is some requests for every tag. */
+const REEXAMINE_AT_ONCE = 10;
+/** How often the embedded database is tidied; a server does that by itself. */
+const MAINTAIN_EVERY_MS = 10 * MINUTE_MS;
 /** How long changes stay in the feed: a lookup that was cut off for longer loads everything anew. */
 const CHANGES_KEPT_MS = DAY_MS;
 /** How long leases and pins that ran out stay visible. */
@@ -30,19 +40,55 @@ export interface HousekeepingStores {
   readonly images: ImageStore;
   readonly feed: ChangeFeed;
   readonly examinations: ExaminationStore;
+  readonly backfills: BackfillStore;
   readonly leases: LeaseStore;
   readonly pins: PinStore;
   readonly plans: PlanStore;
   readonly demand: DemandStore;
+  /** What all of them stand on. */
+  readonly dataSource: DataSource;
 }
 
 /** Releases layers that nothing refers to, and forgets what is over. */
 export function housekeepingTasks(surroundings: WorkSurroundings, stores: HousekeepingStores): ClockedTask[] {
-  const { releaseEvery } = surroundings.config.replication;
+  const { database, replication } = surroundings.config;
+  const maintenance: ClockedTask = { name: 'maintain database', everyMs: MAINTAIN_EVERY_MS, run: () => maintain(surroundings, stores) };
+  const { reexamineEvery } = surroundings.config.registry;
   return [
-    { name: 'release', everyMs: releaseEvery, run: (signal) => release(surroundings, stores, signal) },
-    { name: 'prune', everyMs: PRUNE_EVERY_MS, run: () => prune(stores, surroundings.clock.now()) },
+    ...(database.kind === 'embedded' ? [maintenance] : []),
+    { name: 'release', everyMs: replication.releaseEvery, run: (signal) => release(surroundings, stores, signal) },
+    {
+      name: 'reexamine',
+      everyMs: REEXAMINE_LOOK_MS,
+      run: async () => {
+        if ((await stores.backfills.wantAgain(after(surroundings.clock.now(), -reexamineEvery), REEXAMINE_AT_ONCE)) > 0) surroundings.signals.examinationsWanted();
+      },
+    },
+    ...prunings(surroundings, stores),
   ];
+}
+
+/** One task for each table, so that what fails in one keeps no other from being tidy. */
+function prunings({ clock }: WorkSurroundings, stores: HousekeepingStores): ClockedTask[] {
+  const before = (ms: number): Date => after(clock.now(), -ms);
+  const pruning = (name: string, prune: () => Promise<number>): ClockedTask => ({ name: `prune ${name}`, everyMs: PRUNE_EVERY_MS, run: (signal) => untilFew(prune, signal) });
+  return [
+    pruning('changes', () => stores.feed.prune(before(CHANGES_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('events', () => stores.examinations.pruneEvents(before(EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX)),
+    pruning('leases', () => stores.leases.prune(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('pins', () => stores.pins.pruneExpired(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('plans', () => stores.plans.prune(PLANS_KEPT_DEFAULT).then(() => 0)),
+    pruning('demand', async () => {
+      const { counts, batches } = await stores.demand.prune(clock.now(), PRUNE_ROWS_MAX);
+      return Math.max(counts, batches);
+    }),
+  ];
+}
+
+async function untilFew(prune: () => Promise<number>, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < PRUNE_ROUNDS_MAX && !signal.aborted; round += 1) {
+    if ((await prune()) < PRUNE_ROWS_MAX) return;
+  }
 }
 
 async function release({ config, clock, logger }: WorkSurroundings, stores: HousekeepingStores, signal: AbortSignal): Promise<void> {
@@ -52,11 +98,7 @@ async function release({ config, clock, logger }: WorkSurroundings, stores: Hous
   if (report.draining + report.forgotten + report.expandedAgain > 0) logger.info({ ...report }, 'layers were released');
 }
 
-async function prune(stores: HousekeepingStores, now: Date): Promise<void> {
-  await stores.feed.prune(after(now, -CHANGES_KEPT_MS), PRUNE_ROWS_MAX);
-  await stores.examinations.pruneEvents(after(now, -EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX);
-  await stores.leases.prune(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
-  await stores.pins.pruneExpired(after(now, -EXPIRED_KEPT_MS), PRUNE_ROWS_MAX);
-  await stores.plans.prune(PLANS_KEPT_DEFAULT);
-  await stores.demand.prune(now, PRUNE_ROWS_MAX);
+async function maintain({ logger }: WorkSurroundings, { dataSource }: HousekeepingStores): Promise<void> {
+  const done = await maintainEmbeddedDatabase(dataSource);
+  logger.debug({ ...done }, 'the embedded database was tidied');
 }

@@ -35,7 +35,7 @@ export function intakeLoops(surroundings: WorkSurroundings, tools: IntakeTools):
     name: 'examine', source: examinations, concurrency: EXAMINATIONS_AT_ONCE, ...RHYTHM,
     describe: ({ repository, reference }) => ({ repository, reference }),
     work: async (claimed, signal) => {
-      await enableByPolicy(repositories, { patterns: config.registry.enable, repository: claimed.item.repository, now: now() });
+      if (claimed.item.pushedAt !== undefined) await enableByPolicy(repositories, { patterns: config.registry.enable, repository: claimed.item.repository, now: now() });
       const outcome = await examineReference({ client, images, repositories, recorded, platforms, now }, claimed, signal);
       if (outcome.kind === 'unusable') logger.warn({ ...claimed.item, reason: outcome.reason }, 'a reference cannot be served');
       if (outcome.kind !== 'lost') await examinations.settle(claimed.claim.id, claimed.item.generation, now());

@@ -1,8 +1,8 @@
 import type { Clock } from '#clock';
-import { type ExpandedLayerStore, HomeReplicas, LayerBlobs, type LayerToExpand } from '#expansion';
+import { type ExpandedLayerStore, HomeReplicas } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
-import type { ImageStore, RegistryReader } from '#registry';
+import type { ImageStore } from '#registry';
 import {
   type LayerRecord,
   LayerRecords,
@@ -13,18 +13,6 @@ import {
   ReplicationError,
   type ReplicaStore,
 } from '#replication';
-
-/** Where expansion reads layers: the registry. */
-export class RegistryLayerBlobs extends LayerBlobs {
-  constructor(private readonly registry: RegistryReader) {
-    super();
-  }
-
-  open(repository: string, { digest }: LayerToExpand, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    // The size is what some image claims: a wrong one must not keep the layer from anybody.
-    return Promise.resolve(this.registry.blob(repository, { digest }, signal));
-  }
-}
 
 /** Where expansion notes what the home share holds: among the replicas. */
 export class StoredHomeReplicas extends HomeReplicas {

@@ -3,14 +3,15 @@ import { Module } from '@nestjs/common';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { RegionMap } from '#regions';
-import { RegistryReader } from '#registry';
+import { ImageStore, RegistryReader } from '#registry';
 import { LinkLedger, ReplicaStore } from '#replication';
 
 import { ShareSet } from '../foundation/share-set.js';
 import { replicationLoops } from './copying.js';
 import { CountedLinkBudget } from './counted-link-budget.js';
 import { expansionLoops } from './expanding.js';
-import { ExpandedLayerRecords, LeasedReplicas, RegistryLayerBlobs, StoredHomeReplicas } from './ports-between-rooms.js';
+import { ExpandedLayerRecords, LeasedReplicas, StoredHomeReplicas } from './ports-between-rooms.js';
+import { RegistryLayerBlobs } from './registry-layer-blobs.js';
 import { WorkSurroundings } from './work-surroundings.js';
 
 /** The role `worker`: expands layers, copies replicas and removes them. */
@@ -18,14 +19,14 @@ import { WorkSurroundings } from './work-surroundings.js';
   providers: [
     {
       provide: 'expansion loops',
-      useFactory: (...[surroundings, registry, shares, store, replicas]: [WorkSurroundings, RegistryReader, ShareSet, ExpandedLayerStore, ReplicaStore]) =>
+      useFactory: (...[surroundings, registry, images, shares, store, replicas]: [WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore]) =>
         expansionLoops(surroundings, {
           store,
-          blobs: new RegistryLayerBlobs(registry),
+          blobs: new RegistryLayerBlobs(registry, images),
           replicas: new StoredHomeReplicas(replicas, surroundings.clock),
           homeShare: shares.home,
         }),
-      inject: [WorkSurroundings, RegistryReader, ShareSet, ExpandedLayerStore, ReplicaStore],
+      inject: [WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore],
     },
     {
       provide: 'replication loops',

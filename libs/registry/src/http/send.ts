@@ -96,7 +96,10 @@ export async function readBounded(ask: Ask, answer: Answer, bytesMax: number): P
   return Buffer.concat(chunks);
 }
 
-/** Turns an answer that is no success into an error; `missing` is what a 404 means for what was asked. Reads the body. */
+/**
+ * Turns an answer that is no success into an error; `missing` is what a 404 means for what was asked. A 404 with a body that does not say so is not the
+ * registry's word: a proxy in front of it that knows no such route says the same, and what is recorded must not be forgotten for that. Reads the body.
+ */
 export async function errorOf(ask: Ask, answer: Answer, context: { readonly missing: RegistryErrorCode; readonly clock: Clock }): Promise<RegistryError> {
   const told = await errorCodesOf(ask, answer);
   const { status } = answer;
@@ -106,12 +109,15 @@ export async function errorOf(ask: Ask, answer: Answer, context: { readonly miss
     new RegistryError(code, message, { transient, retryAfterMs, details: { status, method: ask.method, path: ask.url.pathname } });
   if (status === 401) return make('UNAUTHORIZED');
   if (status === 403) return make('DENIED');
+  if (status === 404 && ask.method !== 'HEAD' && !told.some((code) => ABSENT.has(code))) return make('REGISTRY_UNAVAILABLE', true);
   if (status === 404) return make(told.includes('NAME_UNKNOWN') ? 'NAME_UNKNOWN' : context.missing);
   if (status === 429) return make('TOO_MANY_REQUESTS', true);
   if (status === 408 || status >= 500) return make('REGISTRY_UNAVAILABLE', true);
   return make('REGISTRY_PROTOCOL');
 }
 
+/** Codes by which registries say that something is not there; Harbor's is the last. */
+const ABSENT: ReadonlySet<string> = new Set(['NAME_UNKNOWN', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NOT_FOUND']);
 const CODE = /^[A-Z_]{1,64}$/;
 
 /** The codes of an error body (distribution-spec 1.1, "Error Codes"); empty when it is none. */

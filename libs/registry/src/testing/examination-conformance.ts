@@ -202,6 +202,19 @@ function backfillsConform(at: () => RegistryStores): void {
     expect(await progress()).toMatchObject({ state: 'waiting' });
   });
 
+  it('are wanted anew of enabled repositories whose last one is old', async () => {
+    await at().repositories.enable(REPOSITORY, NOW);
+    expect(await at().backfills.wantAgain(after(NOW, MINUTE_MS), 10)).toBe(0);
+    await at().backfills.wantExaminations(await claimBackfill(), [], NOW);
+    expect(await at().backfills.wantAgain(NOW, 10)).toBe(0);
+    expect(await at().backfills.wantAgain(after(NOW, 1), 0)).toBe(0);
+    expect(await at().backfills.wantAgain(after(NOW, 1), 10)).toBe(1);
+    expect(await progress()).toEqual({ state: 'waiting', totalCount: 0, doneCount: 0 });
+    await at().backfills.wantExaminations(await claimBackfill(), [], NOW);
+    await at().repositories.disable(REPOSITORY, NOW);
+    expect(await at().backfills.wantAgain(after(NOW, 1), 10)).toBe(0);
+  });
+
   it('of a repository that is disabled meanwhile are over', async () => {
     await at().repositories.enable(REPOSITORY, NOW);
     const claimId = await claimBackfill();

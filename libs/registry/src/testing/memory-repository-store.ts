@@ -120,4 +120,14 @@ export class MemoryBackfillStore extends BackfillStore {
       known.item = { ...known.item, generation: known.item.generation + 1 };
     }
   }
+
+  async wantAgain(before: Date, limit: number): Promise<number> {
+    const endedAt = ({ backfill }: MemoryRepository): number => backfill.finishedAt?.getTime() ?? 0;
+    const due = [...this.#catalogue.repositories.values()]
+      .filter((repository) => repository.enabled && repository.backfill.state === 'done' && endedAt(repository) < before.getTime())
+      .toSorted((a, b) => endedAt(a) - endedAt(b))
+      .slice(0, limit);
+    for (const repository of due) Object.assign(repository, { ...unclaimed(), backfill: { state: 'waiting', totalCount: 0, doneCount: 0 } });
+    return due.length;
+  }
 }

@@ -145,6 +145,16 @@ export class PostgresBackfillStore extends BackfillStore {
       return true;
     });
   }
+
+  async wantAgain(before: Date, limit: number): Promise<number> {
+    const [, count] = await this.#dataSource.query<[unknown, number]>(
+      `UPDATE repositories SET backfill_state = 'waiting', backfill_total = 0, backfill_done = 0, backfill_started_at = NULL, backfill_finished_at = NULL, ${NO_CLAIM}
+       WHERE name IN (SELECT name FROM repositories WHERE enabled AND backfill_state = 'done' AND backfill_finished_at < $1
+                      ORDER BY backfill_finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+      [before, limit],
+    );
+    return count;
+  }
 }
 
 /** In the order of their names, as notifications do, so that neither holds up the other for ever. */
