@@ -37,6 +37,42 @@ describeOnEveryDatabase('the change feed', MIGRATIONS, (dataSource, database) =>
     expect((await feed.readAfter(await feed.end(), 10)).gap).toBe(false);
   });
 
+  /** The feed as a dump brings it along: its changes, and what was pruned from it, by transactions that this server will not reach for long. */
+  const restore = async (): Promise<void> => {
+    await dataSource().query(`INSERT INTO changes (transaction, topic, key) VALUES ('900000000001', 'replica', '{old}')`);
+    await dataSource().query(`INSERT INTO change_horizon (transaction, sequence) VALUES ('900000000000', 5)`);
+  };
+
+  it('is usable when it was restored from a server with more transactions, and has one gap for its readers once it is repaired', async () => {
+    const feed = new ChangeFeed(dataSource());
+    await restore();
+    const before = await endBehindAll(dataSource());
+    await write('replica', 'new');
+    await endBehindAll(dataSource());
+    const { changes, gap, heldBackMs } = await feed.readAfter(before, 10);
+    expect([changes.map(({ key }) => key), gap, heldBackMs]).toEqual([[['new']], false, undefined]);
+    expect(await feed.repair()).toBe(true);
+    expect((await feed.readAfter(before, 10)).gap).toBe(true);
+    expect((await feed.readAfter(await feed.end(), 10)).gap).toBe(false);
+    expect(await dataSource().query('SELECT FROM changes')).toEqual([]);
+    expect(await feed.repair()).toBe(false);
+  });
+
+  it('has a gap for a reader that stands where the server has not come to yet', async () => {
+    const feed = new ChangeFeed(dataSource());
+    expect((await feed.readAfter({ transaction: '900000000000', sequence: '7' }, 10)).gap).toBe(true);
+    expect((await feed.readAfter(await feed.end(), 10)).gap).toBe(false);
+  });
+
+  it('keeps everything when there is nothing to repair', async () => {
+    const feed = new ChangeFeed(dataSource());
+    const start = await endBehindAll(dataSource());
+    await write('replica', 'a');
+    expect(await feed.repair()).toBe(false);
+    await endBehindAll(dataSource());
+    expect(await feed.readAfter(start, 10)).toMatchObject({ changes: [{ key: ['a'] }], gap: false });
+  });
+
   if (database.severalSessions) {
     it('says how long it has held changes back for a transaction in another database of the server', async () => {
       const feed = new ChangeFeed(dataSource());

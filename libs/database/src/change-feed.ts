@@ -19,7 +19,10 @@ export interface Change {
 export interface ChangeBatch {
   readonly changes: readonly Change[];
   readonly position: FeedPosition;
-  /** True when changes between the asked position and the first kept one have been pruned: the reader must load everything anew. */
+  /**
+   * True when changes between the asked position and the first kept one have been pruned, or the position is one that this server has not reached, because the
+   * database was restored from another one: the reader must load everything anew, and read on from the `end()` that it asked for before.
+   */
   readonly gap: boolean;
   /**
    * How long ago, by the database's own clock, the oldest change after the asked position was made that is committed and cannot be told yet, because an older
@@ -46,12 +49,26 @@ const READ_AFTER = `
          batch.held_back_ms, batch.lost
   FROM (SELECT
           (SELECT (extract(epoch FROM clock_timestamp() - min(changed_at)) * 1000)::float8 FROM changes
-           WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction >= pg_snapshot_xmin(pg_current_snapshot())) AS held_back_ms,
-          (SELECT coalesce(bool_or((transaction, sequence) > ($1::xid8, $2::bigint)), false) FROM change_horizon) AS lost) AS batch
+           WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction >= pg_snapshot_xmin(pg_current_snapshot())
+             AND transaction < pg_snapshot_xmax(pg_current_snapshot())) AS held_back_ms,
+          $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot())
+            OR EXISTS (SELECT FROM change_horizon WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmax(pg_current_snapshot())) AS lost
+       ) AS batch
   LEFT JOIN (SELECT * FROM changes
              WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmin(pg_current_snapshot())
              ORDER BY transaction, sequence LIMIT $3) AS told ON true
   ORDER BY told.transaction, told.sequence`;
+
+/** What another server wrote: a transaction that this one has not reached. What lies below the oldest running one cannot be told from it, and goes as well. */
+const REPAIR = `
+  WITH server AS (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS oldest, pg_snapshot_xmax(pg_current_snapshot()) AS next),
+       restored AS (SELECT server.* FROM server
+                    WHERE EXISTS (SELECT FROM changes WHERE transaction >= server.next) OR EXISTS (SELECT FROM change_horizon WHERE transaction >= server.next)),
+       gone AS (DELETE FROM changes USING restored WHERE transaction >= restored.next OR transaction < restored.oldest RETURNING sequence),
+       moved AS (INSERT INTO change_horizon (singleton, transaction, sequence)
+                 SELECT true, (oldest::text::bigint - 1)::text::xid8, 9223372036854775807 FROM restored
+                 ON CONFLICT (singleton) DO UPDATE SET transaction = excluded.transaction, sequence = excluded.sequence)
+  SELECT EXISTS (SELECT FROM restored) AS restored`;
 
 /**
  * The ordered feed of changes to the tables that readers keep in memory. Triggers write it within the transaction that
@@ -62,6 +79,8 @@ const READ_AFTER = `
  * ended, and nothing can appear there any more. A long transaction delays the feed; it never makes it lose or repeat anything, and a batch says how old
  * the oldest change is that waits for it. PostgreSQL counts transactions for a whole server: one in another database of the same server delays the feed as well.
  * A transaction that only reads has no number and delays nothing.
+ *
+ * A dump takes the feed along to a server that counts from elsewhere; `repair()` sets that right, and until then such changes are passed over.
  */
 export class ChangeFeed {
   readonly #dataSource: DataSource;
@@ -91,6 +110,16 @@ export class ChangeFeed {
       // The clock of a server may be set back.
       heldBackMs: heldBackMs === undefined ? undefined : Math.max(0, heldBackMs),
     };
+  }
+
+  /**
+   * Makes the feed of a restored database one of this server: when it, or what was pruned from it, is ahead of the server's own transactions, it is emptied and
+   * begins at its end, so that every reader from before has a gap, once. Otherwise it changes nothing. Once after opening is enough; repeating it does no harm.
+   * @returns true when the feed was another server's.
+   */
+  async repair(): Promise<boolean> {
+    const rows = await this.#dataSource.query<{ restored: boolean }[]>(REPAIR);
+    return rows[0]?.restored ?? false;
   }
 
   /** Forgets changes older than `before`, at most `limit` of them, and remembers how far. @returns how many went. */

@@ -164,6 +164,24 @@ describe('MapFeeder', () => {
     expect(feeder.map.counts.replicas).toBe(2);
   });
 
+  it('loads once in a poll, rests and stops when every question finds a gap', async () => {
+    const { source, clock, feeder, reports } = setUp();
+    source.before = (call) => {
+      if (call !== 'changesAfter') return;
+      source.tell('pin', ['7']);
+      source.loseChanges();
+    };
+    const loads = (): number => reports.filter((report) => report.kind === 'loaded').length;
+    feeder.start();
+    await untilSleeping(clock);
+    expect(loads()).toBe(1);
+    await clock.advance(500);
+    await untilSleeping(clock);
+    expect(loads()).toBe(2);
+    await feeder.stop();
+    expect(loads()).toBe(2);
+  });
+
   it('polls by itself, again after failures, and stops when it is told to', async () => {
     const { source, clock, feeder, reports } = setUp();
     const polled = { count: 0, failing: true };

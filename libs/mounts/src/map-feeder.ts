@@ -78,7 +78,8 @@ export class MapFeeder<Position = unknown> {
   }
 
   /**
-   * Brings the map up to the end of the feed, loading it first where needed. Polls at the same time are one poll.
+   * Brings the map up to the end of the feed, loading it first where needed, but only once: what is lost again meanwhile is for the next poll.
+   * Polls at the same time are one poll.
    * @throws what the source throws; what was applied until then stays, and is applied again by the next poll.
    */
   poll(): Promise<void> {
@@ -90,6 +91,7 @@ export class MapFeeder<Position = unknown> {
 
   async #catchUp(): Promise<void> {
     const { source, clock, batchMax = CHANGE_BATCH_MAX, onReport } = this.#options;
+    let mayLoad = this.#position !== undefined;
     this.#position ??= await this.#load();
     for (;;) {
       const askedAt = clock.now();
@@ -97,6 +99,8 @@ export class MapFeeder<Position = unknown> {
       if (batch.gap) {
         onReport?.({ kind: 'gap' });
         this.#position = undefined;
+        if (!mayLoad) return;
+        mayLoad = false;
         this.#position = await this.#load();
         continue;
       }

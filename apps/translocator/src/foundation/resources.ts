@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
 
 import type { Clock } from '#clock';
-import { type EmbeddedDatabase, openDataSource, startEmbeddedDatabase } from '#database';
+import { ChangeFeed, type EmbeddedDatabase, openDataSource, startEmbeddedDatabase } from '#database';
 import type { FileShareEmulator } from '#file-share-emulator';
 import { MIGRATIONS } from '#migrations';
 import { type Region, type RegionLink, RegionMap } from '#regions';
@@ -36,6 +36,7 @@ export async function openResources(settings: Settings, clock: Clock): Promise<R
     if (embedded !== undefined) opened.push(() => embedded.close());
     const dataSource = await openDataSource(databaseAddress(settings, embedded), MIGRATIONS);
     opened.push(() => dataSource.destroy());
+    await new ChangeFeed(dataSource).repair();
     const emulated = config.shares.kind === 'embedded' ? await startEmbeddedShares(config) : undefined;
     if (emulated !== undefined) opened.push(() => emulated.emulator.close());
     const shares = openShares(config, emulated ?? { keys: secrets.shareKeys }, clock);
