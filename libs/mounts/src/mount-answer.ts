@@ -32,8 +32,8 @@ export const PULL_REASONS = [
   'MAP_STALE',
   /** The caller said that it has this layer. */
   'ALREADY_HELD',
+  /** The registry could not be asked in time whether the caller may pull. */
   'AUTHORIZATION_UNAVAILABLE',
-  'OVERLOADED',
 ] as const;
 
 /** One of {@link PULL_REASONS}. */
