@@ -9,7 +9,6 @@ export class Placement1763400000000 implements MigrationInterface {
         region text NOT NULL,
         made_at timestamptz NOT NULL,
         trigger text NOT NULL CHECK (trigger IN ('schedule', 'push', 'pin', 'operator')),
-        repository text,
         capacity_bytes bigint NOT NULL,
         used_bytes bigint NOT NULL,
         forced_bytes bigint NOT NULL,

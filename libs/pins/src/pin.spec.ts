@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { activePins, checkPin, comparePinsByRight, PIN_NOTE_LENGTH_MAX, PIN_REGIONS_MAX, type Pin, sayTheSame } from './pin.js';
+import { checkPin, isActive, PIN_NOTE_LENGTH_MAX, PIN_REGIONS_MAX, type Pin, sayTheSame } from './pin.js';
 import { aPin } from './testing/pin-builder.js';
 
 const noon = new Date('2026-03-01T12:00:00.000Z');
@@ -30,12 +29,12 @@ describe('checkPin', () => {
   });
 });
 
-describe('activePins', () => {
-  it('leaves a pin out from the instant of its expiry on', () => {
-    const lasting = aPin();
+describe('isActive', () => {
+  it('ends at the instant of the expiry', () => {
     const ending = aPin({ expiresAt: noon });
-    expect(activePins([ending, lasting], new Date(noon.getTime() - 1))).toEqual([ending, lasting]);
-    expect(activePins([ending, lasting], noon)).toEqual([lasting]);
+    expect(isActive(ending, new Date(noon.getTime() - 1))).toBe(true);
+    expect(isActive(ending, noon)).toBe(false);
+    expect(isActive(aPin(), noon)).toBe(true);
   });
 });
 
@@ -45,21 +44,5 @@ describe('sayTheSame', () => {
     expect(sayTheSame(pin, aPin({ regions: ['b', 'a'], createdBy: 'other', createdAt: noon, note: '' }))).toBe(true);
     expect(sayTheSame(pin, { ...pin, reference: { kind: 'tag', tag: 'other' } })).toBe(false);
     expect(sayTheSame(pin, { ...pin, expiresAt: noon })).toBe(false);
-  });
-});
-
-describe('comparePinsByRight', () => {
-  it('puts the higher priority first, then the older pin, whatever the order of input', () => {
-    const arbitrary = fc.array(fc.record({ id: fc.uuid(), priority: fc.integer({ min: -100, max: 100 }), createdAt: fc.date({ noInvalidDate: true }) }));
-    fc.assert(
-      fc.property(arbitrary, (pins) => {
-        const sorted = pins.toSorted(comparePinsByRight);
-        expect(pins.toReversed().toSorted(comparePinsByRight)).toEqual(sorted);
-        for (const [n, pin] of sorted.entries()) {
-          const next = sorted[n + 1];
-          if (next !== undefined) expect(pin.priority > next.priority || (pin.priority === next.priority && pin.createdAt <= next.createdAt)).toBe(true);
-        }
-      }),
-    );
   });
 });

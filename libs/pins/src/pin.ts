@@ -68,11 +68,6 @@ export function checkPin(pin: Pin): Pin {
   return { ...pin, regions: [...new Set(pin.regions)].toSorted() };
 }
 
-/** The pins that hold at `now`, in the order given. */
-export function activePins(pins: Iterable<Pin>, now: Date): Pin[] {
-  return [...pins].filter((pin) => isActive(pin, now));
-}
-
 /** True before the pin's expiry, and always for a pin without one. */
 export function isActive(pin: Pin, now: Date): boolean {
   return pin.expiresAt === undefined || now < pin.expiresAt;
@@ -88,11 +83,6 @@ export function sayTheSame(a: Pin, b: Pin): boolean {
     a.expiresAt?.getTime() === b.expiresAt?.getTime() &&
     (a.note ?? '') === (b.note ?? '')
   );
-}
-
-/** Who comes first where room is short: the higher priority, then the older pin, then the smaller id. A total order. */
-export function comparePinsByRight(a: Pick<Pin, 'id' | 'priority' | 'createdAt'>, b: Pick<Pin, 'id' | 'priority' | 'createdAt'>): number {
-  return b.priority - a.priority || a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 function isInstant(date: Date): boolean {

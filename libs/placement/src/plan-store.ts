@@ -5,12 +5,6 @@ import type { PlacementDecision, RegionPlan } from './region-plan.js';
 /** What made a plan be made. */
 export type PlanTriggerKind = 'schedule' | 'push' | 'pin' | 'operator';
 
-/** What made a plan be made, and for the sake of which repository where it was one. */
-export interface PlanTrigger {
-  readonly kind: PlanTriggerKind;
-  readonly repository?: string;
-}
-
 /** How many of each there are in a plan. */
 export interface PlanCounts {
   readonly pinned: number;
@@ -29,7 +23,7 @@ export interface PlanSummary {
   readonly id: string;
   readonly region: RegionName;
   readonly madeAt: Date;
-  readonly trigger: PlanTrigger;
+  readonly trigger: PlanTriggerKind;
   readonly capacityBytes: number;
   readonly usedBytes: number;
   readonly forcedBytes: number;
@@ -99,7 +93,7 @@ export abstract class PlanStore {
 /** A plan as it is kept. */
 export function storedPlan(
   plan: RegionPlan,
-  made: { readonly id: string; readonly madeAt: Date; readonly trigger: PlanTrigger; readonly unresolvedPins: readonly string[] },
+  made: { readonly id: string; readonly madeAt: Date; readonly trigger: PlanTriggerKind; readonly unresolvedPins: readonly string[] },
 ): StoredPlan {
   const { region, capacityBytes, usedBytes, forcedBytes, drainingBytes, decisions } = plan;
   const stored = decisions.slice(0, DECISIONS_STORED_MAX);

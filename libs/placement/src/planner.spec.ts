@@ -54,7 +54,7 @@ describe('a planner', () => {
     const at = open();
     await pull(at, app, 'eastus', 5);
     const report = await at.planner.planAll('schedule');
-    expect(report).toMatchObject({ outcome: 'planned', trigger: { kind: 'schedule' } });
+    expect(report).toMatchObject({ outcome: 'planned', trigger: 'schedule' });
     expect(report.regions.map(({ region, counts }) => [region, counts.wants])).toEqual([['eastus', 2], ['southeastasia', 0], ['westeurope', 0]]);
     expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
     expect(await at.plans.latest('eastus')).toMatchObject({ id: report.regions[0]?.id, decisions: [{ verdict: 'placed', reason: 'DEMAND' }] });
@@ -70,8 +70,8 @@ describe('a planner', () => {
     expect((await at.planner.planAll('pin')).regions.map(({ unresolvedPins }) => unresolvedPins)).toEqual([[], [byTag.id], []]);
     const moved = { ...anImage('team/app:v2', [base, aLayer('code 2', 20)]), tags: ['v2', 'stable'] };
     at.world.push(moved);
-    const report = await at.planner.planRepository('team/app', 'push');
-    expect(report.regions[1]).toMatchObject({ trigger: { kind: 'push', repository: 'team/app' }, counts: { pinned: 1 }, unresolvedPins: [] });
+    const report = await at.planner.planAll('push');
+    expect(report.regions[1]).toMatchObject({ trigger: 'push', counts: { pinned: 1 }, unresolvedPins: [] });
     expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(moved));
     expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
   });
@@ -114,17 +114,17 @@ describe('a planner', () => {
       await new Promise((resolve) => setImmediate(resolve));
       await at.clock.advance(250);
     }
-    expect(await waiting).toEqual({ outcome: 'busy', trigger: { kind: 'schedule' }, regions: [] });
+    expect(await waiting).toEqual({ outcome: 'busy', trigger: 'schedule', regions: [] });
     expect(await at.plans.latest('eastus')).toBeUndefined();
     expect(held && (await at.turn.release(held))).toBe(true);
     expect((await at.planner.planAll('schedule')).outcome).toBe('planned');
   });
 
-  it('makes one plan of many pushes that come while it waits for its turn', async () => {
+  it('makes one plan of many calls that come while it waits for its turn, and calls it by what was asked for', async () => {
     const at = open();
-    const reports = await Promise.all(['team/a', 'team/b', 'team/b'].map((repository) => at.planner.planRepository(repository, 'push')));
+    const reports = await Promise.all((['push', 'operator', 'push'] as const).map((trigger) => at.planner.planAll(trigger)));
     expect(new Set(reports.map((report) => report.regions[0]?.id)).size).toBe(1);
-    expect(reports[0]?.trigger).toEqual({ kind: 'push' });
+    expect(reports[0]?.trigger).toBe('operator');
     expect((await at.plans.history({ region: 'eastus', limit: 10 })).plans).toHaveLength(1);
   });
 

@@ -10,7 +10,7 @@ import type { RegionName } from '#regions';
 import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement-ports.js';
 import { planRegion } from './plan-region.js';
-import { type PlanStore, type PlanSummary, type PlanTrigger, type PlanTriggerKind, storedPlan } from './plan-store.js';
+import { type PlanStore, type PlanSummary, type PlanTriggerKind, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
 import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionDemand } from './region-facts.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
@@ -48,7 +48,7 @@ export interface PlannerOptions {
  */
 export interface PlanningReport {
   readonly outcome: 'planned' | 'busy' | 'turn-lost';
-  readonly trigger: PlanTrigger;
+  readonly trigger: PlanTriggerKind;
   readonly regions: readonly PlanSummary[];
 }
 
@@ -63,7 +63,7 @@ interface Gathered {
 }
 
 interface WaitingRun {
-  trigger: PlanTrigger;
+  trigger: PlanTriggerKind;
   readonly report: Promise<PlanningReport>;
 }
 
@@ -80,33 +80,24 @@ export class Planner {
   }
 
   /** Plans every region. @throws {PlacementError} `FACTS_TOO_MANY`; whatever the ports throw: then some regions may have been planned. */
-  planAll(kind: PlanTriggerKind): Promise<PlanningReport> {
-    return this.#join({ kind });
-  }
-
-  /** Plans for the sake of one repository. Every region is planned whole: room given to one image is taken from another. */
-  planRepository(repository: string, kind: PlanTriggerKind): Promise<PlanningReport> {
-    return this.#join({ kind, repository });
-  }
-
-  #join(trigger: PlanTrigger): Promise<PlanningReport> {
+  planAll(trigger: PlanTriggerKind): Promise<PlanningReport> {
     const waiting = this.#waiting;
-    if (waiting === undefined) {
-      const run: { trigger: PlanTrigger; report?: Promise<PlanningReport> } = { trigger };
-      const report = this.#run(() => {
-        this.#waiting = undefined;
-        return run.trigger;
-      });
-      this.#waiting = Object.assign(run, { report });
-      return report;
+    if (waiting !== undefined) {
+      // A run that somebody asked for is no mere push any more.
+      if (waiting.trigger === 'push') waiting.trigger = trigger;
+      return waiting.report;
     }
-    // One run for the sake of several repositories is for the sake of none in particular.
-    if (waiting.trigger.repository !== trigger.repository) waiting.trigger = { kind: waiting.trigger.kind };
-    return waiting.report;
+    const run: { trigger: PlanTriggerKind; report?: Promise<PlanningReport> } = { trigger };
+    const report = this.#run(() => {
+      this.#waiting = undefined;
+      return run.trigger;
+    });
+    this.#waiting = Object.assign(run, { report });
+    return report;
   }
 
   /** `begin` closes the run for callers to join: from then on facts are read. */
-  async #run(begin: () => PlanTrigger): Promise<PlanningReport> {
+  async #run(begin: () => PlanTriggerKind): Promise<PlanningReport> {
     const { turn } = this.#options;
     let token: PlannerToken | undefined;
     try {
@@ -138,7 +129,7 @@ export class Planner {
     }
   }
 
-  async #plan(trigger: PlanTrigger, token: PlannerToken): Promise<PlanningReport> {
+  async #plan(trigger: PlanTriggerKind, token: PlannerToken): Promise<PlanningReport> {
     const { turn, clock, plans, orders, parameters, turnLeaseMs } = this.#options;
     const gathered = await this.#gather();
     const readyCounts = countReady(gathered.replicas);

@@ -48,7 +48,7 @@ function toBody({ region, madeAt, trigger, capacityBytes, usedBytes, forcedBytes
   return {
     region,
     plannedAt: madeAt.toISOString(),
-    trigger: trigger.kind,
+    trigger,
     capacityBytes, usedBytes, forcedBytes, drainingBytes, counts,
     decisions: [...decisions],
     decisionsOmittedCount,

@@ -8,7 +8,6 @@ interface SummaryRow {
   readonly region: string;
   readonly made_at: Date;
   readonly trigger: PlanTriggerKind;
-  readonly repository: string | null;
   readonly capacity_bytes: string;
   readonly used_bytes: string;
   readonly forced_bytes: string;
@@ -23,7 +22,7 @@ interface PlanRow extends SummaryRow {
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const SUMMARY = 'id, region, made_at, trigger, repository, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
+const SUMMARY = 'id, region, made_at, trigger, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
 
 /** Plans in the table `plans`. */
 export class PostgresPlanStore extends PlanStore {
@@ -37,8 +36,8 @@ export class PostgresPlanStore extends PlanStore {
   async save(plan: StoredPlan): Promise<void> {
     await this.#dataSource.query(
       `INSERT INTO plans (${SUMMARY}, decisions, decisions_omitted)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11::uuid[], $12::jsonb, $13) ON CONFLICT (id) DO NOTHING`,
-      [plan.id, plan.region, plan.madeAt, plan.trigger.kind, plan.trigger.repository ?? null, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid[], $11::jsonb, $12) ON CONFLICT (id) DO NOTHING`,
+      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
         plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount],
     );
   }
@@ -79,7 +78,7 @@ function summaryOf(row: SummaryRow): PlanSummary {
     id: row.id,
     region: row.region,
     madeAt: row.made_at,
-    trigger: { kind: row.trigger, ...(row.repository === null ? {} : { repository: row.repository }) },
+    trigger: row.trigger,
     capacityBytes: Number(row.capacity_bytes),
     usedBytes: Number(row.used_bytes),
     forcedBytes: Number(row.forced_bytes),
