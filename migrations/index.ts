@@ -6,6 +6,7 @@ import { Pins1763200000000 } from './1763200000000-pins.js';
 import { Demand1763300000000 } from './1763300000000-demand.js';
 import { Placement1763400000000 } from './1763400000000-placement.js';
 import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
+import { ReplicaRecall1763600000000 } from './1763600000000-replica-recall.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -17,4 +18,5 @@ export const MIGRATIONS = [
   Demand1763300000000,
   Placement1763400000000,
   MountLeases1763500000000,
+  ReplicaRecall1763600000000,
 ] as const;

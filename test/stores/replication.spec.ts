@@ -34,6 +34,10 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
           ...ids.slice(5).map((id) => store.copies.release(id)),
           store.drain({ layer: digestOf(names[round]!), share: 'a' }, order),
           store.drainUnreferenced(digestOf(names[39 - round]!), order),
+          store.recall(digestOf(names[39 - round]!), 'again'),
+          store.removals.claim({ owner: `${round}`, limit: 5, now, leaseMs: 0 }).then((removals) => Promise.all(removals.map(({ claim }) => store.beginRemoval(claim.id)))),
+          store.recall(digestOf(names[39 - round]!), 'again'),
+          store.removals.claim({ owner: `${round}`, limit: 5, now, leaseMs: 0 }).then((removals) => Promise.all(removals.map(({ claim }) => store.beginRemoval(claim.id)))),
         ]);
       });
       await Promise.all(rounds);
@@ -62,7 +66,19 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
     expect(await told()).toEqual(once);
     await store.drain({ layer, share: 'east' }, { reason: 'no demand', now, graceMs: 0 });
     expect(await told()).toEqual(once);
+    await store.want(east, [replicaOrder('a')], now);
+    expect(await told()).toEqual(once);
+    await store.drain({ layer, share: 'east' }, { reason: 'no demand', now, graceMs: 0 });
+    expect(await told()).toEqual(once);
+    await store.want(east, [replicaOrder('a')], now);
+    expect(await told()).toEqual(once);
+    await store.drain({ layer, share: 'east' }, { reason: 'no demand', now, graceMs: 0 });
+    expect(await told()).toEqual(once);
     const [removal] = await store.removals.claim({ owner: 'worker', limit: 1, now, leaseMs: 1000 });
+    expect(await told()).toEqual([]);
+    await store.beginRemoval(removal!.claim.id);
+    expect(await told()).toEqual([]);
+    await store.beginRemoval(removal!.claim.id);
     expect(await told()).toEqual([]);
     await store.gone(removal!.claim.id);
     expect(await told()).toEqual(once);

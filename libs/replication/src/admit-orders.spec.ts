@@ -3,17 +3,22 @@ import { expect, it } from 'vitest';
 
 import { digestOf } from '#oci';
 
-import { admitOrders, type ReplicaOrder } from './admit-orders.js';
+import { admitOrders, type OrderOutcome, type PresentReplica, type ReplicaOrder } from './admit-orders.js';
 import type { ReplicaState } from './replica-state.js';
 
 const order = (name: string, sizeBytes: number): ReplicaOrder => ({ layer: digestOf(name), sizeBytes, priority: 1, reason: 'demand' });
+const presence = (state: ReplicaState | 'recallable'): PresentReplica =>
+  state === 'recallable' ? { state: 'draining', isRecallable: true } : { state, isRecallable: false };
+const answer = (state: string, again: boolean): OrderOutcome =>
+  ({ draining: 'DRAINING' as const, recallable: again ? ('kept' as const) : ('recalled' as const) })[state] ?? 'kept';
 
 it('never takes more than the capacity leaves, and refuses only what does not fit', () => {
   const orders = fc.array(fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), sizeBytes: fc.integer({ min: 1, max: 50 }) }), { maxLength: 12 });
-  const there = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom<ReplicaState>('wanted', 'copying', 'ready', 'draining'));
+  const there = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom<ReplicaState | 'recallable'>('wanted', 'copying', 'ready', 'draining', 'recallable'));
   fc.assert(
     fc.property(orders, fc.nat(200), fc.nat(200), there, (list, usedBytes, capacityBytes, known) => {
-      const states = new Map(Object.entries(known).map(([name, state]) => [digestOf(name), state]));
+      const states = new Map(Object.entries(known).map(([name, state]) => [digestOf(name), presence(state)]));
+      const seen = new Set<string>();
       const outcomes = admitOrders(list.map(({ name, sizeBytes }) => order(name, sizeBytes)), states, { usedBytes, capacityBytes });
       expect(outcomes).toHaveLength(list.length);
       let sum = usedBytes;
@@ -21,7 +26,8 @@ it('never takes more than the capacity leaves, and refuses only what does not fi
         if (outcomes[n] === 'taken') sum += sizeBytes;
         if (outcomes[n] === 'SHARE_FULL') expect(sum + sizeBytes).toBeGreaterThan(capacityBytes);
         if (outcomes[n] === 'taken') expect(sum).toBeLessThanOrEqual(capacityBytes);
-        if (known[name] !== undefined) expect(outcomes[n]).toBe(known[name] === 'draining' ? 'DRAINING' : 'kept');
+        if (known[name] !== undefined) expect(outcomes[n]).toBe(answer(known[name], seen.has(name)));
+        seen.add(name);
       }
     }),
   );

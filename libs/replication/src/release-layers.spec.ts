@@ -82,8 +82,8 @@ async function removeAllDue(at: number): Promise<void> {
 it('leaves referenced layers alone', async () => {
   const digest = await expanded('a', ['home', 'east']);
   references.digests.add(digest);
-  expect(await sweep(0)).toEqual({ unreferenced: 0, expandedAgain: 0, draining: 0, forgotten: 0 });
-  expect(await sweep(9 * DAY_MS)).toEqual({ unreferenced: 0, expandedAgain: 0, draining: 0, forgotten: 0 });
+  expect(await sweep(0)).toEqual({ unreferenced: 0, recalled: 0, expandedAgain: 0, draining: 0, forgotten: 0 });
+  expect(await sweep(9 * DAY_MS)).toEqual({ unreferenced: 0, recalled: 0, expandedAgain: 0, draining: 0, forgotten: 0 });
   expect(await states(digest)).toEqual(['east ready', 'home ready']);
 });
 
@@ -122,12 +122,34 @@ it('drains nothing that got a reference between the first look and the second', 
   expect(await states(digest)).toEqual(['home ready']);
 });
 
+it('recalls a layer that is referred to again while it drains everywhere', async () => {
+  const digest = await expanded('a', ['home', 'east']);
+  await sweep(0);
+  await sweep(DAY_MS);
+  references.digests.add(digest);
+  expect(await sweep(DAY_MS + 1)).toEqual({ unreferenced: 0, recalled: 1, expandedAgain: 0, draining: 0, forgotten: 0 });
+  expect(await states(digest)).toEqual(['east ready', 'home ready']);
+  await removeAllDue(9 * DAY_MS);
+  expect(await sweep(9 * DAY_MS)).toMatchObject({ recalled: 0 });
+  expect(await states(digest)).toEqual(['east ready', 'home ready']);
+});
+
+it('leaves a replica draining that the plan dropped, as long as another one is ready', async () => {
+  const digest = await expanded('a', ['home', 'east']);
+  references.digests.add(digest);
+  await replicas.drain({ layer: digest, share: 'east' }, { reason: 'no demand', now: START, graceMs: 1000 });
+  expect(await sweep(1)).toMatchObject({ recalled: 0, expandedAgain: 0 });
+  expect(await states(digest)).toEqual(['east draining', 'home ready']);
+});
+
 it('has a referenced layer expanded again when no share has it any more', async () => {
   const digest = await expanded('a', ['home']);
   await sweep(0);
   await sweep(DAY_MS);
   references.digests.add(digest);
-  expect(await sweep(DAY_MS + 1)).toMatchObject({ expandedAgain: 0 });
+  const [removal] = await replicas.removals.claim({ owner: 'worker', limit: 1, now: later(DAY_MS + 1000), leaseMs: 0 });
+  await replicas.beginRemoval(removal!.claim.id);
+  expect(await sweep(DAY_MS + 1)).toMatchObject({ recalled: 0, expandedAgain: 0 });
   await removeAllDue(DAY_MS + 1000);
   expect(await sweep(DAY_MS + 1000)).toMatchObject({ expandedAgain: 1, forgotten: 0 });
   expect(await layers.store.find([digest])).toMatchObject([{ state: 'wanted' }]);

@@ -30,13 +30,15 @@ export interface ReleaseReport {
   readonly draining: number;
   /** Whose record ended. */
   readonly forgotten: number;
+  /** Referenced again while all its replicas drained: some are ready again. */
+  readonly recalled: number;
   /** Referenced, expanded, but on no share: to be expanded again. */
   readonly expandedAgain: number;
 }
 
 /**
  * Looks at every known layer. One that no image refers to is noted; when that has been so for the grace time, its replicas drain everywhere, and when
- * none is left its record ends. One that is referred to, but of which no replica is left, is expanded again. Idempotent; it may end anywhere, and
+ * none is left its record ends. One that is referred to while all its replicas drain has them recalled; one of which none is left is expanded again. Idempotent; it may end anywhere, and
  * the next sweep goes on. References are asked for anew right before anything drains.
  */
 export async function releaseLayers(ports: ReleasePorts, terms: ReleaseTerms, signal?: AbortSignal): Promise<ReleaseReport> {
@@ -49,8 +51,8 @@ async function noteReferences(
   { layers, references, replicas }: ReleasePorts,
   { now }: ReleaseTerms,
   signal?: AbortSignal,
-): Promise<Pick<ReleaseReport, 'unreferenced' | 'expandedAgain'>> {
-  let [unreferenced, expandedAgain] = [0, 0];
+): Promise<Pick<ReleaseReport, 'unreferenced' | 'recalled' | 'expandedAgain'>> {
+  let [unreferenced, recalled, expandedAgain] = [0, 0, 0];
   for await (const page of pages((after) => layers.page(after, RELEASE_PAGE_LAYERS), (layer) => layer.digest, signal)) {
     const referenced = await references.referenced(page.map((layer) => layer.digest));
     const without = page.filter((layer) => !referenced.has(layer.digest));
@@ -58,12 +60,14 @@ async function noteReferences(
     await layers.markUnreferenced(digestsOf(without.filter((layer) => layer.unreferencedSince === undefined)), now);
     await layers.clearUnreferenced(digestsOf(page.filter((layer) => referenced.has(layer.digest) && layer.unreferencedSince !== undefined)));
     const expanded = page.filter((layer) => layer.expanded && referenced.has(layer.digest));
-    // What only drains is still there: it is expanded again when its file is gone, and no expansion writes where a removal is under way.
+    // What only drains is still there: it is recalled, or expanded again when its file is gone, for no expansion writes where a removal is under way.
     const there = (await replicas.find(digestsOf(expanded))).filter((replica) => replica.readyAt !== undefined);
     const somewhere = new Set(there.map((replica) => replica.layer));
+    const ready = new Set(there.flatMap((replica) => (replica.state === 'ready' ? replica.layer : [])));
+    for (const digest of somewhere) if (!ready.has(digest) && (await replicas.recall(digest, 'an image refers to it again')) > 0) recalled += 1;
     for (const { digest } of expanded) if (!somewhere.has(digest) && (await layers.expandAgain(digest, now))) expandedAgain += 1;
   }
-  return { unreferenced, expandedAgain };
+  return { unreferenced, recalled, expandedAgain };
 }
 
 async function releaseOverdue(

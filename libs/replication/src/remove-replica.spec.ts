@@ -13,7 +13,10 @@ import { ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
 class OneHold extends ReplicaHolds {
   until: Date | undefined;
 
+  onAsk: (() => Promise<void>) | undefined;
+
   async heldUntil(): Promise<Date | undefined> {
+    await this.onAsk?.();
     return this.until;
   }
 }
@@ -90,6 +93,29 @@ it('is repeated by another worker when the first one ended after the removal of 
   await world.clock.advance(WORLD_LEASE_MS);
   await remove();
   expect(await world.replica(world.east, layer)).toBeUndefined();
+});
+
+it('leaves the file of a replica that is ordered again before the removal begins', async () => {
+  await world.clock.advance(GRACE_MS);
+  const removal = await claimed();
+  holds.onAsk = () => world.want(world.east, layer);
+  await expect(removeReplica(ports, removal!, signal)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+  expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
+  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+});
+
+it('goes on with a removal that has begun, and makes the replica anew when that is done', async () => {
+  await world.clock.advance(GRACE_MS);
+  const close = world.east.hold(layerFilePath(layer));
+  await remove();
+  await world.want(world.east, layer);
+  expect(await world.replica(world.east, layer)).toMatchObject({ state: 'draining' });
+  close();
+  await world.clock.advance(FILE_IN_USE_WAIT_MS);
+  await remove();
+  await world.want(world.east, layer);
+  await copyReplica(world.ports(), await world.claimCopy(), signal);
+  expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
 });
 
 it('removes nothing when its claim was lost, not even what has been copied there since', async () => {

@@ -24,7 +24,8 @@ export interface RemovalPorts {
 
 /**
  * Removes the file of one claimed replica, and what was left of partial ones, and settles the claim. While a lease holds it, or a client has it open,
- * it is put off, with the reason. It may end anywhere and be repeated: a file that is gone already is fine.
+ * it is put off, with the reason. It may end anywhere and be repeated: a file that is gone already is fine. A replica that is ordered again before the
+ * file is touched is ready again, and loses nothing; after that its removal goes on to the end.
  *
  * No lease can come between the look at the leases and the removal: the replica left the answers a grace time ago.
  */
@@ -37,9 +38,9 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     await store.removals.postpone(claim.id, heldUntil, `leased by a node until ${heldUntil.toISOString()}`);
     return;
   }
-  // Who lost the claim must not remove anything: the next one may have removed it already, and a new copy may stand there.
-  if (!(await store.isHeld(claim.id))) {
-    throw new ReplicationError('CLAIM_LOST', `another worker removes ${replica.layer} from ${replica.share} now`, { transient: true });
+  // Who lost the claim must not remove anything: it was recalled, or the next one has removed it already, and a new copy may stand there.
+  if (!(await store.beginRemoval(claim.id))) {
+    throw new ReplicationError('CLAIM_LOST', `${replica.layer} on ${replica.share} was recalled, or another worker removes it now`, { transient: true });
   }
   try {
     await share.remove(layerFilePath(replica.layer), signal);

@@ -16,9 +16,9 @@ describe('the life of a replica', () => {
     for (const row of Object.values(REPLICA_TRANSITIONS)) expect(Object.keys(row).toSorted()).toEqual(REPLICA_EVENTS.toSorted());
   });
 
-  it('only complete and record lead to ready', () => {
+  it('only complete, record and recall lead to ready', () => {
     const making = steps.filter((step) => step.to === 'ready' && step.from !== 'ready');
-    expect(new Set(making.map((step) => step.event))).toEqual(new Set(['complete', 'record']));
+    expect(new Set(making.map((step) => step.event))).toEqual(new Set(['complete', 'record', 'recall']));
     expect(statesThatTake('complete')).toEqual(['copying']);
   });
 
@@ -27,9 +27,9 @@ describe('the life of a replica', () => {
     expect(going).toEqual(['wanted cancel', 'draining removed']);
   });
 
-  it('a draining replica can only become gone', () => {
+  it('a draining replica becomes gone, or ready as it is', () => {
     const ends = steps.filter((step) => step.from === 'draining' && step.to !== null).map((step) => step.to);
-    expect(new Set(ends)).toEqual(new Set(['draining', 'gone']));
+    expect(new Set(ends)).toEqual(new Set(['draining', 'gone', 'ready']));
   });
 
   it('every state leads to gone and to ready', () => {

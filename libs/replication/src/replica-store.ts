@@ -43,7 +43,8 @@ export interface ReplicaFilter {
  * What is where: one row for each layer on a share, from the moment it is wanted until its file is gone.
  *
  * A plan's order makes the row (`want`); a worker claims it from `copies`, notes its `progress`, and settles it with `complete`;
- * now the row is handed out by lookups. A later plan drains it; a worker claims it from `removals` and settles it with `gone`.
+ * now the row is handed out by lookups. A later plan drains it; a worker claims it from `removals`, notes `beginRemoval`, and settles it with `gone`.
+ * Until that note a draining row is ready again as soon as somebody wants it: its file is whole.
  * The home share's rows begin ready instead: `recordReady`. All changes follow `REPLICA_TRANSITIONS`.
  *
  * Methods that take a claim's id return false, and change nothing, when the claim was lost.
@@ -55,20 +56,21 @@ export abstract class ReplicaStore {
    */
   abstract readonly copies: ClaimSource<ReplicaCopy>;
 
-  /** Draining rows whose grace time is over. Leases are asked for by who removes. */
+  /** Draining rows whose grace time is over. Leases are asked for by who removes; before it removes, it notes that with `beginRemoval`. */
   abstract readonly removals: ClaimSource<Replica>;
 
   /**
    * Takes orders for one share, in one transaction, as `admitOrders` decides; replicas that are kept take the larger priority, and
-   * the reason unless they are ready. Two callers never pass the share's capacity together. Idempotent.
+   * the reason unless they are ready. A draining replica that was ready before, and whose removal has not begun, is ready again at once; who claimed
+   * its removal has lost that claim. Two callers never pass the share's capacity together. Idempotent.
    * @returns what became of each order, in the order given.
    */
   abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]>;
 
   /**
-   * Notes that the share holds the layer whole, because it was expanded there; a copy under way loses its claim. Idempotent. The capacity
-   * is not asked: the bytes are there.
-   * @returns false while the replica is draining: its file may be removed at any moment. To be tried again later.
+   * Notes that the share holds the layer whole, because it was expanded there; a copy under way loses its claim, and so does a removal that has
+   * not begun. Idempotent. The capacity is not asked: the bytes are there.
+   * @returns false once the removal of the replica has begun: its file may go at any moment. To be tried again later.
    */
   abstract recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean>;
 
@@ -81,8 +83,19 @@ export abstract class ReplicaStore {
   /** Settles a removal: no file is left. */
   abstract gone(claimId: string): Promise<boolean>;
 
-  /** Whether a claim still holds: to be asked right before what cannot be undone. */
-  abstract isHeld(claimId: string): Promise<boolean>;
+  /**
+   * Notes that the file of a draining replica is about to be deleted: to be called right before that, for there is no way back from here. The note
+   * stays, whatever becomes of the claim: released, expired, or postponed. Idempotent.
+   * @returns false when the claim was lost, also to a recall: nothing may be deleted.
+   */
+  abstract beginRemoval(claimId: string): Promise<boolean>;
+
+  /**
+   * Makes the draining replicas of a layer that has no ready one ready again, those that were ready before and whose removal has not begun: something
+   * refers to the layer again. Which of them stay is the next plan's to say. Idempotent.
+   * @returns how many were recalled: 0 when one is ready, or none can be.
+   */
+  abstract recall(layer: Digest, reason: string): Promise<number>;
 
   /**
    * Takes a ready replica out of the answers; its file goes when the grace time is over and nobody holds a lease. The last ready replica of a layer

@@ -20,6 +20,7 @@ interface Row extends MemoryWork {
   checkpoint?: CopyCheckpoint | undefined;
   readyAt?: Date | undefined;
   drainingSince?: Date | undefined;
+  removalBegun?: boolean | undefined;
 }
 
 const ALWAYS = new Date(-8_640_000_000_000_000);
@@ -49,11 +50,13 @@ export class MemoryReplicaStore extends ReplicaStore {
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);
     const usedBytes = here.reduce((sum, row) => sum + row.sizeBytes, 0);
-    const outcomes = admitOrders(orders, new Map(here.map((row) => [row.layer, row.state])), { usedBytes, capacityBytes: share.capacityBytes });
+    const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
+    const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes });
     orders.forEach((order, n) => {
       const row = this.#row({ layer: order.layer, share: share.name });
       if (outcomes[n] === 'taken') this.#put({ ...order, share: share.name, state: 'wanted', wantedAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
-      if (outcomes[n] !== 'kept' || row === undefined) return;
+      if (outcomes[n] === 'recalled' && row !== undefined) this.#recall(row, order.reason);
+      if ((outcomes[n] !== 'kept' && outcomes[n] !== 'recalled') || row === undefined) return;
       row.priority = Math.max(row.priority, order.priority);
       if (row.state !== 'ready') row.reason = order.reason;
     });
@@ -62,13 +65,14 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
     const row = this.#row(replica);
-    if (nextReplicaState(row?.state ?? 'gone', 'record') === null) return false;
+    if (nextReplicaState(row?.state ?? 'gone', 'record') === null || row?.removalBegun === true) return false;
     if (row === undefined) {
       this.#put({ ...replica, state: 'ready', priority: 0, wantedAt: now, readyAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
     } else {
       if (row.state !== 'ready') row.reason = replica.reason;
       row.sizeBytes = replica.sizeBytes;
       row.readyAt ??= now;
+      row.drainingSince = undefined;
       this.#settle(row, 'record', ALWAYS);
     }
     return true;
@@ -95,8 +99,18 @@ export class MemoryReplicaStore extends ReplicaStore {
     return row !== undefined && nextReplicaState(row.state, 'removed') === 'gone' && this.#rows.delete(keyOf(row));
   }
 
-  async isHeld(claimId: string): Promise<boolean> {
-    return this.#claimed(claimId) !== undefined;
+  async beginRemoval(claimId: string): Promise<boolean> {
+    const row = this.#claimed(claimId);
+    if (row === undefined || nextReplicaState(row.state, 'removed') === null) return false;
+    row.removalBegun = true;
+    return true;
+  }
+
+  async recall(layer: Digest, reason: string): Promise<number> {
+    const rows = this.#of([layer]);
+    const recallable = rows.some((row) => row.state === 'ready') ? [] : rows.filter(isRecallable);
+    for (const row of recallable) this.#recall(row, reason);
+    return recallable.length;
   }
 
   async drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
@@ -176,6 +190,12 @@ export class MemoryReplicaStore extends ReplicaStore {
     this.#leave(row, 'drain', order, new Date(order.now.getTime() + order.graceMs));
   }
 
+  #recall(row: Row, reason: string): void {
+    row.reason = reason;
+    row.drainingSince = undefined;
+    this.#settle(row, 'recall', ALWAYS);
+  }
+
   #leave(row: Row, event: ReplicaEvent, order: DrainOrder, notBefore: Date): void {
     row.reason = order.reason;
     row.drainingSince = order.now;
@@ -195,6 +215,10 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (next === null || next === 'gone') throw new Error(`${row.state} does not take ${event}`);
     row.state = next;
   }
+}
+
+function isRecallable(row: Row): boolean {
+  return nextReplicaState(row.state, 'recall') !== null && row.readyAt !== undefined && row.removalBegun !== true;
 }
 
 function replicaOf(row: Row): Replica {

@@ -58,6 +58,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       complete: () => store.complete(claimId, NOW),
       record: () => atHome(layer, EAST.name),
       drain: () => store.drain(key, drainOrder()),
+      recall: async () => ((await stateAt(EAST.name)) === 'draining' ? store.want(EAST, [{ ...replicaOrder(''), layer }], NOW) : store.recall(layer, 'again')),
       cancel: () => store.cancel(key, drainOrder()),
       abandon: async () => {
         if ((await stateAt(EAST.name)) === 'wanted') {
@@ -79,7 +80,10 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
         if ((state === 'copying' && event === 'cancel') || (state === 'draining' && event === 'giveBack')) continue;
         const next = nextReplicaState(state, event);
         it(`${state} ${next === null ? `refuses ${event}` : `becomes ${next} by ${event}`}`, async () => {
-          await apply(event, await bring(state));
+          const claimId = await bring(state);
+          // An order of what drains is a recall as long as it can be.
+          if (state === 'draining' && event === 'want') await store.beginRemoval(claimId);
+          await apply(event, claimId);
           expect(await stateAt(EAST.name)).toBe(next ?? state);
         });
       }
@@ -120,9 +124,8 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const held = await claimCopy(later(LEASE_MS));
       expect(await store.progress(lost, 1, { path: 'x', pieces: Buffer.of(0) })).toBe(false);
       expect(await store.complete(lost, NOW)).toBe(false);
-      expect(await store.isHeld(lost)).toBe(false);
+      expect(await store.copies.renew([lost, held!.claim.id], later(9 * LEASE_MS))).toEqual(new Set([held!.claim.id]));
       expect(await stateAt(EAST.name)).toBe('copying');
-      expect(await store.isHeld(held!.claim.id)).toBe(true);
       expect(await store.complete(held!.claim.id, later(5))).toBe(true);
       expect((await store.find([layer])).find((row) => row.share === EAST.name)).toMatchObject({ state: 'ready', readyAt: later(5), attempts: 0 });
     });
@@ -166,6 +169,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
     it('keep the row when their claim was lost', async () => {
       const lost = await bring('draining');
       const held = await claimRemoval(later(GRACE_MS + LEASE_MS));
+      expect(await store.beginRemoval(lost)).toBe(false);
       expect(await store.gone(lost)).toBe(false);
       expect(await stateAt(EAST.name)).toBe('draining');
       expect(await store.gone(held!.claim.id)).toBe(true);
@@ -209,6 +213,96 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
     });
   });
 
+  describe('a recall', () => {
+    const again = { ...replicaOrder(''), layer, priority: 7, reason: 'pinned' };
+    const east = async (): Promise<Replica | undefined> => (await store.find([layer])).find((row) => row.share === EAST.name);
+
+    it('makes a draining replica that is ordered again ready at once, and takes the removal from who claimed it', async () => {
+      const claimId = await bring('draining');
+      expect(await store.want({ ...EAST, capacityBytes: 0 }, [again, again], later(5))).toEqual(['recalled', 'kept']);
+      expect(await east()).toMatchObject({ state: 'ready', readyAt: NOW, priority: 7, reason: 'pinned', attempts: 0 });
+      expect(await east()).not.toHaveProperty('drainingSince');
+      expect(await store.removals.renew([claimId], later(9 * LEASE_MS))).toEqual(new Set());
+      expect(await store.beginRemoval(claimId)).toBe(false);
+      expect(await store.gone(claimId)).toBe(false);
+      expect(await store.want(EAST, [again], later(6))).toEqual(['kept']);
+      expect(await claimRemoval(later(99 * GRACE_MS))).toBeUndefined();
+    });
+
+    it('comes too late once the removal has begun, whatever became of its claim', async () => {
+      const ends: readonly ((claimId: string) => Promise<unknown>)[] = [
+        () => Promise.resolve(),
+        (claimId) => store.removals.release(claimId),
+        (claimId) => store.removals.postpone(claimId, later(2 * GRACE_MS), 'in use'),
+        () => claimRemoval(later(2 * GRACE_MS)),
+      ];
+      for (const end of ends) {
+        store = make();
+        const each = digestOf(`${ends.indexOf(end)}`);
+        for (const share of [HOME, EAST.name]) await atHome(each, share);
+        await store.drain({ layer: each, share: EAST.name }, drainOrder());
+        const claimId = (await claimRemoval())!.claim.id;
+        expect(await store.beginRemoval(claimId)).toBe(true);
+        expect(await store.beginRemoval(claimId)).toBe(true);
+        await end(claimId);
+        expect(await store.want(EAST, [{ ...again, layer: each }], NOW)).toEqual(['DRAINING']);
+        expect(await atHome(each, EAST.name)).toBe(false);
+        await store.drainUnreferenced(each, drainOrder());
+        expect(await store.recall(each, 'again')).toBe(1);
+        expect([await stateAt(HOME, each), await stateAt(EAST.name, each)]).toEqual(['ready', 'draining']);
+        const last = await claimRemoval(later(9 * GRACE_MS));
+        expect(await store.gone(last!.claim.id)).toBe(true);
+      }
+    });
+
+    it('is of no use for what never was ready, until that is expanded there', async () => {
+      const copy = await bring('copying');
+      await store.progress(copy, 1, { path: '.partial/x', pieces: Buffer.of(1) });
+      await store.cancel({ layer, share: EAST.name }, drainOrder());
+      expect(await store.want(EAST, [again], NOW)).toEqual(['DRAINING']);
+      expect(await store.recall(layer, 'again')).toBe(0);
+      expect(await atHome(layer, EAST.name)).toBe(true);
+      expect(await east()).toMatchObject({ state: 'ready' });
+      expect(await claimRemoval(later(9 * GRACE_MS))).toBeUndefined();
+    });
+
+    it('of a layer takes all that can be recalled, and nothing while one is ready', async () => {
+      await bring('copying');
+      for (const share of ['asia', 'west']) await atHome(layer, share);
+      expect(await store.recall(layer, 'again')).toBe(0);
+      await store.drainUnreferenced(layer, drainOrder());
+      expect(await store.recall(layer, 'again')).toBe(3);
+      expect((await store.find([layer])).map((row) => `${row.share} ${row.state}`)).toEqual(['asia ready', 'east draining', 'home ready', 'west ready']);
+      expect((await store.find([layer])).filter((row) => row.reason === 'again')).toHaveLength(3);
+      expect(await store.recall(layer, 'again')).toBe(0);
+    });
+
+    it('wins or loses whole against the begin of the removal, and against its claim', async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const each = digestOf(`round ${round}`);
+        for (const share of [HOME, EAST.name]) await atHome(each, share);
+        await store.drain({ layer: each, share: EAST.name }, drainOrder());
+        const early = round % 2 === 0 ? await claimRemoval() : undefined;
+        const begin = async (): Promise<boolean> => {
+          const claimId = (early ?? (await claimRemoval()))?.claim.id;
+          return claimId !== undefined && (await store.beginRemoval(claimId));
+        };
+        const want = (): Promise<string[]> => store.want(EAST, [{ ...again, layer: each }], NOW);
+        const [begun, ...wanted] = await Promise.all([begin(), want(), want()]);
+        expect(wanted.flat().toSorted()).toEqual(begun ? ['DRAINING', 'DRAINING'] : ['kept', 'recalled']);
+        expect(await stateAt(EAST.name, each)).toBe(begun ? 'draining' : 'ready');
+        if (begun) for (const { claim } of await store.removals.claim({ owner: 'x', limit: 9, now: later(9 * GRACE_MS), leaseMs: 1 })) await store.gone(claim.id);
+        await store.drainUnreferenced(each, drainOrder(later(99 * GRACE_MS)));
+      }
+    });
+
+    it('and a second one at the same time change the replica once', async () => {
+      await bring('draining');
+      await store.drainUnreferenced(layer, drainOrder());
+      expect((await Promise.all([1, 2, 3].map(() => store.recall(layer, 'again')))).toSorted()).toEqual([0, 0, 2]);
+    });
+  });
+
   describe('taking an order back', () => {
     it('ends a wanted replica at once', async () => {
       await bring('wanted');
@@ -233,7 +327,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const outcomes = await store.want(share, [replicaOrder('b'), replicaOrder('c', { sizeBytes: 1001 }), replicaOrder('d'), replicaOrder('e', { sizeBytes: 1 })], NOW);
       expect(outcomes).toEqual(['taken', 'SHARE_FULL', 'taken', 'SHARE_FULL']);
       expect(await store.want(share, [replicaOrder('d')], NOW)).toEqual(['kept']);
-      expect(await store.want(share, [{ ...replicaOrder(''), layer }], NOW)).toEqual(['DRAINING']);
+      expect(await store.want(share, [{ ...replicaOrder(''), layer }], NOW)).toEqual(['recalled']);
     });
 
     it('never pass the capacity together, whoever gives them at the same time', async () => {
@@ -291,7 +385,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
   it('keeps a ready replica and every capacity through any order of orders, drains and work', async () => {
     const names = ['p', 'q'].map((name) => digestOf(name));
     const shares = [HOME, 'east', 'asia'];
-    const step = fc.record({ act: fc.constantFrom('want', 'drain', 'cancel', 'copy', 'fail', 'remove'), of: fc.constantFrom(...names), share: fc.constantFrom(...shares) });
+    const step = fc.record({ act: fc.constantFrom('want', 'drain', 'cancel', 'copy', 'fail', 'remove', 'begin'), of: fc.constantFrom(...names), share: fc.constantFrom(...shares) });
     let seed = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
@@ -309,8 +403,9 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
           if (act === 'cancel') await store.cancel(key, drainOrder(now));
           const copy = act === 'copy' || act === 'fail' ? await claimCopy(now) : undefined;
           if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, now) : store.copies.postpone(copy.claim.id, now, 'failed'));
-          const removal = act === 'remove' ? await claimRemoval(now) : undefined;
-          if (removal !== undefined) await store.gone(removal.claim.id);
+          const removal = act === 'remove' || act === 'begin' ? await claimRemoval(now) : undefined;
+          if (removal !== undefined) expect(await store.beginRemoval(removal.claim.id)).toBe(true);
+          if (removal !== undefined) await (act === 'remove' ? store.gone(removal.claim.id) : store.removals.postpone(removal.claim.id, now, 'in use'));
           const rows = await store.find(names.map(layerOf));
           for (const digest of names) expect(rows.some((row) => row.layer === layerOf(digest) && row.state === 'ready')).toBe(true);
           for (const name of ['east', 'asia']) expect(rows.filter((row) => row.share === own(name)).length).toBeLessThanOrEqual(1);

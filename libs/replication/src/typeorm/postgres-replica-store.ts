@@ -34,6 +34,9 @@ const NO_CHECKPOINT = 'partial_path = NULL, verified_pieces = NULL';
 const DRAIN = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = $3::timestamptz + $4 * interval '1 millisecond', ${UNCLAIM}`;
 /** $2 reason, $3 now. A copier that does not know yet that it lost its claim may write until the claim's end. */
 const ABANDON = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = greatest($3::timestamptz, claim_expires_at), ${UNCLAIM}`;
+/** Which draining rows have a whole file that nobody has begun to delete. */
+const RECALLABLE = `${takes('recall')} AND ready_at IS NOT NULL AND NOT removal_begun`;
+const RECALL = `state = 'ready', draining_since = NULL, not_before = '-infinity', ${UNCLAIM}`;
 const NOTHING_WRITTEN = `${takes('cancel')} AND partial_path IS NULL`;
 
 /** Replicas in the table `replicas`. Rows are locked in the order of their keys, and a share's capacity by a lock of its own. */
@@ -52,14 +55,16 @@ export class PostgresReplicaStore extends ReplicaStore {
   want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
     return this.#dataSource.transaction(async (manager) => {
       await lockCapacity(manager, share.name);
-      const existing = await manager.query<Pick<ReplicaRow, 'layer' | 'state'>[]>(
-        'SELECT layer, state FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE',
+      const existing = await manager.query<{ layer: Digest; state: Replica['state']; recallable: boolean }[]>(
+        `SELECT layer, state, ${RECALLABLE} AS recallable FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE`,
         [share.name, orders.map((order) => order.layer)],
       );
       const used = await manager.query<{ bytes: string }[]>('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM replicas WHERE share = $1', [share.name]);
       const room = { usedBytes: Number(used[0]?.bytes), capacityBytes: share.capacityBytes };
-      const outcomes = admitOrders(orders, new Map(existing.map((row) => [row.layer, row.state])), room);
+      const present = new Map(existing.map(({ layer, state, recallable }) => [layer, { state, isRecallable: recallable }]));
+      const outcomes = admitOrders(orders, present, room);
       await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);
+      await recallOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'recalled'));
       await raiseOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'kept'));
       return outcomes;
     });
@@ -72,8 +77,9 @@ export class PostgresReplicaStore extends ReplicaStore {
         `INSERT INTO replicas (layer, share, state, size_bytes, reason, wanted_at, ready_at) VALUES ($1, $2, 'ready', $3, $4, $5, $5)
          ON CONFLICT (layer, share) DO UPDATE
          SET state = 'ready', size_bytes = excluded.size_bytes, ready_at = coalesce(replicas.ready_at, excluded.ready_at),
-             reason = CASE replicas.state WHEN 'ready' THEN replicas.reason ELSE excluded.reason END, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
-         WHERE replicas.${takes('record')}
+             reason = CASE replicas.state WHEN 'ready' THEN replicas.reason ELSE excluded.reason END,
+             draining_since = NULL, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
+         WHERE replicas.${takes('record')} AND NOT replicas.removal_begun
          RETURNING true AS recorded`,
         [replica.layer, replica.share, replica.sizeBytes, replica.reason, now],
       );
@@ -97,8 +103,18 @@ export class PostgresReplicaStore extends ReplicaStore {
     return affected(await this.#dataSource.query(`DELETE FROM replicas WHERE claim_id = $1 AND ${takes('removed')}`, [claimId]));
   }
 
-  async isHeld(claimId: string): Promise<boolean> {
-    return (await this.#dataSource.query<unknown[]>('SELECT true FROM replicas WHERE claim_id = $1', [claimId])).length > 0;
+  async beginRemoval(claimId: string): Promise<boolean> {
+    return affected(await this.#dataSource.query(`UPDATE replicas SET removal_begun = true WHERE claim_id = $1 AND ${takes('removed')}`, [claimId]));
+  }
+
+  recall(layer: Digest, reason: string): Promise<number> {
+    return this.#dataSource.transaction(async (manager) => {
+      const rows = await lockLayer(manager, layer);
+      if (rows.some((row) => row.state === 'ready')) return 0;
+      const sql = `UPDATE replicas SET ${RECALL}, reason = $2 WHERE layer = $1 AND ${RECALLABLE}`;
+      const [, count] = await manager.query<[unknown[], number]>(sql, [layer, reason]);
+      return count;
+    });
   }
 
   drain({ layer, share }: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
@@ -181,6 +197,16 @@ async function insertOrders(manager: EntityManager, share: string, orders: reado
       orders.map((order) => order.reason),
       now,
     ],
+  );
+}
+
+async function recallOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[]): Promise<void> {
+  if (orders.length === 0) return;
+  await manager.query(
+    `UPDATE replicas SET ${RECALL}, reason = ordered.reason, priority = greatest(replicas.priority, ordered.priority)
+     FROM unnest($2::text[], $3::float8[], $4::text[]) AS ordered (layer, priority, reason)
+     WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND ${RECALLABLE}`,
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
   );
 }
 
