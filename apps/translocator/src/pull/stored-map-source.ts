@@ -11,7 +11,7 @@ const PAGE_ROWS = 1000;
 
 /** The stores that a lookup's map is made of. */
 export interface MapStores {
-  readonly feed: ChangeFeed;
+  readonly feed: Pick<ChangeFeed, 'end' | 'readAfter'>;
   readonly catalogue: CatalogueReader;
   readonly layers: ExpandedLayerStore;
   readonly replicas: ReplicaStore;

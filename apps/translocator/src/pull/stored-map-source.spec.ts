@@ -1,0 +1,120 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { expandedForm, MemoryExpandedLayerStore, wantedLayer } from '#expansion/testing';
+import type { MapKey, MapRow, MapTopic } from '#mounts';
+import { type Digest, digestOf } from '#oci';
+import { MemoryCatalogue, MemoryCatalogueReader, MemoryImageStore, MemoryRepositoryStore, sampleIndex, sampleRecord } from '#registry/testing';
+import { MemoryReplicaStore, replicaOrder } from '#replication/testing';
+
+import { StoredMapSource } from './stored-map-source.js';
+
+const NOW = new Date('2026-03-01T12:00:00.000Z');
+const freely = { now: NOW, claimId: undefined };
+
+/** A feed of which nobody tells anything: what follows it is the database room's own matter. */
+const quietFeed = {
+  end: () => Promise.resolve({ transaction: '7', sequence: '0' }),
+  readAfter: (position: { transaction: string; sequence: string }) => Promise.resolve({ changes: [], position, gap: false, heldBackSince: undefined }),
+};
+
+let catalogue: MemoryCatalogue;
+let images: MemoryImageStore;
+let layers: MemoryExpandedLayerStore;
+let replicas: MemoryReplicaStore;
+let source: StoredMapSource;
+beforeEach(() => {
+  catalogue = new MemoryCatalogue();
+  images = new MemoryImageStore(catalogue);
+  layers = new MemoryExpandedLayerStore();
+  replicas = new MemoryReplicaStore();
+  source = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas });
+});
+
+async function loaded(topic: MapTopic): Promise<MapRow[]> {
+  const rows: MapRow[] = [];
+  for await (const page of source.load(topic)) rows.push(...page);
+  return rows;
+}
+
+/** A topic's rows, whole and by their keys, which must be the same. */
+async function rowsOf(topic: MapTopic, keys: readonly MapKey[]): Promise<MapRow[]> {
+  const [all, named] = [await loaded(topic), await source.read(topic, keys)];
+  const sorted = (rows: readonly MapRow[]): MapRow[] => rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  expect(sorted(named)).toEqual(sorted(all));
+  return sorted(all);
+}
+
+/** Brings a layer into a state. */
+async function layerIn(state: 'wanted' | 'expanding' | 'expanded' | 'refused'): Promise<Digest> {
+  const layer = wantedLayer(state);
+  await layers.want([layer], NOW);
+  if (state === 'wanted') return layer.digest;
+  const [claimed] = await layers.claim({ owner: 'w', limit: 1, now: NOW, leaseMs: 60_000 });
+  if (state === 'expanding') await layers.progress(claimed!.claim.id, 300);
+  if (state === 'expanded') await layers.complete(claimed!.claim.id, expandedForm(layer), NOW);
+  if (state === 'refused') await layers.refuse(claimed!.claim.id, { code: 'TAR_INVALID', message: 'it lies' });
+  return layer.digest;
+}
+
+describe('the rows of the lookup map', () => {
+  it('tell which repositories are served', async () => {
+    const repositories = new MemoryRepositoryStore(catalogue);
+    await repositories.enable('team/app', NOW);
+    await repositories.enable('team/off', NOW);
+    await repositories.disable('team/off', NOW);
+    expect(await rowsOf('repository', [['team/app'], ['team/off'], ['team/nobody']])).toEqual([
+      { topic: 'repository', name: 'team/app', enabled: true }, { topic: 'repository', name: 'team/off', enabled: false },
+    ]);
+  });
+
+  it('tell tags, and images and indexes with what they consist of', async () => {
+    const child = { ...sampleRecord('child', ['base', 'top']), platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } };
+    const index = sampleIndex('index', [child]);
+    await images.record({ repository: 'team/app', image: index, children: [child], tag: 'v1' }, freely);
+    expect(await rowsOf('tag', [['team/app', 'v1'], ['team/app', 'v2']])).toEqual([{ topic: 'tag', repository: 'team/app', tag: 'v1', digest: index.digest }]);
+    const rows = await rowsOf('image', [['team/app', child.digest], ['team/app', index.digest], ['team/other', child.digest]]);
+    expect(rows).toHaveLength(2);
+    expect(rows).toContainEqual({
+      topic: 'image', repository: 'team/app', digest: child.digest,
+      content: { kind: 'image', layers: child.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })) },
+    });
+    expect(rows).toContainEqual({ topic: 'image', repository: 'team/app', digest: index.digest, content: { kind: 'index', children: index.children } });
+  });
+
+  it('tell how far each layer is, with the diffID that its bytes have', async () => {
+    const wanted: MapRow = { topic: 'layer', digest: await layerIn('expanding'), state: 'expanding', doneBytes: 300 };
+    const expanded = await layerIn('expanded');
+    const refused = await layerIn('refused');
+    const waiting = await layerIn('wanted');
+    const record = expandedForm(wantedLayer('expanded'));
+    const rows = await rowsOf('layer', [[wanted.digest], [expanded], [refused], [waiting], [digestOf('unknown')]]);
+    expect(rows).toHaveLength(4);
+    expect(rows).toEqual(expect.arrayContaining([
+      wanted,
+      { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, vhd: record.vhd },
+      { topic: 'layer', digest: refused, state: 'refused', refusal: 'TAR_INVALID' },
+      { topic: 'layer', digest: waiting, state: 'wanted' },
+    ]));
+  });
+
+  it('tell replicas by layer and share, and none that was not asked for', async () => {
+    const [a, b] = [replicaOrder('a'), replicaOrder('b')];
+    for (const share of ['east', 'asia']) await replicas.want({ name: share, capacityBytes: 2 ** 40 }, [a, b], NOW);
+    await replicas.recordReady({ layer: a.layer, share: 'home', sizeBytes: 512, reason: 'expanded here' }, NOW);
+    const all = [a, b].flatMap(({ layer }) => ['east', 'asia', 'home'].map((share) => [layer, share]));
+    expect(await rowsOf('replica', all)).toHaveLength(5);
+    expect(await source.read('replica', [[a.layer, 'home'], [b.layer, 'home']])).toEqual([{ topic: 'replica', layer: a.layer, share: 'home', state: 'ready' }]);
+  });
+
+  it('come in pages until the last one', async () => {
+    await layers.want(Array.from({ length: 2001 }, (_, n) => wantedLayer(`layer ${n}`)), NOW);
+    const pages: number[] = [];
+    for await (const page of source.load('layer')) pages.push(page.length);
+    expect(pages).toEqual([1000, 1000, 1]);
+  });
+
+  it('are followed from the feed’s own places', async () => {
+    expect(await source.position()).toEqual({ transaction: '7', sequence: '0' });
+    expect(await source.changesAfter({ transaction: '7', sequence: '0' }, 10)).toMatchObject({ changes: [], gap: false, position: { transaction: '7', sequence: '0' } });
+  });
+});
