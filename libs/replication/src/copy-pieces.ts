@@ -44,7 +44,7 @@ export async function copyPieces(copy: PieceCopy, signal: AbortSignal): Promise<
       either.throwIfAborted();
       await copyPiece(copy, piece, either);
       copy.done.add(piece);
-      if (writing || copy.clock.now().getTime() < writtenDownAtMs + COPY_PROGRESS_MS) continue;
+      if (writing || isRecent(writtenDownAtMs, copy.clock.now().getTime())) continue;
       writing = true;
       await copy.onProgress();
       writing = false;
@@ -60,6 +60,11 @@ export async function copyPieces(copy: PieceCopy, signal: AbortSignal): Promise<
   );
   await Promise.all(lanes);
   if (first !== undefined) throw first.error;
+}
+
+/** A clock that stepped back must not keep progress from being written down. */
+function isRecent(atMs: number, nowMs: number): boolean {
+  return Math.abs(nowMs - atMs) < COPY_PROGRESS_MS;
 }
 
 /** All lanes draw from the one generator, so that each piece is copied by one of them. */

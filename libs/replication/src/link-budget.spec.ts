@@ -59,6 +59,26 @@ describe('bytes per second', () => {
     );
   });
 
+  it('does not wait for a clock that steps back, only for the bytes before', async () => {
+    const clock = new ManualClock();
+    const budget = new LinkBudget(() => ({ bytesPerSecond: 1000 }), new MemoryLinkLedger(), clock);
+    const passed: number[] = [];
+    const take = (n: number): Promise<unknown> => budget.take(link, 1000, never).then(() => passed.push(n));
+    const all = [take(0), take(1)];
+    clock.stepBack(3_600_000);
+    all.push(take(2));
+    for (const expected of [[0], [0, 1], [0, 1, 2]]) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(passed).toEqual(expected);
+      await clock.advance(1000);
+    }
+    clock.stepBack(3_600_000);
+    await Promise.all([...all, take(3)].slice(0, 3));
+    await clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(passed).toEqual([0, 1, 2, 3]);
+  });
+
   it('ends a wait with the reason of the signal', async () => {
     const clock = new ManualClock();
     const budget = new LinkBudget(() => ({ bytesPerSecond: 1 }), new MemoryLinkLedger(), clock);

@@ -52,8 +52,9 @@ class LinkMeter {
   readonly #link: LinkName;
   readonly #limits: LinkLimits;
   readonly #ledger: LinkLedger;
-  /** When everything that was let through so far has passed at the allowed rate. */
-  #freeAtMs = 0;
+  /** How long what was let through so far still takes to pass at the allowed rate, as of `#seenAtMs`. */
+  #busyMs = 0;
+  #seenAtMs = 0;
   #day = '';
   #reservedBytes = 0;
   /** Reservations of one link stand in line, so that one write serves all who wait for it. */
@@ -65,13 +66,18 @@ class LinkMeter {
     this.#ledger = ledger;
   }
 
-  /** A bucket that holds one call's bytes: within any span of time, at most the rate times the span, and one call. */
+  /**
+   * A bucket that holds one call's bytes: within any span of time, at most the rate times the span, and one call. No wait is longer than the bytes let
+   * through before justify: a clock that steps back pays nothing off, and adds nothing.
+   */
   waitMsFor(bytes: number, now: Date): number {
     const rate = this.#limits.bytesPerSecond;
     if (rate === undefined || !Number.isFinite(rate)) return 0;
-    const startAtMs = Math.max(this.#freeAtMs, now.getTime());
-    this.#freeAtMs = startAtMs + (bytes / rate) * SECOND_MS;
-    return startAtMs - now.getTime();
+    const passedMs = Math.max(0, now.getTime() - this.#seenAtMs);
+    const waitMs = Math.max(0, this.#busyMs - passedMs);
+    this.#seenAtMs = now.getTime();
+    this.#busyMs = waitMs + (bytes / rate) * SECOND_MS;
+    return waitMs;
   }
 
   spend(bytes: number, now: Date): Promise<void> {

@@ -1,11 +1,14 @@
 import { Clock } from '../clock.js';
 
 interface Sleeper {
-  readonly wakesAt: number;
+  wakesAt: number;
   readonly wake: () => void;
 }
 
-/** A clock that stands still until a test moves it. Sleepers wake, in order of their time, when it is moved past them. */
+/**
+ * A clock that stands still until a test moves it. Sleepers wake, in order of their time, when it is moved past them; as with the machine's clock, they
+ * sleep as long as they were told, whatever is set back meanwhile.
+ */
 export class ManualClock extends Clock {
   #nowMs: number;
   #sleepers: Sleeper[] = [];
@@ -34,6 +37,12 @@ export class ManualClock extends Clock {
         reject(signal.reason);
       }, { once: true });
     });
+  }
+
+  /** Sets the clock back by `ms`, as an operator or a time server may. Nobody wakes, or sleeps any longer. */
+  stepBack(ms: number): void {
+    this.#nowMs -= ms;
+    for (const sleeper of this.#sleepers) sleeper.wakesAt -= ms;
   }
 
   /** Moves time forward by `ms` and wakes every sleeper whose time has come. */
