@@ -7,6 +7,7 @@ import { Demand1763300000000 } from './1763300000000-demand.js';
 import { Placement1763400000000 } from './1763400000000-placement.js';
 import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
 import { ReplicaRecall1763600000000 } from './1763600000000-replica-recall.js';
+import { ExpansionProgress1763700000000 } from './1763700000000-expansion-progress.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -19,4 +20,5 @@ export const MIGRATIONS = [
   Placement1763400000000,
   MountLeases1763500000000,
   ReplicaRecall1763600000000,
+  ExpansionProgress1763700000000,
 ] as const;

@@ -92,7 +92,7 @@ class Story {
 const repository: MapRow = { topic: 'repository', name: 'team/app', enabled: true };
 const image = imageRow('team/app', 'image', LAYERS);
 const tag: MapRow = { topic: 'tag', repository: 'team/app', tag: 'v1', digest: digestNamed('image') };
-const layers = (state: 'wanted' | 'expanding', ...names: readonly string[]): MapRow[] => names.map((name) => ({ topic: 'layer', digest: digestNamed(name), state }));
+const layers = (state: 'wanted' | 'expanding', ...names: readonly string[]): MapRow[] => names.map((name) => ({ topic: 'layer', digest: digestNamed(name), state, since: new Date('2026-03-01T12:00:00.000Z') }));
 const replicas = (share: string, state: MappedReplicaState, ...names: readonly string[]): MapRow[] =>
   names.map((name) => ({ topic: 'replica', layer: digestNamed(name), share, state }));
 
@@ -176,7 +176,7 @@ describe('the life of a pull', () => {
         base: blob, REGION_UNKNOWN
         runtime: blob, REGION_UNKNOWN
         app: blob, REGION_UNKNOWN
-      westeurope pulled the image, eastus pulled the image, eastus pulled the image, eastus pulled the image, eastus pulled the image, southeastasia pulled the image
+      eastus pulled the image, westeurope pulled the image, eastus pulled the image, eastus pulled the image, eastus pulled the image, eastus pulled the image, southeastasia pulled the image
       "
     `);
   });

@@ -10,7 +10,7 @@ import { readToldChanges } from './told-changes.js';
 describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource) => {
   expandedLayerStoreConforms(() => new PostgresExpandedLayerStore(dataSource()));
 
-  it('tells the feed of changes of state, not of progress, claims and marks', async () => {
+  it('tells the feed of changes of state, of progress under a topic of its own, and not of claims and marks', async () => {
     const store = new PostgresExpandedLayerStore(dataSource());
     const now = new Date();
     const layer = wantedLayer('a');
@@ -21,6 +21,8 @@ describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource) => {
     const [claimed] = await store.claim({ owner: 'worker', limit: 1, now, leaseMs: 1000 });
     expect(await told()).toEqual(once);
     await store.progress(claimed!.claim.id, 10);
+    await store.progress(claimed!.claim.id, 10);
+    expect(await told()).toEqual([`progress ${layer.digest}`]);
     await store.renew([claimed!.claim.id], now);
     await store.want([{ ...layer, priority: 100 }], now);
     expect(await told()).toEqual([]);

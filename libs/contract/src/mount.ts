@@ -96,7 +96,7 @@ export const LeaseBody = z.object({ id: Id, expiresAt: Instant }).meta({ descrip
 
 /** How far an image's expansion is. */
 export const ExpansionProgressBody = z
-  .object({ digest: DigestText, layerCount: Count, wantedCount: Count, expandingCount: Count, refusedCount: Count, sizeBytes: Bytes, doneBytes: Bytes })
+  .object({ digest: DigestText, layerCount: Count, wantedCount: Count, expandingCount: Count, refusedCount: Count, sizeBytes: Bytes, doneBytes: Bytes, since: Instant })
   .meta({ description: 'Layers and compressed bytes of an image of which nothing is expanded yet.' });
 
 /** Errors as registries give them (OCI distribution-spec 1.1, "Error codes"): on `/mount/v1` and `/v2`. */

@@ -28,7 +28,7 @@ export interface ChangeBatch {
    * How long ago, by the database's own clock, the oldest change after the asked position was made that is committed and cannot be told yet, because an older
    * transaction is running. Undefined when nothing is held back: then everything committed by now is in this batch or, when it is full, in the next ones.
    */
-  readonly heldBackMs: number | undefined;
+  readonly heldBackMs?: number | undefined;
 }
 
 /** One told change; or, in a batch without any, nulls. What is said of the whole batch stands in every row. */

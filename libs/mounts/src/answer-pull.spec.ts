@@ -5,7 +5,7 @@ import { after } from '#clock';
 import type { Digest } from '#oci';
 import { RegionMap } from '#regions';
 
-import { type AnswerContext, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullRequest } from './answer-pull.js';
+import { type AnswerContext, answerLookup, answerPull, EXPANDING_ANSWER_MAX_MS, type LookupRequest, MAP_AGE_MAX_MS, type PullRequest } from './answer-pull.js';
 import { type MapRow, REPLICA_STATES } from './map-row.js';
 import { parseTransports, PULL_REASONS, TRANSPORTS } from './mount-answer.js';
 import { NearShares } from './near-shares.js';
@@ -64,7 +64,7 @@ describe('answerPull', () => {
   });
 
   it('does not mount a ready replica of a layer whose expansion was begun anew', () => {
-    const again: MapRow = { topic: 'layer', digest: digestNamed('l1'), state: 'wanted' };
+    const again: MapRow = { topic: 'layer', digest: digestNamed('l1'), state: 'wanted', since: NOW };
     const rows = [...APP, imageRow('app', 'image', ['l1', 'l2']), expandedRow('l2'), replica('l1', 'east'), again];
     expect(onlyLayer(rows)).toBe('LAYER_WANTED');
   });
@@ -134,13 +134,41 @@ describe('answerPull', () => {
 
   it('says expanding only while nothing of the image is expanded and something is under way', () => {
     const image = [enabled('app'), imageRow('app', 'image', ['l1', 'l2'])];
-    const state = (layer: string, as: 'wanted' | 'expanding'): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: as });
+    const state = (layer: string, as: 'wanted' | 'expanding'): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: as, since: NOW });
     expect(answerPull(pull(), contextOf([...image, state('l1', 'expanding'), state('l2', 'wanted')]))).toMatchObject({
       kind: 'expanding', retryAfterMs: 1000, progress: { layerCount: 2, wantedCount: 1, expandingCount: 1, sizeBytes: 20_000_000, doneBytes: 0 },
     });
     expect(answerPull(pull(), contextOf([...image, state('l1', 'expanding'), expandedRow('l2')])).kind).toBe('answer');
     expect(answerPull(pull(), contextOf(image)).kind).toBe('answer');
     expect(answerPull(pull(), contextOf([...image, state('l1', 'expanding')], { now: after(NOW, MAP_AGE_MAX_MS + 1) })).kind).toBe('answer');
+  });
+
+  describe('while nothing of the image is expanded', () => {
+    const wanted = (layer: string, since: Date, state: 'wanted' | 'expanding' = 'wanted'): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state, since });
+    const image = [enabled('app'), imageRow('app', 'image', ['l1', 'l2'])];
+    const reasons = (request: Partial<PullRequest>, rows: readonly MapRow[]): unknown => {
+      const outcome = answerPull(pull(request), contextOf([...image, ...rows]));
+      return outcome.kind === 'answer' ? outcome.answer.layers.map((layer) => layer.kind === 'blob' && layer.reason) : outcome.kind;
+    };
+    const young = [wanted('l1', after(NOW, 1 - EXPANDING_ANSWER_MAX_MS)), wanted('l2', NOW, 'expanding')];
+
+    it('has callers wait no longer than the bound after the first of the layers was wanted', () => {
+      expect(reasons({}, young)).toBe('expanding');
+      expect(reasons({}, [wanted('l1', after(NOW, -EXPANDING_ANSWER_MAX_MS)), wanted('l2', NOW, 'expanding')])).toEqual(['LAYER_WANTED', 'LAYER_EXPANDING']);
+    });
+
+    it('has a caller without a region wait, and gives one in an unknown region its blobs', () => {
+      expect(reasons({ region: undefined }, young)).toBe('expanding');
+      expect(reasons({ region: 'atlantis' }, young)).toEqual(['REGION_UNKNOWN', 'REGION_UNKNOWN']);
+    });
+
+    it('gives a caller that can mount by nothing its blobs', () => {
+      expect(reasons({ transports: [] }, young)).toEqual(['LAYER_WANTED', 'LAYER_EXPANDING']);
+    });
+
+    it('does not count the age of refused layers', () => {
+      expect(reasons({}, [{ topic: 'layer', digest: digestNamed('l1'), state: 'refused', refusal: 'too large' }, wanted('l2', NOW)])).toBe('expanding');
+    });
   });
 
   it('says what it does not know before it says anything of layers', () => {
@@ -213,7 +241,7 @@ describe('every answer', () => {
   const anyLayerRow = fc.oneof(
     fc.constantFrom(...NAMES).map(expandedRow),
     fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('wanted' as const, 'expanding' as const))
-      .map(([layer, state]): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state })),
+      .map(([layer, state]): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state, since: NOW })),
     fc.constantFrom(...NAMES).map((layer): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: 'refused', refusal: 'no' })),
   );
   const anyShare = fc.constantFrom('home', 'east', 'neareast', 'far', 'unconfigured');

@@ -1,5 +1,6 @@
 import { type Digest, isSamePlatform, type Platform, type Reference } from '#oci';
 import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
+import type { RegionName } from '#regions';
 
 import { answerLayer, blobLayer, expansionExpectedAt, type LayerContext } from './answer-layer.js';
 import type { MappedImageLayer } from './layer-record.js';
@@ -17,6 +18,12 @@ export const MAP_AGE_MAX_MS = 15 * MINUTE_MS;
 export const EXPANSION_BYTES_PER_SECOND = 50 * MiB;
 /** A client that waits for an expansion asks again not later than this. */
 export const RETRY_AFTER_MAX_MS = 30 * SECOND_MS;
+
+/**
+ * A client is told to wait for an expansion only while every layer of the image has been wanted for less than this: what takes longer fails again and again, or
+ * stands in a long line, and no pull waits for that.
+ */
+export const EXPANDING_ANSWER_MAX_MS = 10 * MINUTE_MS;
 
 /** What every pull may say of the caller. */
 export interface PullCaller {
@@ -67,6 +74,8 @@ export interface ExpansionProgress {
   readonly refusedCount: number;
   readonly sizeBytes: number;
   readonly doneBytes: number;
+  /** When the first of the layers that are not expanded yet was asked for. */
+  readonly since: Date;
 }
 
 /** An answer, and the replicas that it hands out: what a lease on it holds. */
@@ -87,8 +96,11 @@ export type PullOutcome =
   | { readonly kind: 'repository-disabled' }
   /** No such tag or digest in that repository, or no image for the platform. */
   | { readonly kind: 'image-unknown' }
-  /** No layer is expanded yet and some are about to be. */
-  | { readonly kind: 'expanding'; readonly retryAfterMs: number; readonly progress: ExpansionProgress };
+  /**
+   * No layer is expanded yet, some are about to be, and whoever asks can wait for it: clients of Teleport, which name no region, do. Never for more than
+   * {@link EXPANDING_ANSWER_MAX_MS}, and never to a caller who could not mount. `region` is the caller's; null where it named none.
+   */
+  | { readonly kind: 'expanding'; readonly region: RegionName | null; readonly retryAfterMs: number; readonly progress: ExpansionProgress };
 
 /**
  * Answers a pull by reference from the map alone. A layer is only ever found through the manifest of that repository (I4), and is
@@ -105,11 +117,17 @@ export function answerPull(request: PullRequest, context: AnswerContext): PullOu
   const found = named === undefined ? undefined : findImage(map, { repository, digest: named, platform: request.platform ?? DEFAULT_PLATFORM });
   if (found === undefined) return { kind: 'image-unknown' };
   const shared = layerContext(request, context);
-  if (shared.onlyBlobs === undefined) {
+  if (mayWait(request, shared)) {
     const progress = expansionProgress(found.digest, found.layers);
-    if (progress !== undefined) return { kind: 'expanding', retryAfterMs: retryAfterMs(progress, shared, now), progress };
+    const waits = progress !== undefined && now.getTime() - progress.since.getTime() < EXPANDING_ANSWER_MAX_MS;
+    if (waits) return { kind: 'expanding', region: request.region ?? null, retryAfterMs: retryAfterMs(progress, shared, now), progress };
   }
   return answered({ request, digest: found.digest, context, shared }, found.layers.map((layer) => answerLayer(layer, shared)));
+}
+
+/** Whether a mount would be of use to the caller at all. One without a region may be a client that learns it only from the answer. */
+function mayWait({ region }: PullRequest, { onlyBlobs, transports, near }: LayerContext): boolean {
+  return onlyBlobs === undefined && transports?.size !== 0 && (region === undefined || near !== undefined);
 }
 
 /**
@@ -200,14 +218,17 @@ function expansionProgress(digest: Digest, layers: readonly MappedImageLayer[]):
   const counts = { wanted: 0, expanding: 0, refused: 0 };
   let sizeBytes = 0;
   let doneBytes = 0;
+  let since: Date | undefined;
   for (const { record, sizeBytes: layerBytes } of layers) {
     const { expansion } = record;
     if (expansion?.state === 'expanded') return undefined;
-    if (expansion !== undefined) counts[expansion.state] += 1;
     sizeBytes += layerBytes;
-    if (expansion?.state === 'expanding') doneBytes += expansion.doneBytes ?? 0;
+    if (expansion === undefined) continue;
+    counts[expansion.state] += 1;
+    if (expansion.state !== 'refused' && (since === undefined || expansion.since < since)) since = expansion.since;
+    if (expansion.state === 'expanding') doneBytes += expansion.doneBytes ?? 0;
   }
-  if (counts.wanted + counts.expanding === 0) return undefined;
+  if (since === undefined) return undefined;
   return {
     digest,
     layerCount: layers.length,
@@ -216,6 +237,7 @@ function expansionProgress(digest: Digest, layers: readonly MappedImageLayer[]):
     refusedCount: counts.refused,
     sizeBytes,
     doneBytes,
+    since,
   };
 }
 

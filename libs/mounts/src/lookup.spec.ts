@@ -24,7 +24,7 @@ class BrokenObserver extends PullObserver {
   }
 }
 
-function setUp(options: Partial<LookupOptions> = {}): { lookup: Lookup; observer: RecordedPulls; book: LeaseBook; store: MemoryLeaseStore; clock: ManualClock } {
+function setUp(options: Partial<LookupOptions> = {}): { lookup: Lookup; observer: RecordedPulls; book: LeaseBook; store: MemoryLeaseStore; clock: ManualClock; map: ReplicaMap } {
   const clock = new ManualClock();
   const store = new MemoryLeaseStore();
   const book = new LeaseBook({ store, clock });
@@ -38,7 +38,7 @@ function setUp(options: Partial<LookupOptions> = {}): { lookup: Lookup; observer
   const regions = new RegionMap(['east', 'west'].map((name) => ({ name, displayName: name })), 'east', [], { roundTripMs: 90, throughputBytesPerSecond: 1e7, pricePerGb: 0 });
   const near = new NearShares(regions, [{ name: 'east', region: 'east' }]);
   const lookup = new Lookup({ feeder: { map }, near, sources: new NamedMountSources(), leases: book, observer, clock, ...options });
-  return { lookup, observer, book, store, clock };
+  return { lookup, observer, book, store, clock, map };
 }
 
 const PULL = { repository: 'app', reference: { kind: 'digest', digest: digestNamed('image') }, region: 'east' } as const;
@@ -59,6 +59,16 @@ describe('Lookup', () => {
     expect(outcome.kind === 'answer' && outcome.answer.lease).toBeUndefined();
     expect(observer.pulls.map((pull) => pull.region)).toEqual(['west']);
     expect(book.pendingCount).toBe(0);
+  });
+
+  it('observes a pull that is to wait for the expansion, where its region is known', () => {
+    const { lookup, observer, clock, map } = setUp();
+    map.put({ topic: 'layer', digest: digestNamed('l1'), state: 'wanted', since: clock.now() });
+    expect(lookup.pull(PULL, { client: 'node-7' }).kind).toBe('expanding');
+    expect(observer.pulls).toEqual([{ region: 'east', repository: 'app', image: digestNamed('image'), client: 'node-7', at: clock.now() }]);
+    expect(lookup.pull({ ...PULL, region: undefined }).kind).toBe('expanding');
+    lookup.pull(PULL, { pulls: false });
+    expect(observer.pulls).toHaveLength(1);
   });
 
   it('neither observes nor leases what is no pull, what comes from nowhere, and what it does not know', () => {

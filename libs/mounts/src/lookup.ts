@@ -5,7 +5,7 @@ import type { LeaseBook } from './lease-book.js';
 import type { MountSources } from './mount-sources.js';
 import type { MountAnswer } from './mount-answer.js';
 import type { NearShares } from './near-shares.js';
-import type { PullObserver } from './pull-observer.js';
+import type { ObservedPull, PullObserver } from './pull-observer.js';
 import type { ReplicaMap } from './replica-map.js';
 import { rewriteMounts, type RewriteRequest } from './rewrite-mounts.js';
 
@@ -46,7 +46,13 @@ export class Lookup {
   pull(request: PullRequest, context: PullContext = {}): PullOutcome {
     const answers = this.#context();
     const outcome = answerPull(request, answers);
-    return outcome.kind === 'answer' ? this.#finish(outcome, answers.now, wantsOf(context)) : outcome;
+    const wants = wantsOf(context);
+    if (outcome.kind === 'answer') return this.#finish(outcome, answers.now, wants);
+    // A node that waits for the image wants it as much as one that takes the blobs.
+    if (outcome.kind === 'expanding' && outcome.region !== null && wants.observe) {
+      this.#observe({ region: outcome.region, repository: request.repository, image: outcome.progress.digest, client: wants.client, at: answers.now });
+    }
+    return outcome;
   }
 
   /** Answers a pull whose manifest and layers the registry names. Never throws. */
@@ -70,16 +76,15 @@ export class Lookup {
     const { answer, held, imageKnown } = answered;
     const { region } = answer;
     if (region === null) return answered;
-    if (wants.observe && imageKnown) this.#observe({ ...wants, region, answer, now });
+    if (wants.observe && imageKnown) this.#observe({ region, repository: answer.repository, image: answer.digest, client: wants.client, at: now });
     const lease = wants.lease && held.length > 0 ? this.#grant(region, held, now) : undefined;
     if (lease === undefined) return answered;
     return { ...answered, answer: { ...answer, lease: { id: lease.id, expiresAt: lease.expiresAt.toISOString() } } };
   }
 
-  #observe(pull: { readonly region: string; readonly answer: MountAnswer; readonly client?: string | undefined; readonly now: Date }): void {
-    const { region, answer, client, now } = pull;
+  #observe(pull: ObservedPull): void {
     try {
-      this.#options.observer.observed({ region, repository: answer.repository, image: answer.digest, client, at: now });
+      this.#options.observer.observed(pull);
     } catch (error) {
       this.#options.onFailure?.(error);
     }

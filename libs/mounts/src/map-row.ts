@@ -53,9 +53,10 @@ export interface ImageRow {
 
 /** How far the expansion of a layer is. */
 export type LayerState =
-  | { readonly state: 'wanted' }
+  /** `since`: when its expansion was asked for, however often it has been tried since then. */
+  | { readonly state: 'wanted'; readonly since: Date }
   /** `doneBytes` of the stored blob have been read, as far as is known. */
-  | { readonly state: 'expanding'; readonly doneBytes?: number | undefined }
+  | { readonly state: 'expanding'; readonly since: Date; readonly doneBytes?: number | undefined }
   | { readonly state: 'expanded'; readonly diffId: Digest; readonly vhd: { readonly digest: Digest; readonly sizeBytes: number } }
   /** It will not be expanded; `refusal` says why, for operators. */
   | { readonly state: 'refused'; readonly refusal: string };

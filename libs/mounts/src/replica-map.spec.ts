@@ -10,7 +10,7 @@ const anyRow: fc.Arbitrary<MapRow> = fc.oneof(
   fc.record({ topic: fc.constant('tag' as const), repository: fc.constantFrom('a', 'b'), tag: fc.constantFrom('1', '2'), digest: fc.constantFrom('x', 'y').map(digestNamed) }),
   fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom('x', 'y'), fc.array(fc.constantFrom('l1', 'l2', 'l3'), { maxLength: 4 })).map((args) => imageRow(...args)),
   fc.constantFrom('l1', 'l2', 'l3').map(expandedRow),
-  fc.constantFrom('l1', 'l2', 'l3').map((layer): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: 'wanted' })),
+  fc.constantFrom('l1', 'l2', 'l3').map((layer): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: 'wanted', since: new Date(0) })),
   fc.record({
     topic: fc.constant('replica' as const),
     layer: fc.constantFrom('l1', 'l2', 'l3').map(digestNamed),

@@ -168,8 +168,8 @@ export class ReplicaMap {
   putLayer(row: LayerRow): void {
     const record = this.#record(row.digest);
     if (row.state !== 'expanded') {
-      record.expansion = row.state === 'expanding' ? { state: row.state, doneBytes: row.doneBytes }
-        : row.state === 'refused' ? { state: row.state, refusal: row.refusal } : { state: row.state };
+      record.expansion = row.state === 'expanding' ? { state: row.state, since: row.since, doneBytes: row.doneBytes }
+        : row.state === 'refused' ? { state: row.state, refusal: row.refusal } : { state: row.state, since: row.since };
       return;
     }
     const known = record.described?.diffId;

@@ -35,10 +35,11 @@ export class MountController {
   @Get('*')
   @ApiOperation({ summary: 'Mounts and blobs of an image', description: 'The path is {repository}/_manifests/{tag or digest}. Each layer is answered as a mount or as a blob with a reason.' })
   @ApiParam({ name: 'path', description: '{repository}/_manifests/{reference}', example: 'team/app/_manifests/1.0' })
-  @ApiHeader({ name: 'X-Teleport-Region', description: 'Where the pull comes from; without it every layer is a blob.' })
+  @ApiHeader({ name: 'X-Teleport-Region', description: 'Where the pull comes from; without it, or with one that is not known, every layer is a blob.' })
+  @ApiHeader({ name: 'X-Teleport-Enabled', description: 'False for a caller that cannot mount: it is never asked to wait, and every layer is a blob.' })
   @ApiHeader({ name: 'X-Teleport-Transports', description: `What the caller can mount by: some of ${TRANSPORTS.join(', ')}.` })
   @ApiOkResponse({ standardSchema: MountAnswerBody })
-  @ApiResponse({ status: 409, description: 'Nothing of the image is expanded yet; ask again after Retry-After.', standardSchema: RegistryErrorsBody })
+  @ApiResponse({ status: 409, description: 'Nothing of the image is expanded yet, and its layers have been wanted for less than ten minutes; ask again after Retry-After. Not for callers in an unknown region or without a transport.', standardSchema: RegistryErrorsBody })
   get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#answer(request, reply, true);
   }
@@ -68,7 +69,8 @@ export class MountController {
       case 'expanding': {
         const headers = { 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1000))) };
         this.metrics.lookups.inc({ outcome: 'expanding' });
-        void reply.status(409).headers(headers).send({ errors: [{ code: 'EXPANDING', message: 'the layers of this image are being expanded', detail: outcome.progress }] });
+        const detail = { ...outcome.progress, since: outcome.progress.since.toISOString() };
+        void reply.status(409).headers(headers).send({ errors: [{ code: 'EXPANDING', message: 'the layers of this image are being expanded', detail }] });
         return;
       }
       case 'map-not-loaded':

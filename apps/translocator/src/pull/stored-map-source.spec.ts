@@ -82,18 +82,18 @@ describe('the rows of the lookup map', () => {
   });
 
   it('tell how far each layer is, with the diffID that its bytes have', async () => {
-    const wanted: MapRow = { topic: 'layer', digest: await layerIn('expanding'), state: 'expanding', doneBytes: 300 };
+    const wanted = { topic: 'layer', digest: await layerIn('expanding'), state: 'expanding', since: NOW, doneBytes: 300 } as const;
     const expanded = await layerIn('expanded');
     const refused = await layerIn('refused');
     const waiting = await layerIn('wanted');
     const record = expandedForm(wantedLayer('expanded'));
-    const rows = await rowsOf('layer', [[wanted.digest], [expanded], [refused], [waiting], [digestOf('unknown')]]);
+    const rows = await rowsOf('layer', [[expanding], [expanded], [refused], [waiting], [digestOf('unknown')]]);
     expect(rows).toHaveLength(4);
     expect(rows).toEqual(expect.arrayContaining([
-      wanted,
+      { topic: 'layer', digest: expanding, state: 'expanding', since: NOW, doneBytes: 300 },
       { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, vhd: record.vhd },
       { topic: 'layer', digest: refused, state: 'refused', refusal: 'TAR_INVALID' },
-      { topic: 'layer', digest: waiting, state: 'wanted' },
+      { topic: 'layer', digest: waiting, state: 'wanted', since: NOW },
     ]));
   });
 

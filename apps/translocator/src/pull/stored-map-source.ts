@@ -9,6 +9,9 @@ import type { Replica, ReplicaStore } from '#replication';
 /** Rows read at once while loading. */
 const PAGE_ROWS = 1000;
 
+/** How the feed tells that an expansion went on: apart from changes of state, which others plan by. */
+const PROGRESS_TOPIC = 'progress';
+
 /** The stores that a lookup's map is made of. */
 export interface MapStores {
   readonly feed: Pick<ChangeFeed, 'end' | 'readAfter'>;
@@ -30,8 +33,9 @@ export class StoredMapSource extends MapSource<FeedPosition> {
     return this.#stores.feed.end();
   }
 
-  changesAfter(position: FeedPosition, limit: number): Promise<MapChanges<FeedPosition>> {
-    return this.#stores.feed.readAfter(position, limit);
+  async changesAfter(position: FeedPosition, limit: number): Promise<MapChanges<FeedPosition>> {
+    const batch = await this.#stores.feed.readAfter(position, limit);
+    return { ...batch, changes: batch.changes.map(({ topic, key }) => ({ topic: topic === PROGRESS_TOPIC ? 'layer' : topic, key })) };
   }
 
   load(topic: MapTopic): AsyncIterable<readonly MapRow[]> {
@@ -97,11 +101,11 @@ function toImageRow({ repository, digest, kind, layers, children }: RecordedImag
 }
 
 function toLayerRow(record: LayerRecord): LayerRow {
-  const { digest, state, expanded, refusal, readBytes } = record;
+  const { digest, state, expanded, refusal, readBytes, wantedAt: since } = record;
   const row = { topic: 'layer', digest } as const;
   if (state === 'expanded' && expanded !== undefined) return { ...row, state, diffId: expanded.diffId, vhd: expanded.vhd };
   if (state === 'refused') return { ...row, state, refusal: refusal?.code ?? '' };
-  return state === 'expanding' ? { ...row, state, doneBytes: readBytes } : { ...row, state: 'wanted' };
+  return state === 'expanding' ? { ...row, state, since, doneBytes: readBytes } : { ...row, state: 'wanted', since };
 }
 
 function toReplicaRow({ layer, share, state }: Replica): ReplicaRow {
