@@ -2,7 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
 import { ManualClock } from '#clock/testing';
-import type { Digest } from '#oci';
+import { type Digest, OciError } from '#oci';
 import { layerFilePath } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
@@ -91,8 +91,11 @@ it.each([
   expect(await record()).toMatchObject({ state: 'expanding' });
 });
 
-it('refuses a layer for its digest only when the blob came wrong several times', async () => {
-  const wrong: ExpansionPorts['expand'] = () => Promise.reject(new ExpansionError('DIGEST_MISMATCH', 'these are not its bytes'));
+it.each([
+  ['the expansion', new ExpansionError('DIGEST_MISMATCH', 'these are not its bytes')],
+  ['the source of the blob', new OciError('DIGEST_MISMATCH', 'these are not its bytes')],
+])('refuses a layer for its digest only when the blob came wrong several times, as %s has seen', async (_title, failure) => {
+  const wrong: ExpansionPorts['expand'] = () => Promise.reject(failure);
   for (let attempt = 1; attempt < WRONG_DIGESTS_MAX; attempt += 1) {
     const work = await claimed();
     await expect(run(wrong, work)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });

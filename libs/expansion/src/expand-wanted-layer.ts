@@ -1,6 +1,7 @@
 import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
-import type { Digest } from '#oci';
+import type { CodedError } from '#errors';
+import { type Digest, OciError } from '#oci';
 import { SECOND_MS } from '#quantities';
 import type { Share } from '#shares';
 
@@ -59,8 +60,7 @@ export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<
     const isHeld = (): Promise<boolean> => store.progress(claim.id, reading.readBytes);
     expanded = await expand({ layer, blob: counted(ports, claim.id, { blob, reading }), share: homeShare, claimId: claim.id, isHeld, signal });
   } catch (error) {
-    if (!(error instanceof ExpansionError) || error.transient) throw error;
-    if (error.code === 'DIGEST_MISMATCH' && claim.attempt < WRONG_DIGESTS_MAX) throw error;
+    if (!isRefusal(error) || (error.code === 'DIGEST_MISMATCH' && claim.attempt < WRONG_DIGESTS_MAX)) throw error;
     await store.refuse(claim.id, { code: error.code, message: error.message });
     return;
   }
@@ -68,6 +68,12 @@ export async function expandWantedLayer(ports: ExpansionPorts, claimed: Claimed<
   if (!(await store.progress(claim.id, layer.sizeBytes))) return;
   await replicas.ready(layer.digest, homeShare.name, expanded.vhd.sizeBytes);
   await store.complete(claim.id, expanded, clock.now());
+}
+
+/** Whether the layer itself is to blame. A source that verifies what it gives may be the first to see that it is not the blob. */
+function isRefusal(error: unknown): error is CodedError {
+  if (error instanceof OciError) return error.code === 'DIGEST_MISMATCH';
+  return error instanceof ExpansionError && !error.transient;
 }
 
 /** The same blob; what was read of it is written down from time to time. */
