@@ -1,7 +1,7 @@
 import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
-import type { HeldReplica, PlacementImage } from './region-facts.js';
+import type { CatalogueImages, HeldReplica } from './region-facts.js';
 import type { UnwantedReplica, WantedReplica } from './region-plan.js';
 
 /** A region that plans are made for. */
@@ -20,8 +20,11 @@ export abstract class PlacementFacts {
   /** Every region with a share. */
   abstract regions(): Promise<readonly PlacementRegion[]>;
 
-  /** The images of enabled repositories of which all layers have been expanded, or refused for good. */
-  abstract images(limit: number): Promise<readonly PlacementImage[]>;
+  /**
+   * The images of enabled repositories, `limit` in both lists together. A tag that was read and names what was not read, because it moved meanwhile, stands
+   * for an unfinished image without layers: what is pinned by it is not known yet, which is another thing than gone.
+   */
+  abstract images(limit: number): Promise<CatalogueImages>;
 
   /** The replicas on a region's share, each with its lease as of `now`. */
   abstract replicas(region: RegionName, now: Date, limit: number): Promise<readonly HeldReplica[]>;

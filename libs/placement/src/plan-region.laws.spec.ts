@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Digest } from '#oci';
 
 import { planRegion } from './plan-region.js';
-import { imageKey, type RegionFacts } from './region-facts.js';
+import { imageKey, type PlacementImage, type RegionFacts } from './region-facts.js';
 import { isEmptyPlan, type RegionPlan } from './region-plan.js';
 import { arbitraryRegion } from './testing/arbitrary-region.js';
 import { applyOrders, completeOrders } from './testing/region-scene.js';
@@ -31,6 +31,14 @@ describe('the laws of a plan', () => {
     }
     const pinned = new Set(plan.decisions.filter((decision) => decision.verdict === 'pinned').map(imageKey));
     for (const image of facts.images) if (pinned.has(imageKey(image))) for (const layer of image.layers) expect(gone.has(layer.digest)).toBe(false);
+    const unfinishedOf = new Map(facts.unfinished.map((image) => [imageKey(image), image]));
+    for (const pin of facts.pins) {
+      const { repository } = unfinishedOf.get(imageKey(pin.image)) ?? {};
+      const ofRepository = facts.images.filter((image) => image.repository === repository).flatMap((image) => image.layers.map((layer) => layer.digest));
+      const drained = [...ofRepository, ...(unfinishedOf.get(imageKey(pin.image))?.layers ?? [])].filter((layer) => gone.has(layer));
+      // Only for want of room, which pins of a higher right or what cannot go have.
+      for (const layer of drained) expect(plan.usedBytes + (sizes(facts).get(layer) ?? 0)).toBeGreaterThan(facts.capacityBytes);
+    }
     for (const withdrawal of plan.withdrawals) expect(facts.replicas.find((replica) => replica.layer === withdrawal.layer)?.state).toBe('wanted');
   }));
 
@@ -43,9 +51,14 @@ describe('the laws of a plan', () => {
   it('planning again once its orders are written down gives no orders', forAnyRegion((facts, plan) => {
     const written = applyOrders(facts, plan);
     expect(isEmptyPlan(planRegion(written))).toBe(true);
-    // Copying is no fact that cannot go any more once it is done; what was forced by it alone may go then.
+    // What could not go only because it was being copied, or until a pinned image was copied, may go when that is done.
     const done = completeOrders(written);
-    expect(isEmptyPlan(planRegion(done)) || facts.replicas.some((replica) => replica.state === 'copying')).toBe(true);
+    const after = planRegion(done);
+    const ready = new Set(facts.replicas.filter((replica) => replica.state === 'ready').map((replica) => replica.layer));
+    const isThere = (image: PlacementImage): boolean => image.layers.every((layer) => ready.has(layer.digest));
+    const isPinCopied = facts.pins.some((pin) => facts.images.some((image) => imageKey(image) === imageKey(pin.image) && !isThere(image)));
+    const isHeldUp = isPinCopied || facts.replicas.some((replica) => replica.state === 'copying');
+    expect(isEmptyPlan(after) || isHeldUp).toBe(true);
   }));
 
   it('the order of its input does not matter', () => {
@@ -55,6 +68,7 @@ describe('the laws of a plan', () => {
         const turned: RegionFacts = {
           ...facts,
           images: turn(facts.images).map((image) => ({ ...image, layers: turn(image.layers) })),
+          unfinished: turn(facts.unfinished).map((image) => ({ ...image, layers: turn(image.layers) })),
           pins: turn(facts.pins),
           replicas: turn(facts.replicas),
           referenced: new Set(turn([...facts.referenced])),

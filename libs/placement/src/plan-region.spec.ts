@@ -11,7 +11,7 @@ import { MiB } from '#quantities';
 import { planRegion } from './plan-region.js';
 import { imageKey, type PlacementImage, type RegionFacts } from './region-facts.js';
 import { isEmptyPlan, type PlacementDecision, type RegionPlan } from './region-plan.js';
-import { aDemand, aLayer, anImage, applyOrders, aRegion, aRegionPin, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+import { aDemand, aLayer, anImage, applyOrders, aRegion, aRegionPin, completeOrders, replicasOf, SCENE_NOW, unfinished } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
 const digests = (orders: readonly { readonly layer: string }[]): string[] => orders.map((order) => order.layer).toSorted();
@@ -143,6 +143,48 @@ describe('a plan for a region', () => {
     expect(digests(plan.drains)).toEqual(layerDigests(base, code));
     expect(of(plan, leased)).toMatchObject({ verdict: 'kept', reason: 'LAYERS_HELD' });
     expect(of(plan, app)).toMatchObject({ verdict: 'refused', reason: 'OVER_CAPACITY', missingBytes: 420 * MiB });
+  });
+
+  it('drains nothing of a pinned tag whose new image is still being expanded', () => {
+    const old = { ...app, tags: [] };
+    const fresh = unfinished(anImage('team/app:v2', [base, aLayer('new code', 20)]));
+    const replicas = replicasOf(old.layers);
+    expect(isEmptyPlan(planRegion(aRegion({ images: [old], unfinished: [fresh], pins: [aRegionPin(fresh)], replicas })))).toBe(true);
+    expect(planRegion(aRegion({ images: [old], unfinished: [fresh], replicas })).drains).toHaveLength(2);
+  });
+
+  it('keeps the other layers of a pinned image while one is expanded again, also those that another image has', () => {
+    const other = anImage('team/other:v1', [base]);
+    const plan = planRegion(aRegion({ images: [other], unfinished: [unfinished(app)], pins: [aRegionPin(app)], replicas: replicasOf([base]) }));
+    expect(plan.drains).toEqual([]);
+    expect(plan.forcedBytes).toBe(base.sizeBytes);
+  });
+
+  it('keeps what the tag named before until all of the new image is there, as far as both have room', () => {
+    const old = { ...app, tags: [] };
+    const fresh = anImage('team/app:v2', [base, aLayer('new code', 30)], 0);
+    const facts = aRegion({ images: [old, fresh], pins: [aRegionPin(fresh)], replicas: replicasOf(old.layers), capacityBytes: 150 * MiB });
+    const plan = planRegion(facts);
+    expect([digests(plan.wants), plan.drains]).toEqual([layerDigests(aLayer('new code', 30)), []]);
+    expect(digests(planRegion(completeOrders(applyOrders(facts, plan))).drains)).toEqual(layerDigests(code));
+    const short = planRegion({ ...facts, capacityBytes: 149 * MiB });
+    expect([of(short, fresh)?.verdict, digests(short.wants), digests(short.drains)]).toEqual(['pinned', layerDigests(aLayer('new code', 30)), layerDigests(code)]);
+  });
+
+  it('keeps what is pulled while a layer of it is expanded again, and drains what nobody pulls', () => {
+    const other = anImage('team/other:v1', [base]);
+    const plan = (weight: number): RegionPlan =>
+      planRegion(aRegion({ images: [other], unfinished: [unfinished(app)], demand: aDemand({ 'team/app:v1': weight }), replicas: replicasOf([base]) }));
+    expect(plan(5).drains).toEqual([]);
+    expect(digests(plan(0.1).drains)).toEqual(layerDigests(base));
+  });
+
+  it('goes on keeping what a repository\'s pulls brought when the tag moves to an image that is still being expanded', () => {
+    const [past, old] = [anImage('team/app:v0', [aLayer('past', 5)], 48), { ...app, tags: [] }];
+    const fresh = unfinished(anImage('team/app:v2', [base, aLayer('new code', 20)]));
+    const plan = planRegion(aRegion({ images: [past, old], unfinished: [fresh], demand: aDemand({ 'team/app:v0': 6 }), replicas: replicasOf(old.layers) }));
+    expect(of(plan, old)).toMatchObject({ verdict: 'kept', reason: 'REPOSITORY_DEMAND' });
+    expect(plan.drains).toEqual([]);
   });
 
   it('counts an image without bytes as there', () => {

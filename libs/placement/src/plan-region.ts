@@ -1,9 +1,11 @@
 import { chooseBundles } from './choose-bundles.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
-import { bytesOf, include, isSameSet, isWithin, type LayerSet, layerSet, marginal, union } from './layer-table.js';
-import { openCase, type PinTurn, type RegionCase, type Target } from './region-case.js';
-import { imageKey, type RegionFacts, type RegionPin } from './region-facts.js';
+import { bytesOf, include, isSameSet, isWithin, type LayerSet, layerSet, union } from './layer-table.js';
+import { placePins } from './place-pins.js';
+import { openCase, type RegionCase, type Target } from './region-case.js';
+import type { RegionFacts } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
+import { retain } from './retain-layers.js';
 
 /** Rounds after which choosing ends wherever it stands; a plan made on the result goes on from there. Two or three are what it takes. */
 const ROUNDS_MAX = 16;
@@ -14,7 +16,7 @@ const ROUNDS_MAX = 16;
  * cannot go; and once its orders are applied, planning again gives no orders. Cost: some ten milliseconds for 1,500 images of 6,400 layers.
  */
 export function planRegion(facts: RegionFacts): RegionPlan {
-  const region = openCase(facts);
+  const region = facts.home ? openCase(facts) : retain(openCase(facts));
   const target = facts.home ? targetAtHome(region) : chooseTarget(region);
   const decisions = facts.home ? decideImagesAtHome(region, target) : decideImages(region, target);
   return {
@@ -44,33 +46,6 @@ function chooseTarget(region: RegionCase): Target {
     layers = next;
   }
   return { pinTurns, base, layers };
-}
-
-/** Takes pins by their right. One that does not fit is passed over: none below it could make room for it. */
-function placePins(region: RegionCase, capacityBytes: number): { pinTurns: PinTurn[]; base: LayerSet } {
-  const { facts, table, forced } = region;
-  const base = Uint8Array.from(forced);
-  let usedBytes = bytesOf(table, base);
-  const pinTurns: PinTurn[] = [];
-  const seen = new Set<number>();
-  for (const pin of facts.pins.toSorted(compareRegionPins)) {
-    const image = table.imageNumber.get(imageKey(pin.image));
-    if (image === undefined || seen.has(image)) continue;
-    seen.add(image);
-    const marginalBytes = marginal(table, image, base);
-    const met = marginalBytes === 0 || usedBytes + marginalBytes <= capacityBytes;
-    if (met) {
-      include(table, image, base);
-      usedBytes += marginalBytes;
-    }
-    pinTurns.push({ pin, image, met, marginalBytes, usedBytes });
-  }
-  return { pinTurns, base };
-}
-
-function compareRegionPins(a: RegionPin, b: RegionPin): number {
-  const keys = [`${a.id} ${imageKey(a.image)}`, `${b.id} ${imageKey(b.image)}`] as const;
-  return b.priority - a.priority || a.createdAt.getTime() - b.createdAt.getTime() || (keys[0] < keys[1] ? -1 : keys[0] > keys[1] ? 1 : 0);
 }
 
 /**

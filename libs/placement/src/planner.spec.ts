@@ -76,6 +76,28 @@ describe('a planner', () => {
     expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
   });
 
+  it('holds on to what a pinned tag named before, from the push of its new image until that is expanded and there', async () => {
+    const at = open();
+    await at.pins.create(aPin({ regions: ['southeastasia'], reference: { kind: 'tag', tag: 'v1' } }));
+    await at.planner.planAll('pin');
+    at.world.settle();
+    const code = aLayer('code 2', 20);
+    const moved = { ...anImage('team/app:v2', [base, code], 0), tags: ['v1'] };
+    at.world.untag('team/app', 'v1');
+    at.world.push(moved);
+    at.world.setExpanded([code], false);
+    const report = await at.planner.planAll('push');
+    expect(report.regions[1]?.unresolvedPins).toHaveLength(1);
+    expect(at.world.held('southeastasia').map(({ state }) => state)).toEqual(['ready', 'ready']);
+    at.world.setExpanded([code], true);
+    await at.planner.planAll('push');
+    expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(app, moved));
+    at.world.settle();
+    await at.planner.planAll('schedule');
+    at.world.settle();
+    expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(moved));
+  });
+
   it('drains what a pin brought once the pin is gone', async () => {
     const at = open();
     const pin = aPin({ regions: ['southeastasia'], reference: { kind: 'tag', tag: 'v1' } });

@@ -12,7 +12,7 @@ import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement
 import { planRegion } from './plan-region.js';
 import { type PlanStore, type PlanSummary, type PlanTriggerKind, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
-import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionDemand } from './region-facts.js';
+import { type CatalogueImages, type HeldReplica, imageKey, type PlacementParameters, type RegionDemand } from './region-facts.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 
 /** Images that one plan may look at: twice the goal of 50,000. */
@@ -55,7 +55,7 @@ export interface PlanningReport {
 interface Gathered {
   readonly now: Date;
   readonly regions: readonly PlacementRegion[];
-  readonly images: readonly PlacementImage[];
+  readonly images: CatalogueImages;
   readonly referenced: ReadonlySet<Digest>;
   readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
   readonly demand: ReadonlyMap<RegionName, RegionDemand>;
@@ -138,7 +138,8 @@ export class Planner {
       const replicas = gathered.replicas.get(region) ?? [];
       const plan = planRegion({
         region, home, capacityBytes, replicas, parameters,
-        images: gathered.images,
+        images: gathered.images.placeable,
+        unfinished: gathered.images.unfinished,
         referenced: gathered.referenced,
         demand: gathered.demand.get(region) ?? { images: new Map(), repositories: new Map() },
         pins: gathered.pins.byRegion.get(region) ?? [],
@@ -164,7 +165,7 @@ export class Planner {
     const activePins = await listActivePins(pins, now);
     const regions = (await facts.regions()).toSorted((a, b) => (a.region < b.region ? -1 : 1));
     const images = await facts.images(PLACEMENT_IMAGES_MAX);
-    requireFewer('images', images.length, PLACEMENT_IMAGES_MAX);
+    requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
     const referenced = await facts.referencedLayers(now, PLACEMENT_LAYERS_MAX);
     requireFewer('referenced layers', referenced.size, PLACEMENT_LAYERS_MAX);
     const replicas = new Map<RegionName, readonly HeldReplica[]>();

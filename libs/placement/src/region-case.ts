@@ -24,7 +24,7 @@ export interface RegionCase {
   readonly replicas: ReadonlyMap<Digest, HeldReplica>;
   /** Layers that are there or on their way: every replica but the draining ones. */
   readonly held: LayerSet;
-  /** Layers that cannot go now. */
+  /** Layers that cannot go now, and, away from home, those that are retained. */
   readonly forced: LayerSet;
 }
 
@@ -41,16 +41,16 @@ export interface Target {
 /** Numbers the facts, values the images, and finds what cannot go. */
 export function openCase(facts: RegionFacts): RegionCase {
   const table = tabulate(facts.images, facts.replicas);
-  const expected = valueImages(table.images, facts.demand, facts.parameters.forecast);
+  const expected = valueImages(table.images, facts);
   const replicas = new Map(facts.replicas.map((replica) => [replica.layer, replica]));
   const stays = (layer: Digest): boolean => {
     const replica = replicas.get(layer);
     if (replica === undefined || replica.state === 'draining') return false;
     if (replica.leased || replica.state === 'copying') return true;
     if (replica.state !== 'ready') return false;
-    // Referenced, but by no image that may be placed: within its grace time, or of an image that is still being expanded.
-    const isAwaited = facts.referenced.has(layer) && (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length === 0;
-    return facts.mustKeep.has(layer) || isAwaited;
+    // Referenced, but by no image that may be placed: within its grace time, or of unfinished images alone.
+    const isLeftAlone = facts.referenced.has(layer) && (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length === 0;
+    return facts.mustKeep.has(layer) || isLeftAlone;
   };
   return {
     facts,

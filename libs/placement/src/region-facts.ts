@@ -9,15 +9,31 @@ export interface ImageName {
   readonly digest: Digest;
 }
 
-/** An image that may be placed: all of its layers have been expanded, or refused for good. */
-export interface PlacementImage extends ImageName {
+/** An image, and what names it. */
+export interface NamedImage extends ImageName {
   /** The tags that name it now, also through an index. */
   readonly tags: readonly string[];
   /** Digests of the indexes that name it: a pin of one of them means this image too. */
   readonly indexes?: readonly Digest[];
+}
+
+/** An image that may be placed: all of its layers have been expanded, or refused for good. */
+export interface PlacementImage extends NamedImage {
   readonly pushedAt: Date;
   /** Its expanded layers, without those that were refused; `sizeBytes` is the size of the `.vhd` on a share. */
   readonly layers: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+}
+
+/** An image that may not be placed yet: some of its layers are still to be expanded, or expanded again. Plans only keep what it will need. */
+export interface UnfinishedImage extends NamedImage {
+  /** The layers that are known, expanded or not. */
+  readonly layers: readonly Digest[];
+}
+
+/** The images of enabled repositories: each is in one of the lists, and stands there once. */
+export interface CatalogueImages {
+  readonly placeable: readonly PlacementImage[];
+  readonly unfinished: readonly UnfinishedImage[];
 }
 
 /** A replica as its share holds it, or will. */
@@ -31,7 +47,7 @@ export interface HeldReplica {
   readonly priority?: number;
 }
 
-/** A pin that holds, meant for this region, and resolved to one image. */
+/** A pin that holds, meant for this region, and resolved to one image, unfinished or not. */
 export interface RegionPin {
   /** The pin's id. */
   readonly id: string;
@@ -78,6 +94,8 @@ export interface RegionFacts {
   /** What the region's share may hold, in bytes. */
   readonly capacityBytes: number;
   readonly images: readonly PlacementImage[];
+  /** The images of the same repositories that may not be placed yet; none of them is among `images`. */
+  readonly unfinished: readonly UnfinishedImage[];
   readonly demand: RegionDemand;
   readonly pins: readonly RegionPin[];
   readonly replicas: readonly HeldReplica[];

@@ -15,14 +15,14 @@ const meant = (resolved: ReturnType<typeof resolvePins>, region = 'eastus'): unk
 describe('resolvePins', () => {
   it('finds the images that a tag, an index or a digest means, in the pin\'s own repository', () => {
     const both = [amd64.digest, arm64.digest].toSorted();
-    expect(meant(resolvePins([aPin({ reference: { kind: 'tag', tag: 'v1' } })], [other, amd64, arm64]))).toEqual(both);
-    expect(meant(resolvePins([aPin({ reference: { kind: 'digest', digest: index } })], [other, amd64, arm64]))).toEqual(both);
-    expect(meant(resolvePins([aPin({ reference: { kind: 'digest', digest: arm64.digest } })], [other, amd64, arm64]))).toEqual([arm64.digest]);
+    expect(meant(resolvePins([aPin({ reference: { kind: 'tag', tag: 'v1' } })], { placeable: [other, amd64, arm64], unfinished: [] }))).toEqual(both);
+    expect(meant(resolvePins([aPin({ reference: { kind: 'digest', digest: index } })], { placeable: [other, amd64, arm64], unfinished: [] }))).toEqual(both);
+    expect(meant(resolvePins([aPin({ reference: { kind: 'digest', digest: arm64.digest } })], { placeable: [other, amd64, arm64], unfinished: [] }))).toEqual([arm64.digest]);
   });
 
   it('names pins that mean nothing, in each of their regions', () => {
     const pin = aPin({ reference: { kind: 'digest', digest: other.digest }, regions: ['eastus', 'westeurope'] });
-    const resolved = resolvePins([pin], [other]);
+    const resolved = resolvePins([pin], { placeable: [other], unfinished: [] });
     expect([...resolved.unresolvedByRegion]).toEqual([['eastus', [pin.id]], ['westeurope', [pin.id]]]);
     expect(meant(resolved)).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
 
 import { imageKey, PLACEMENT_PARAMETERS_DEFAULT } from './region-facts.js';
-import { aDemand, anImage } from './testing/region-scene.js';
+import { aDemand, anImage, unfinished } from './testing/region-scene.js';
 import { generationsOf, valueImages } from './value-images.js';
 
 describe('generations of images', () => {
@@ -25,8 +25,15 @@ describe('generations of images', () => {
     const untagged = { ...anImage('a:v1', [], 0), tags: [] };
     const tagged = anImage('a:v2', [], 10);
     expect(generationsOf([untagged, tagged])).toEqual(new Map([[imageKey(tagged), 0]]));
-    const [own, fresh] = valueImages([untagged, tagged], aDemand({ 'a:v1': 4 }), PLACEMENT_PARAMETERS_DEFAULT.forecast);
+    const [own, fresh] = valueImages([untagged, tagged], { demand: aDemand({ 'a:v1': 4 }), unfinished: [], parameters: PLACEMENT_PARAMETERS_DEFAULT });
     expect(own).toMatchObject({ inherited: 0 });
     expect(fresh?.total).toBeCloseTo((own?.total ?? 0) / 2, 9);
+  });
+
+  it('count the newest push as tagged while the tag names an image that is still being expanded', () => {
+    const left = { ...anImage('a:v1', [], 10), tags: [] };
+    const older = anImage('a:v0', [], 20);
+    expect(generationsOf([older, left], [unfinished(anImage('a:v2', []))])).toEqual(new Map([[imageKey(left), 0], [imageKey(older), 1]]));
+    expect(generationsOf([older, left], [unfinished({ ...anImage('a:v2', []), tags: [] })])).toEqual(new Map([[imageKey(older), 0]]));
   });
 });

@@ -1,13 +1,19 @@
 import { type ExpectedPulls, expectedPulls, type ForecastParameters } from '#demand';
 
-import { imageKey, type PlacementImage, type RegionDemand } from './region-facts.js';
+import { imageKey, type NamedImage, type PlacementImage, type RegionFacts } from './region-facts.js';
 
 /**
  * How many newer pushes its repository has had, for every tagged image, by `imageKey`: 0 for the newest. Images that share a tag (an index's
- * platforms) or were pushed at the same instant are of one push.
+ * platforms) or were pushed at the same instant are of one push. While a tag of a repository names an image that is still being expanded, the newest push
+ * of those given counts as tagged, too: it is what the tag will have left, and nothing stands in its place yet.
  */
-export function generationsOf(images: readonly PlacementImage[]): Map<string, number> {
-  const byRepository = Map.groupBy(images.filter((image) => image.tags.length > 0), (image) => image.repository);
+export function generationsOf(images: readonly PlacementImage[], unfinished: readonly NamedImage[] = []): Map<string, number> {
+  const awaiting = new Set(unfinished.filter((image) => image.tags.length > 0).map((image) => image.repository));
+  const newestMs = new Map<string, number>();
+  for (const { repository, pushedAt } of images) newestMs.set(repository, Math.max(pushedAt.getTime(), newestMs.get(repository) ?? -Infinity));
+  const counts = (image: PlacementImage): boolean =>
+    image.tags.length > 0 || (awaiting.has(image.repository) && image.pushedAt.getTime() === newestMs.get(image.repository));
+  const byRepository = Map.groupBy(images.filter(counts), (image) => image.repository);
   const generations = new Map<string, number>();
   for (const tagged of byRepository.values()) {
     const newestFirst = tagged.toSorted((a, b) => b.pushedAt.getTime() - a.pushedAt.getTime() || (a.digest < b.digest ? -1 : 1));
@@ -26,12 +32,22 @@ export function generationsOf(images: readonly PlacementImage[]): Map<string, nu
   return generations;
 }
 
+/** What values depend on. */
+export type ValuedFacts = Pick<RegionFacts, 'demand' | 'unfinished'> & { readonly parameters: { readonly forecast: ForecastParameters } };
+
 /** The pulls expected of each image in one region, in the order of `images`. */
-export function valueImages(images: readonly PlacementImage[], demand: RegionDemand, parameters: ForecastParameters): ExpectedPulls[] {
-  const generations = generationsOf(images);
-  return images.map((image) => {
-    const ownWeight = demand.images.get(imageKey(image)) ?? 0;
-    const repositoryWeight = demand.repositories.get(image.repository) ?? ownWeight;
-    return expectedPulls({ ownWeight, repositoryWeight, generation: generations.get(imageKey(image)) }, parameters);
-  });
+export function valueImages(images: readonly PlacementImage[], facts: ValuedFacts): ExpectedPulls[] {
+  const generations = generationsOf(images, facts.unfinished);
+  return images.map((image) => valueImage(image, generations.get(imageKey(image)), facts));
+}
+
+/** The pulls expected of an image that may not be placed yet, as if it were whole: a tagged one counts as the newest. */
+export function valueUnfinished(image: NamedImage, facts: ValuedFacts): number {
+  return valueImage(image, image.tags.length > 0 ? 0 : undefined, facts).total;
+}
+
+function valueImage(image: NamedImage, generation: number | undefined, { demand, parameters }: ValuedFacts): ExpectedPulls {
+  const ownWeight = demand.images.get(imageKey(image)) ?? 0;
+  const repositoryWeight = demand.repositories.get(image.repository) ?? ownWeight;
+  return expectedPulls({ ownWeight, repositoryWeight, generation }, parameters.forecast);
 }

@@ -2,7 +2,7 @@ import { after } from '#clock';
 import type { ExpandedLayerStore, LayerRecord } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
-import { type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion } from '#placement';
+import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type UnfinishedImage } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
 import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
 import type { ReplicaStore } from '#replication';
@@ -38,23 +38,33 @@ export class StoredPlacementFacts extends PlacementFacts {
     return Promise.resolve([...shares.byName.values()].map(({ region, capacityBytes }) => ({ region, capacityBytes, home: region === regions.home })));
   }
 
-  /** All images of enabled repositories, tagged or not: a pin by digest does not move with a tag, and nodes pull by digest, too. */
-  async images(limit: number): Promise<readonly PlacementImage[]> {
-    const [enabled, names] = [await this.#enabledRepositories(), await this.#namesOfImages()];
+  /**
+   * All images of enabled repositories, tagged or not: a pin by digest does not move with a tag, and nodes pull by digest, too. Images are read before
+   * tags: what a tag names and was not read was recorded in between, never gone.
+   */
+  async images(limit: number): Promise<CatalogueImages> {
+    const recorded = await this.#recordedImages(limit);
+    const names = await this.#namesOfImages(recorded);
     const placeable: PlacementImage[] = [];
-    for await (const page of pages((last: RecordedImage | undefined) => this.#stores.catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
-      const images = page.filter((image) => image.kind === 'image' && enabled.has(image.repository));
-      const records = await this.#records(images.flatMap((image) => image.layers.map((layer) => layer.digest)));
-      for (const image of images) {
-        const layers = expandedLayers(image, records);
-        if (layers === undefined) continue;
+    const unfinished: UnfinishedImage[] = [];
+    const images = recorded.filter((image) => image.kind === 'image');
+    for (let begin = 0; begin < images.length; begin += PAGE_ROWS) {
+      const page = images.slice(begin, begin + PAGE_ROWS);
+      const records = await this.#records(page.flatMap((image) => image.layers.map((layer) => layer.digest)));
+      for (const image of page) {
         const { repository, digest, pushedAt } = image;
         const { tags, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
-        placeable.push({ repository, digest, tags: [...tags].toSorted(), pushedAt, layers, indexes });
-        if (placeable.length >= limit) return placeable;
+        const named = { repository, digest, tags: [...tags].toSorted(), indexes };
+        const layers = expandedLayers(image, records);
+        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(image.layers.map((layer) => layer.digest))] });
+        else placeable.push({ ...named, pushedAt, layers });
       }
     }
-    return placeable;
+    const known = new Set(images.map(imageKey));
+    for (const { repository, digest, tags, indexes } of names.values()) {
+      if (!known.has(imageKey({ repository, digest }))) unfinished.push({ repository, digest, tags: [...tags].toSorted(), indexes, layers: [] });
+    }
+    return { placeable, unfinished };
   }
 
   async replicas(region: RegionName, now: Date, limit: number): Promise<readonly HeldReplica[]> {
@@ -92,48 +102,56 @@ export class StoredPlacementFacts extends PlacementFacts {
     return records;
   }
 
-  async #enabledRepositories(): Promise<Set<string>> {
+  /** Images and indexes of enabled repositories; no more than one page beyond `limit`. */
+  async #recordedImages(limit: number): Promise<RecordedImage[]> {
     const { catalogue } = this.#stores;
     const enabled = new Set<string>();
     for await (const page of pages((last: RepositoryState | undefined) => catalogue.repositoriesAfter(last?.name, CATALOGUE_ROWS_MAX))) {
       for (const repository of page) if (repository.enabled) enabled.add(repository.name);
     }
-    return enabled;
+    const recorded: RecordedImage[] = [];
+    let imageCount = 0;
+    for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
+      const ofEnabled = page.filter((image) => enabled.has(image.repository));
+      recorded.push(...ofEnabled);
+      imageCount += ofEnabled.filter((image) => image.kind === 'image').length;
+      if (imageCount >= limit) break;
+    }
+    return recorded;
   }
 
-  /** By image: the tags that point to it or to an index that names it, and these indexes. */
-  async #namesOfImages(): Promise<Map<string, ImageNames>> {
-    const { catalogue } = this.#stores;
+  /** By image: the tags that point to it or to an index that names it, and these indexes. An index of which no image was read stands for one itself. */
+  async #namesOfImages(recorded: readonly RecordedImage[]): Promise<Map<string, ImageNames>> {
+    const repositories = new Set(recorded.map((image) => image.repository));
+    const byKey = new Map(recorded.map((image) => [imageKey(image), image]));
     const names = new Map<string, ImageNames>();
-    const namesOf = (image: ImageKey): ImageNames => {
-      const key = imageKey(image);
-      const known = names.get(key) ?? { tags: new Set<string>(), indexes: [] };
+    const namesOf = (repository: string, digest: Digest): ImageNames => {
+      const key = imageKey({ repository, digest });
+      const known = names.get(key) ?? { repository, digest, tags: new Set<string>(), indexes: [] };
       names.set(key, known);
       return known;
     };
-    for await (const page of pages((last: RecordedTag | undefined) => catalogue.tagsAfter(last, CATALOGUE_ROWS_MAX))) {
-      for (const tag of page) namesOf(tag).tags.add(tag.tag);
+    /** The images that a digest means. */
+    const meantBy = (repository: string, digest: Digest): Digest[] => {
+      const read = (byKey.get(imageKey({ repository, digest }))?.children ?? []).map((child) => child.digest).filter((child) => byKey.has(imageKey({ repository, digest: child })));
+      return read.length === 0 ? [digest] : read;
+    };
+    for (const { kind, repository, digest } of recorded) {
+      if (kind !== 'index') continue;
+      for (const image of meantBy(repository, digest)) if (image !== digest) namesOf(repository, image).indexes.push(digest);
     }
-    for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
-      for (const index of page) {
-        const tags = names.get(imageKey(index))?.tags ?? [];
-        for (const { digest } of index.children) {
-          const child = namesOf({ repository: index.repository, digest });
-          child.indexes.push(index.digest);
-          for (const tag of tags) child.tags.add(tag);
-        }
+    for await (const page of pages((last: RecordedTag | undefined) => this.#stores.catalogue.tagsAfter(last, CATALOGUE_ROWS_MAX))) {
+      for (const { repository, tag, digest } of page) {
+        if (repositories.has(repository)) for (const image of meantBy(repository, digest)) namesOf(repository, image).tags.add(tag);
       }
     }
     return names;
   }
 }
 
-interface ImageKey {
+interface ImageNames {
   readonly repository: string;
   readonly digest: Digest;
-}
-
-interface ImageNames {
   readonly tags: Set<string>;
   readonly indexes: Digest[];
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { DAY_MS, MiB } from '#quantities';
 
 import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
-import { aLayer, anImage, aRegion } from './region-scene.js';
+import { aLayer, anImage, aRegion, unfinished } from './region-scene.js';
 
 const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
 
@@ -13,7 +13,7 @@ const rarely = fc.nat({ max: 7 }).map((draw) => draw === 0);
 export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => {
   const some = fc.oneof(fc.subarray(all), fc.subarray(all, { maxLength: Math.min(3, all.length) }));
   const image = fc.record({
-    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
+    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
   });
   const replica = fc.option(
     fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
@@ -38,7 +38,9 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => 
         return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready' }];
       });
       return aRegion({
-        images: placed,
+        images: placed.filter((_, n) => images[n]?.expanded === true),
+        unfinished: placed.filter((_, n) => images[n]?.expanded === false).map(unfinished),
+        referenced: new Set(placed.flatMap((of) => of.layers.map((layer) => layer.digest))),
         capacityBytes: capacityMiB * MiB,
         demand: { images: new Map(placed.map((of, n) => [imageKey(of), images[n]?.weight ?? 0])), repositories },
         replicas,

@@ -2,12 +2,14 @@ import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
 import { PlacementFacts, type PlacementRegion, ReplicaOrders } from '../placement-ports.js';
-import type { HeldReplica, PlacementImage } from '../region-facts.js';
+import type { CatalogueImages, HeldReplica, PlacementImage } from '../region-facts.js';
 import type { UnwantedReplica, WantedReplica } from '../region-plan.js';
+import { unfinished } from './region-scene.js';
 
 /** Images, regions and replicas in memory: both what plans read and where their orders go. Copying and removing is done when a test says so. */
 export class MemoryPlacementWorld extends PlacementFacts {
   #images: readonly PlacementImage[] = [];
+  readonly #unexpanded = new Set<Digest>();
   readonly #regions = new Map<RegionName, PlacementRegion>();
   readonly #replicas = new Map<RegionName, Map<Digest, HeldReplica>>();
   /** Takes the orders of plans. */
@@ -22,6 +24,17 @@ export class MemoryPlacementWorld extends PlacementFacts {
   /** Adds images, as an examination would. */
   push(...images: readonly PlacementImage[]): void {
     this.#images = [...this.#images, ...images];
+  }
+
+  /** Says of layers that they are still to be expanded, or, with `expanded`, that they are not any more. */
+  setExpanded(layers: PlacementImage['layers'], expanded: boolean): void {
+    for (const { digest } of layers) if (expanded) this.#unexpanded.delete(digest);
+    else this.#unexpanded.add(digest);
+  }
+
+  /** Takes a tag from the images of the repository that it names. */
+  untag(repository: string, tag: string): void {
+    this.#images = this.#images.map((image) => (image.repository === repository ? { ...image, tags: image.tags.filter((each) => each !== tag) } : image));
   }
 
   /** Takes images away, as the removal of their manifests and tags would. */
@@ -53,8 +66,10 @@ export class MemoryPlacementWorld extends PlacementFacts {
     return [...this.#regions.values()];
   }
 
-  async images(limit: number): Promise<readonly PlacementImage[]> {
-    return this.#images.slice(0, limit);
+  async images(limit: number): Promise<CatalogueImages> {
+    const isExpanded = (image: PlacementImage): boolean => !image.layers.some((layer) => this.#unexpanded.has(layer.digest));
+    const images = this.#images.slice(0, limit);
+    return { placeable: images.filter(isExpanded), unfinished: images.filter((image) => !isExpanded(image)).map(unfinished) };
   }
 
   async replicas(region: RegionName, _now: Date, limit: number): Promise<readonly HeldReplica[]> {

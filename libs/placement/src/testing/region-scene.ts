@@ -1,7 +1,7 @@
 import { digestOf, type Digest } from '#oci';
 import { MiB } from '#quantities';
 
-import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type RegionFacts, type RegionPin } from '../region-facts.js';
+import { type HeldReplica, imageKey, type ImageName, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type RegionFacts, type RegionPin, type UnfinishedImage } from '../region-facts.js';
 import type { RegionPlan } from '../region-plan.js';
 
 /** The instant of every scene. */
@@ -18,6 +18,11 @@ export function anImage(name: `${string}:${string}`, layers: PlacementImage['lay
   return { repository, digest: digestOf(`image ${name}`), tags: [tag], pushedAt: new Date(SCENE_NOW.getTime() - hoursOld * 3_600_000), layers };
 }
 
+/** The same image while some of its layers are still to be expanded. */
+export function unfinished({ repository, digest, tags, layers }: PlacementImage): UnfinishedImage {
+  return { repository, digest, tags, layers: layers.map((layer) => layer.digest) };
+}
+
 /** Demand as decayed pulls of images by `repository:tag`; a repository's is the sum. */
 export function aDemand(weights: Readonly<Record<`${string}:${string}`, number>>): RegionFacts['demand'] {
   const images = new Map<string, number>();
@@ -31,7 +36,7 @@ export function aDemand(weights: Readonly<Record<`${string}:${string}`, number>>
 }
 
 /** A pin of an image; its id tells the image and the priority. */
-export function aRegionPin(image: PlacementImage, priority = 0, createdAt = SCENE_NOW): RegionPin {
+export function aRegionPin(image: ImageName & { readonly tags: readonly string[] }, priority = 0, createdAt = SCENE_NOW): RegionPin {
   return { id: `pin ${image.repository}:${image.tags[0] ?? ''} at ${priority}`, image: { repository: image.repository, digest: image.digest }, priority, createdAt };
 }
 
@@ -48,6 +53,7 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
     home: false,
     capacityBytes: 1000 * MiB,
     images,
+    unfinished: [],
     demand: aDemand({}),
     pins: [],
     replicas: [],

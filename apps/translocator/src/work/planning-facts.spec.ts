@@ -1,0 +1,83 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { MemoryExpandedLayerStore } from '#expansion/testing';
+import { MemoryLeaseStore } from '#mounts/testing';
+import { type Digest, digestOf } from '#oci';
+import { RegionMap } from '#regions';
+import type { RecordedImage } from '#registry';
+import { MemoryCatalogue, MemoryCatalogueReader, MemoryRepositoryStore } from '#registry/testing';
+import { MemoryReplicaStore } from '#replication/testing';
+import { MemoryShare } from '#shares/testing';
+
+import { ShareSet } from '../foundation/share-set.js';
+import { StoredPlacementFacts } from './planning-facts.js';
+
+const NOW = new Date('2026-06-01T12:00:00.000Z');
+const TAR = 'application/vnd.oci.image.layer.v1.tar+gzip';
+const LIMIT = 100;
+const regions = new RegionMap([{ name: 'westeurope', displayName: 'West Europe' }], 'westeurope', [], { roundTripMs: 1, throughputBytesPerSecond: 1, pricePerGb: 0 });
+
+function anImage(name: string, layers: readonly string[], changes: Partial<RecordedImage> = {}): RecordedImage {
+  return {
+    repository: 'team/app', digest: digestOf(name), kind: 'image', mediaType: 'application/vnd.oci.image.manifest.v1+json', sizeBytes: 400, pushedAt: NOW, children: [],
+    layers: layers.map((layer) => ({ digest: digestOf(layer), diffId: digestOf(`tar of ${layer}`), mediaType: TAR, sizeBytes: 1000 })),
+    ...changes,
+  };
+}
+
+describe('the facts that plans are made from', () => {
+  let catalogue: MemoryCatalogue;
+  let layers: MemoryExpandedLayerStore;
+  let facts: StoredPlacementFacts;
+
+  const record = (...images: readonly RecordedImage[]): void => {
+    for (const image of images) catalogue.images.set(`${image.repository}@${image.digest}`, image);
+  };
+  const want = (name: string, mediaType = TAR): Promise<unknown> =>
+    layers.want([{ digest: digestOf(name), mediaType, sizeBytes: 1000, repository: 'team/app', priority: 0 }], NOW);
+  const names = async (): Promise<unknown> => {
+    const { placeable, unfinished } = await facts.images(LIMIT);
+    return { placeable: placeable.map(({ digest, tags }) => [digest, tags]), unfinished: unfinished.map(({ digest, tags }) => [digest, tags]) };
+  };
+
+  beforeEach(async () => {
+    catalogue = new MemoryCatalogue();
+    await new MemoryRepositoryStore(catalogue).enable('team/app', NOW);
+    layers = new MemoryExpandedLayerStore();
+    facts = new StoredPlacementFacts({
+      catalogue: new MemoryCatalogueReader(catalogue), layers, replicas: new MemoryReplicaStore(), leases: new MemoryLeaseStore(),
+      shares: new ShareSet([new MemoryShare({ name: 'westeurope' })], 'westeurope'), regions, unreferencedGraceMs: 0,
+    });
+  });
+
+  it('tell an image whose layers are not all expanded or refused apart from one that may be placed', async () => {
+    record(anImage('refused', ['foreign']), anImage('pending', ['foreign', 'pending']), anImage('unknown', ['unknown']));
+    catalogue.tagsOf('team/app').set('v1', digestOf('refused')).set('v2', digestOf('pending'));
+    await want('foreign', 'application/octet-stream');
+    await want('pending');
+    const { placeable, unfinished } = await facts.images(LIMIT);
+    expect(placeable).toMatchObject([{ digest: digestOf('refused'), tags: ['v1'], layers: [] }]);
+    const byDigest = unfinished.toSorted((a, b) => b.tags.length - a.tags.length);
+    expect(byDigest).toMatchObject([{ digest: digestOf('pending'), tags: ['v2'], layers: [digestOf('foreign'), digestOf('pending')] }, { digest: digestOf('unknown'), tags: [] }]);
+  });
+
+  it('give the tags of an index to its images, and its digest', async () => {
+    const child: Digest = digestOf('amd64');
+    record(anImage('amd64', []), anImage('index', [], { kind: 'index', children: [{ digest: child, platform: { os: 'linux', architecture: 'amd64' } }] }));
+    catalogue.tagsOf('team/app').set('v1', digestOf('index'));
+    expect((await facts.images(LIMIT)).placeable).toMatchObject([{ digest: child, tags: ['v1'], indexes: [digestOf('index')] }]);
+    expect(await names()).toEqual({ placeable: [[child, ['v1']]], unfinished: [] });
+  });
+
+  it('take a tag whose image was recorded after the images were read for one of an unfinished image, not for gone', async () => {
+    record(anImage('read', []));
+    catalogue.tagsOf('team/app').set('v1', digestOf('recorded meanwhile'));
+    expect(await names()).toEqual({ placeable: [[digestOf('read'), []]], unfinished: [[digestOf('recorded meanwhile'), ['v1']]] });
+  });
+
+  it('leave out repositories that are not enabled', async () => {
+    record(anImage('other', [], { repository: 'team/off' }));
+    catalogue.tagsOf('team/off').set('v1', digestOf('other'));
+    expect(await names()).toEqual({ placeable: [], unfinished: [] });
+  });
+});
