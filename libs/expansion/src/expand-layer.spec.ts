@@ -4,12 +4,11 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
 import { chunked, expandBytes, type LayerBytes, layerOf, readExpanded, tarOf } from '#expansion/testing';
-import { crc64Of, layerFilePath, partialFilePath, pieceRange, ShareError } from '#shares';
+import { crc64Of, expansionPartialPath, layerFilePath, partialFilePath, pieceRange, ShareError } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { expandLayer } from './expand-layer.js';
 import { EXPANSION_WRITER_VERSION } from './expanded-layer.js';
-import { partialPathOfClaim } from './partial-files.js';
 
 const HELD = { claimId: 'attempt', isHeld: () => Promise.resolve(true) };
 
@@ -105,8 +104,8 @@ describe('expandLayer', () => {
   it('removes what earlier attempts left, but nothing of a copy or of another layer', async () => {
     const share = new MemoryShare({ name: 'home' });
     const { layer, blob } = layerOf(LARGE);
-    const others = [partialFilePath(layer.digest, '0123456789abcdef.copy'), partialPathOfClaim(layerOf(SMALL).layer.digest, 'other'), '.partial/notes.txt'];
-    for (const path of [partialPathOfClaim(layer.digest, 'first'), partialPathOfClaim(layer.digest, 'second'), ...others]) await share.createFile(path, 40_000_000);
+    const others = [partialFilePath(layer.digest, 'copy.0123456789abcdef.claim'), expansionPartialPath(layerOf(SMALL).layer.digest, 'other'), '.partial/notes.txt'];
+    for (const path of [expansionPartialPath(layer.digest, 'first'), expansionPartialPath(layer.digest, 'second'), ...others]) await share.createFile(path, 40_000_000);
     const { expanded } = await expandBytes({ layer, blob }, { share });
     expect(expanded).toEqual((await expandBytes({ layer, blob })).expanded);
     expect(share.paths).toEqual([...others, layerFilePath(layer.digest)].toSorted());
@@ -246,7 +245,7 @@ describe('expandLayer, failing', () => {
     }
     await expect(expandLayer({ ...HELD, layer: layer.layer, blob: slow(), share, signal: controller.signal })).rejects.toThrow('the lease ran out');
     expect(closed).toBe(true);
-    expect(share.paths).toEqual([partialPathOfClaim(layer.layer.digest, 'attempt')]);
+    expect(share.paths).toEqual([expansionPartialPath(layer.layer.digest, 'attempt')]);
   });
 
   it.each<[string, Buffer]>([

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { type Digest, digestHex } from '#oci';
-import type { Share } from '#shares';
+import { layerFileMetadata, type Share } from '#shares';
 
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
 import { ErofsWriter } from './erofs-writer.js';
@@ -67,21 +67,9 @@ export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLa
     await target.begin(layer.sizeBytes);
     const { written, diffId, entryCount } = await makeExpandedLayer(expansion, target);
     const vhd = { digest: await target.readBack(written), sizeBytes: written.sizeBytes };
-    await target.publish(vhd.sizeBytes, {
-      layer_digest: layer.digest,
-      diff_id: diffId,
-      vhd_digest: vhd.digest,
-      writer_version: String(EXPANSION_WRITER_VERSION),
-    });
-    return {
-      digest: layer.digest,
-      diffId,
-      writerVersion: EXPANSION_WRITER_VERSION,
-      vhd,
-      pieceCrc64s: written.crc64s,
-      dataBytes: written.dataBytes,
-      entryCount,
-    };
+    const file = { digest: layer.digest, diffId, writerVersion: EXPANSION_WRITER_VERSION, vhd };
+    await target.publish(vhd.sizeBytes, layerFileMetadata(file));
+    return { ...file, pieceCrc64s: written.crc64s, dataBytes: written.dataBytes, entryCount };
   } catch (error) {
     await discardUseless(target, expansion, error);
     throw error;

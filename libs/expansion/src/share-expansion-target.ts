@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 
 import type { Digest } from '#oci';
 import { alignUp, MiB } from '#quantities';
-import { ByteRangeSet, type Crc64, crc64Of, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, type Share } from '#shares';
+import { ByteRangeSet, type Crc64, crc64Of, expansionPartialPath, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, removePartialFiles, type Share } from '#shares';
 
 import { ExpansionError } from './expansion-error.js';
 import { MAX_BYTES_IN_FLIGHT } from './expansion-limits.js';
 import { ExpansionTarget } from './expansion-target.js';
-import { partialPathOfClaim, removeEarlierAttempts } from './partial-files.js';
 import type { WrittenPieces } from './piece-stream.js';
 
 /**
@@ -47,13 +46,13 @@ export class ShareExpansionTarget extends ExpansionTarget {
     super();
     this.#share = share;
     this.#attempt = attempt;
-    this.#path = partialPathOfClaim(attempt.layer, attempt.claimId);
+    this.#path = expansionPartialPath(attempt.layer, attempt.claimId);
     this.#signal = attempt.signal;
   }
 
   /** Removes what earlier attempts left, and creates the partial file. @throws {ExpansionError} `CLAIM_LOST` @param likelyBytes a size that it may well pass; a wrong one costs a call or two. */
   async begin(likelyBytes: number): Promise<void> {
-    await removeEarlierAttempts(this.#share, this.#attempt.layer, { ensureHeld: () => this.#ensureHeld(), signal: this.#signal });
+    await removePartialFiles(this.#share, this.#attempt.layer, { of: 'expansion', ensureHeld: () => this.#ensureHeld(), signal: this.#signal });
     this.#sizeBytes = alignUp(Math.min(Math.max(likelyBytes, PIECE_BYTES), GROWTH_BYTES), PIECE_BYTES);
     await this.#share.createFile(this.#path, this.#sizeBytes, this.#signal);
   }

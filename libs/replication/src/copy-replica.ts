@@ -1,13 +1,11 @@
 import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
-import { digestHex } from '#oci';
 import type { RegionMap } from '#regions';
-import { layerFilePath, pieceRange, type Share, ShareError } from '#shares';
+import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError } from '#shares';
 
 import { copyPieces } from './copy-pieces.js';
 import { GrantedSource, orderSources } from './copy-sources.js';
 import type { LinkBudget } from './link-budget.js';
-import { isPartialPathOf, partialPathOfClaim, removePartialFiles } from './partial-files.js';
 import { PieceSet } from './piece-set.js';
 import type { ReplicaCopy } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
@@ -75,7 +73,7 @@ class CopyAttempt {
     this.#target = work.target;
     this.#record = work.record;
     this.#signal = work.signal;
-    this.#path = partialPathOfClaim({ layer: claimed.item.layer, vhd: work.record.vhd.digest }, claimed.claim.id);
+    this.#path = copyPartialPath({ layer: claimed.item.layer, vhd: work.record.vhd.digest }, claimed.claim.id);
   }
 
   /** Leaves the partial file with every piece verified. */
@@ -84,7 +82,9 @@ class CopyAttempt {
     const done = (await this.#adoptEarlierTry()) ?? (await this.#beginAnew());
     this.#done = done;
     await this.#noteProgress(done);
-    await removePartialFiles(this.#target, this.#claimed.item.layer, { kept: this.#path, signal: this.#signal });
+    await removePartialFiles(this.#target, this.#claimed.item.layer, {
+      of: 'copy', kept: this.#path, ensureHeld: () => this.#noteProgress(done), signal: this.#signal,
+    });
     const { budget, clock, pieceConcurrency } = this.#ports;
     await copyPieces(
       {
@@ -110,7 +110,7 @@ class CopyAttempt {
     const { sizeBytes } = this.#record.vhd;
     const partial = await this.#target.stat(this.#path, this.#signal);
     if (partial?.sizeBytes !== sizeBytes) throw this.#incomplete(`the partial file has ${partial?.sizeBytes ?? 'no'} bytes, not ${sizeBytes}`);
-    await this.#target.setMetadata(this.#path, { sha256: digestHex(this.#record.vhd.digest), complete: '1' }, this.#signal);
+    await this.#target.setMetadata(this.#path, layerFileMetadata({ digest: layer, ...this.#record }), this.#signal);
     await this.#target.rename(this.#path, layerFilePath(layer), this.#signal);
     if (!(await isWhole(this.#target, layerFilePath(layer), this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
   }
@@ -143,7 +143,7 @@ class CopyAttempt {
    */
   async #adoptEarlierTry(): Promise<PieceSet | undefined> {
     const { checkpoint, layer } = this.#claimed.item;
-    if (checkpoint === undefined || !isPartialPathOf({ layer, vhd: this.#record.vhd.digest }, checkpoint.path)) return undefined;
+    if (checkpoint === undefined || !isCopyPartialPath({ layer, vhd: this.#record.vhd.digest }, checkpoint.path)) return undefined;
     try {
       await this.#target.rename(checkpoint.path, this.#path, this.#signal);
     } catch (error) {
@@ -176,8 +176,7 @@ class CopyAttempt {
 /** Final names are only given to files that were verified whole; the metadata tells for which bytes. */
 async function isWhole(share: Share, path: string, record: LayerRecord, signal: AbortSignal): Promise<boolean> {
   const file = await share.stat(path, signal);
-  const digest = digestHex(record.vhd.digest);
-  return file !== undefined && file.sizeBytes === record.vhd.sizeBytes && file.metadata['sha256'] === digest && file.metadata['complete'] === '1';
+  return file !== undefined && file.sizeBytes === record.vhd.sizeBytes && file.metadata['vhd_digest'] === record.vhd.digest;
 }
 
 /** @throws {ReplicationError} `SHARE_UNKNOWN` */

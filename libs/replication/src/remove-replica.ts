@@ -1,10 +1,9 @@
 import type { Claimed } from '#claims';
 import { after, type Clock } from '#clock';
 import { MINUTE_MS } from '#quantities';
-import { layerFilePath, type Share, ShareError } from '#shares';
+import { layerFilePath, removePartialFiles, type Share, ShareError } from '#shares';
 
 import { shareNamed } from './copy-replica.js';
-import { removePartialFiles } from './partial-files.js';
 import type { Replica } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
 import { ReplicationError } from './replication-error.js';

@@ -1,8 +1,8 @@
 import type { Digest } from '#oci';
-import type { Crc64 } from '#shares';
+import type { Crc64, LayerFileFacts } from '#shares';
 
-/** The part of an expanded layer's record that its copies are compared against. */
-export interface LayerRecord {
+/** The part of an expanded layer's record that its copies are compared against, and that stands on their files. */
+export interface LayerRecord extends Omit<LayerFileFacts, 'digest'> {
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
   /** One entry per piece of the file: its CRC64, or null where the piece is all zeros. */
   readonly pieceCrc64s: readonly (Crc64 | null)[];

@@ -28,6 +28,26 @@ export function partialFileNamed(name: string): { readonly layer: Digest; readon
   return hex === undefined || attempt === undefined ? undefined : { layer: `sha256:${hex}`, attempt };
 }
 
+/** What the metadata of a layer's file tells. */
+export interface LayerFileFacts {
+  /** Of the layer as it is compressed. */
+  readonly digest: Digest;
+  /** Of its uncompressed tar. */
+  readonly diffId: Digest;
+  /** Which version of the expansion's writer made the file. */
+  readonly writerVersion: number;
+  /** The whole file. */
+  readonly vhd: { readonly digest: Digest };
+}
+
+/**
+ * The metadata of a whole and verified file, the same on every share: `layer_digest`, `diff_id`, `vhd_digest`, `writer_version`. It is set before the
+ * file gets its final name, so under a final name `vhd_digest` says which bytes stand there.
+ */
+export function layerFileMetadata({ digest, diffId, writerVersion, vhd }: LayerFileFacts): Readonly<Record<string, string>> {
+  return { layer_digest: digest, diff_id: diffId, vhd_digest: vhd.digest, writer_version: String(writerVersion) };
+}
+
 /** How many pieces a file of `sizeBytes` has. */
 export function pieceCount(sizeBytes: number): number {
   return Math.ceil(sizeBytes / PIECE_BYTES);

@@ -2,7 +2,7 @@ import type { Claimed } from '#claims';
 import { ManualClock } from '#clock/testing';
 import { type Digest, digestOf } from '#oci';
 import { type RegionLink, RegionMap } from '#regions';
-import { crc64Of, layerFilePath, PIECE_BYTES, type Share } from '#shares';
+import { crc64Of, layerFileMetadata, layerFilePath, PIECE_BYTES, type Share } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { LinkBudget, type LinkLimits } from '../link-budget.js';
@@ -60,7 +60,9 @@ export class ReplicationWorld {
     await share.createFile(layerFilePath(layer), sizeBytes);
     for (const [n, content] of contents.entries()) if (pieces[n] !== '.') await share.writeRange(layerFilePath(layer), n * PIECE_BYTES, content);
     const pieceCrc64s = contents.map((content, n) => (pieces[n] === '.' ? null : crc64Of(content)));
-    this.records.records.set(layer, { vhd: { digest: digestOf(`${name} expanded`), sizeBytes }, pieceCrc64s });
+    const file = { diffId: digestOf(`${name} tar`), writerVersion: 1, vhd: { digest: digestOf(`${name} expanded`), sizeBytes } };
+    await share.setMetadata(layerFilePath(layer), layerFileMetadata({ digest: layer, ...file }));
+    this.records.records.set(layer, { ...file, pieceCrc64s });
     await this.store.recordReady({ layer, share: share.name, sizeBytes, reason: 'expanded' }, this.clock.now());
     return layer;
   }
