@@ -82,7 +82,7 @@ describe('the rows of the lookup map', () => {
   });
 
   it('tell how far each layer is, with the diffID that its bytes have', async () => {
-    const wanted = { topic: 'layer', digest: await layerIn('expanding'), state: 'expanding', since: NOW, doneBytes: 300 } as const;
+    const expanding = await layerIn('expanding');
     const expanded = await layerIn('expanded');
     const refused = await layerIn('refused');
     const waiting = await layerIn('wanted');
