@@ -22,4 +22,10 @@ export abstract class LinkLedger {
 
   /** What was reserved on a day, by link; links without any are left out. */
   abstract usage(day: string): Promise<LinkUsage[]>;
+
+  /**
+   * Forgets up to `limit` links and days before `beforeDay` (UTC, `2026-03-01`), the oldest first. A day that may still be reserved must not be among them.
+   * @returns how many were forgotten.
+   */
+  abstract prune(beforeDay: string, limit: number): Promise<number>;
 }

@@ -32,6 +32,16 @@ export function linkLedgerConforms(make: () => LinkLedger): void {
     expect(await ledger.usage('2026-03-03')).toEqual([]);
   });
 
+  it('forgets days that are over, the oldest first, as many as it is told', async () => {
+    for (const day of ['2026-03-03', '2026-03-01', '2026-03-02']) await ledger.reserve(link, day, 10, 100);
+    expect(await ledger.prune('2026-03-03', 1)).toBe(1);
+    expect(await ledger.usage('2026-03-01')).toEqual([]);
+    expect(await ledger.usage('2026-03-02')).toHaveLength(1);
+    expect(await ledger.prune('2026-03-03', 10)).toBe(1);
+    expect(await ledger.prune('2026-03-03', 10)).toBe(0);
+    expect(await ledger.usage('2026-03-03')).toHaveLength(1);
+  });
+
   it('never passes the limit with many callers at once', async () => {
     const granted = await Promise.all(Array.from({ length: 20 }, () => ledger.reserve(link, '2026-03-01', 7, 100)));
     expect(granted.reduce((sum, bytes) => sum + bytes, 0)).toBe(100);

@@ -17,4 +17,10 @@ export class MemoryLinkLedger extends LinkLedger {
     const all = keys.flatMap((key) => this.#bytes.get(key) ?? []).filter((usage) => usage.day === day && usage.bytes > 0);
     return all.map(({ from, to, bytes }) => ({ from, to, bytes }));
   }
+
+  async prune(beforeDay: string, limit: number): Promise<number> {
+    const old = [...this.#bytes.entries()].filter(([, usage]) => usage.day < beforeDay).map(([key]) => key).toSorted().slice(0, limit);
+    for (const key of old) this.#bytes.delete(key);
+    return old.length;
+  }
 }

@@ -32,4 +32,15 @@ export class PostgresLinkLedger extends LinkLedger {
     );
     return rows.map((row) => ({ from: row.from_region, to: row.to_region, bytes: Number(row.bytes) }));
   }
+
+  async prune(beforeDay: string, limit: number): Promise<number> {
+    const [, count] = await this.#dataSource.query<[unknown[], number]>(
+      `WITH old AS MATERIALIZED (
+         SELECT day, from_region, to_region FROM link_days WHERE day < $1 ORDER BY day, from_region, to_region LIMIT $2 FOR UPDATE SKIP LOCKED)
+       DELETE FROM link_days USING old
+       WHERE link_days.day = old.day AND link_days.from_region = old.from_region AND link_days.to_region = old.to_region`,
+      [beforeDay, limit],
+    );
+    return count;
+  }
 }
