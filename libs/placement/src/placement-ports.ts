@@ -38,7 +38,10 @@ export abstract class PlacementFacts {
  * The draining side looks again before it removes anything: a lease may have come, or another region's replica gone, since the plan was made.
  */
 export abstract class ReplicaOrders {
-  /** Makes replicas wanted with their priority; one that is wanted already takes the new priority; one that drains becomes wanted again when it is gone. */
+  /**
+   * Makes replicas wanted with their priority; one that is wanted already takes the new priority; one that drains is ready again at once unless its removal
+   * has begun: then it is left to go, and a later plan orders it anew.
+   */
   abstract want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void>;
 
   /** Starts the draining of ready replicas, and forgets wanted ones (`withdrawn`) that nobody is copying yet. Others are left alone. */

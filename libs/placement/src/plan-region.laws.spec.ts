@@ -61,6 +61,22 @@ describe('the laws of a plan', () => {
     expect(isEmptyPlan(after) || isHeldUp).toBe(true);
   }));
 
+  it('planning again once its orders are written down repeats only orders for what is being removed, and gives none when that is gone', () => {
+    fc.assert(
+      fc.property(arbitraryRegion, fc.nat(), (facts, seed) => {
+        const removing = new Set(facts.replicas.filter((replica, n) => replica.state === 'draining' && ((seed >> (n % 8)) & 1) === 1).map((replica) => replica.layer));
+        const plan = planRegion(facts);
+        const written = applyOrders(facts, plan, removing);
+        const again = planRegion(written);
+        expect([again.drains, again.withdrawals]).toEqual([[], []]);
+        expect(again.wants.filter((want) => !removing.has(want.layer))).toEqual([]);
+        const gone = { ...written, replicas: written.replicas.filter((replica) => !removing.has(replica.layer)) };
+        expect(isEmptyPlan(planRegion(applyOrders(gone, planRegion(gone))))).toBe(true);
+      }),
+      RUNS,
+    );
+  });
+
   it('the order of its input does not matter', () => {
     fc.assert(
       fc.property(arbitraryRegion, fc.nat(), (facts, seed) => {

@@ -111,6 +111,21 @@ describe('a planner', () => {
     expect(at.world.held('southeastasia')).toEqual([]);
   });
 
+  it('recalls what drains when it is pinned again, and orders what is being removed anew once it is gone', async () => {
+    const at = open();
+    at.world.hold('eastus', replicasOf(app.layers));
+    at.world.hold('southeastasia', replicasOf(app.layers));
+    await at.planner.planAll('schedule');
+    at.world.beginRemovals('eastus');
+    await at.pins.create(aPin({ regions: ['eastus', 'southeastasia'], reference: { kind: 'tag', tag: 'v1' } }));
+    await at.planner.planAll('pin');
+    expect(at.world.held('southeastasia').map(({ state }) => state)).toEqual(['ready', 'ready']);
+    expect(at.world.held('eastus').map(({ state }) => state)).toEqual(['draining', 'draining']);
+    at.world.settle();
+    await at.planner.planAll('schedule');
+    expect(at.world.held('eastus').map(({ state }) => state)).toEqual(['wanted', 'wanted']);
+  });
+
   it('keeps one ready replica of a referenced layer when home has none, and no more than one', async () => {
     const at = open();
     const lost = aLayer('lost at home', 30);

@@ -11,7 +11,7 @@ import { valueUnfinished } from './value-images.js';
  * reference that is wanted here is not carried out, what may stand in for it stays.
  * - Where an unfinished image is pinned, every layer of every image of its repository stays: what the pin's tag named before is among them, and nothing
  *   tells which it was.
- * - The same where a pin is met, but its image has still to be copied here.
+ * - The same where a pin is met, but its image has still to be copied here; recalling what drains takes no time.
  * - Where an unfinished image expects enough pulls to be kept if it were whole, its own layers stay. What its tag named before keeps its worth instead, see
  *   `generationsOf`.
  *
@@ -30,7 +30,9 @@ export function retain(region: RegionCase): RegionCase {
   const keptByPins = new Map(unfinished.filter((image) => pinned.has(imageKey(image))).map((image) => [imageKey(image), ofRepositories(image.repository)]));
   const { pinTurns, base, retained } = placePins(region, facts.capacityBytes, keptByPins);
 
-  const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, ready));
+  // What drains is recalled by the very orders of this plan.
+  const there = Uint8Array.from(table.layers, (digest, layer) => (ready[layer] === 1 || replicas.get(digest)?.state === 'draining' ? 1 : 0));
+  const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, there));
   const demanded = unfinished.filter((image) => {
     const value = valueUnfinished(image, facts);
     return value > 0 && value >= minimumExpectedPulls * keepRatio;

@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 import { PlacementFacts, type PlacementRegion, ReplicaOrders } from '../placement-ports.js';
 import type { CatalogueImages, HeldReplica, PlacementImage } from '../region-facts.js';
 import type { UnwantedReplica, WantedReplica } from '../region-plan.js';
-import { unfinished } from './region-scene.js';
+import { ordered, unfinished } from './region-scene.js';
 
 /** Images, regions and replicas in memory: both what plans read and where their orders go. Copying and removing is done when a test says so. */
 export class MemoryPlacementWorld extends PlacementFacts {
@@ -12,8 +12,10 @@ export class MemoryPlacementWorld extends PlacementFacts {
   readonly #unexpanded = new Set<Digest>();
   readonly #regions = new Map<RegionName, PlacementRegion>();
   readonly #replicas = new Map<RegionName, Map<Digest, HeldReplica>>();
+  /** By region, draining layers whose files are being removed. */
+  readonly #removing = new Map<RegionName, Set<Digest>>();
   /** Takes the orders of plans. */
-  readonly orders: ReplicaOrders = new WorldOrders(this.#replicas);
+  readonly orders: ReplicaOrders = new WorldOrders(this.#replicas, this.#removing);
 
   /** Adds a region, or changes its capacity. */
   setRegion(region: PlacementRegion): void {
@@ -52,8 +54,15 @@ export class MemoryPlacementWorld extends PlacementFacts {
     return [...(this.#replicas.get(region)?.values() ?? [])];
   }
 
+  /** Begins to remove everything that drains in a region: from now on it cannot be recalled. */
+  beginRemovals(region: RegionName): void {
+    const draining = this.held(region).filter((replica) => replica.state === 'draining');
+    this.#removing.set(region, new Set(draining.map((replica) => replica.layer)));
+  }
+
   /** Copies everything wanted, and removes everything draining, everywhere. */
   settle(): void {
+    this.#removing.clear();
     for (const replicas of this.#replicas.values()) {
       for (const { layer, sizeBytes, state, leased } of replicas.values()) {
         if (state === 'draining') replicas.delete(layer);
@@ -84,17 +93,18 @@ export class MemoryPlacementWorld extends PlacementFacts {
 class WorldOrders extends ReplicaOrders {
   readonly #replicas: ReadonlyMap<RegionName, Map<Digest, HeldReplica>>;
 
-  constructor(replicas: ReadonlyMap<RegionName, Map<Digest, HeldReplica>>) {
+  readonly #removing: ReadonlyMap<RegionName, Set<Digest>>;
+
+  constructor(replicas: ReadonlyMap<RegionName, Map<Digest, HeldReplica>>, removing: ReadonlyMap<RegionName, Set<Digest>>) {
     super();
     this.#replicas = replicas;
+    this.#removing = removing;
   }
 
   async want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void> {
     const replicas = this.#replicas.get(region);
-    for (const { layer, sizeBytes, priority } of wanted) {
-      const state = replicas?.get(layer)?.state;
-      if (state === undefined || state === 'wanted' || state === 'draining') replicas?.set(layer, { layer, sizeBytes, priority, state: 'wanted', leased: false });
-    }
+    const removing = this.#removing.get(region);
+    for (const want of wanted) replicas?.set(want.layer, ordered(replicas.get(want.layer), want, removing?.has(want.layer)));
   }
 
   async drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[]): Promise<void> {

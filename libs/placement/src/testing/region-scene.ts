@@ -2,7 +2,7 @@ import { digestOf, type Digest } from '#oci';
 import { MiB } from '#quantities';
 
 import { type HeldReplica, imageKey, type ImageName, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type RegionFacts, type RegionPin, type UnfinishedImage } from '../region-facts.js';
-import type { RegionPlan } from '../region-plan.js';
+import type { RegionPlan, WantedReplica } from '../region-plan.js';
 
 /** The instant of every scene. */
 export const SCENE_NOW = new Date('2026-06-01T12:00:00.000Z');
@@ -64,15 +64,24 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
   };
 }
 
-/** The facts as they are once a plan's orders have been written down, before anything was copied or removed. */
-export function applyOrders(facts: RegionFacts, plan: RegionPlan): RegionFacts {
+/**
+ * What stands on a share once a replica was ordered: one that drains is recalled, ready at once, unless its removal has begun (`isBeingRemoved`); what is
+ * not gone is kept.
+ */
+export function ordered(replica: HeldReplica | undefined, { layer, sizeBytes, priority }: Omit<WantedReplica, 'image'>, isBeingRemoved = false): HeldReplica {
+  if (replica === undefined || replica.state === 'wanted') return { layer, sizeBytes, state: 'wanted', leased: false, priority };
+  return replica.state === 'draining' && !isBeingRemoved ? { ...replica, state: 'ready' } : replica;
+}
+
+/** The facts as they are once a plan's orders have been written down, before anything was copied or removed; `removing` are layers whose removal has begun. */
+export function applyOrders(facts: RegionFacts, plan: RegionPlan, removing: ReadonlySet<Digest> = new Set()): RegionFacts {
   const replicas = new Map(facts.replicas.map((replica) => [replica.layer, replica]));
   for (const { layer } of plan.withdrawals) replicas.delete(layer);
   for (const { layer } of plan.drains) {
     const replica = replicas.get(layer);
     if (replica !== undefined) replicas.set(layer, { ...replica, state: 'draining' });
   }
-  for (const { layer, sizeBytes, priority } of plan.wants) replicas.set(layer, { layer, sizeBytes, state: 'wanted', leased: false, priority });
+  for (const want of plan.wants) replicas.set(want.layer, ordered(replicas.get(want.layer), want, removing.has(want.layer)));
   return { ...facts, replicas: [...replicas.values()] };
 }
 
