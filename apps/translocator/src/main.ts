@@ -2,14 +2,20 @@ import { readFileSync } from 'node:fs';
 
 import { ConfigError, loadConfig, printConfig } from '#config';
 import { describeError } from '#errors';
+import { SECOND_MS } from '#quantities';
 
 import { parseCommandLine, usage } from './command-line.js';
 import { Settings } from './foundation/settings.js';
+import { runUntilEnded } from './run-until-ended.js';
 import { startTranslocator } from './translocator.js';
 
 /** Exit codes: the caller asked for something impossible; the service could not start or went on no longer. */
 const EXIT_USAGE = 2;
 const EXIT_FAILED = 1;
+/** What stopping may take beyond the grace for running work: closing servers, and a database that does not answer any more. */
+const STOP_SLACK_MS = 15 * SECOND_MS;
+/** How long the process may go on after everything has been stopped. */
+const LINGER_MAX_MS = 2 * SECOND_MS;
 
 await main();
 
@@ -36,11 +42,11 @@ async function run(settings: Settings): Promise<void> {
   const signals = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
-  try {
-    await Promise.race([signals, service.failed]);
-  } finally {
-    await service.stop();
-  }
+  const stopMaxMs = settings.config.server.shutdownGrace + STOP_SLACK_MS;
+  const well = await runUntilEnded(service, { asked: signals, stopMaxMs, complain: (line) => process.stderr.write(`${line}\n`) });
+  if (!well) process.exitCode = EXIT_FAILED;
+  // Whatever is still open by then, a socket or a thread, keeps nobody waiting.
+  setTimeout(() => process.exit(), LINGER_MAX_MS).unref();
 }
 
 /** Tells people at a terminal where the service is; the made-up tokens are shown here and nowhere else. */
