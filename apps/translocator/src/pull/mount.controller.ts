@@ -9,7 +9,7 @@ import { Metrics } from '#telemetry';
 
 import { HttpProblem } from '../http/http-problem.js';
 import { PullAuthority } from './pull-authority.js';
-import { clientOf, countAnswer } from './pull-telemetry.js';
+import { clientOf, countAnswer, NODE_NAME_LENGTH_MAX } from './pull-telemetry.js';
 
 /** The path below /mount/v1/: a repository, which may have slashes, and a reference. */
 const MANIFEST_PATH = /^(?<repository>.+)\/_manifests\/(?<reference>[^/]+)$/;
@@ -38,6 +38,7 @@ export class MountController {
   @ApiHeader({ name: 'X-Teleport-Region', description: 'Where the pull comes from; without it, or with one that is not known, every layer is a blob.' })
   @ApiHeader({ name: 'X-Teleport-Enabled', description: 'False for a caller that cannot mount: it is never asked to wait, and every layer is a blob.' })
   @ApiHeader({ name: 'X-Teleport-Transports', description: `What the caller can mount by: some of ${TRANSPORTS.join(', ')}.` })
+  @ApiHeader({ name: 'X-Teleport-Node', description: `Names the node, in at most ${NODE_NAME_LENGTH_MAX} characters, so that its repeated pulls count once; without it its address and user agent do.` })
   @ApiOkResponse({ standardSchema: MountAnswerBody })
   @ApiResponse({ status: 409, description: 'Nothing of the image is expanded yet, and its layers have been wanted for less than ten minutes; ask again after Retry-After. Not for callers in an unknown region or without a transport.', standardSchema: RegistryErrorsBody })
   get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {

@@ -5,8 +5,16 @@ import type { FastifyRequest } from 'fastify';
 import type { MountAnswer } from '#mounts';
 import type { Metrics } from '#telemetry';
 
-/** Names the caller without revealing it: a hash of its address and of who it says it is. */
-export function clientOf(request: FastifyRequest): string {
+/** The header by which a node names itself: behind a proxy all nodes may have one address. */
+export const NODE_HEADER = 'x-teleport-node';
+/** Characters of a node's name; a longer one is passed over. */
+export const NODE_NAME_LENGTH_MAX = 200;
+
+/** Names the caller without revealing it: a hash of the name that it gives itself or, without one, of its address and its user agent. */
+export function clientOf(request: Pick<FastifyRequest, 'headers' | 'ip'>): string {
+  const named = request.headers[NODE_HEADER];
+  const node = typeof named === 'string' ? named.trim() : '';
+  if (node !== '' && node.length <= NODE_NAME_LENGTH_MAX) return clientHash(`node ${node}`);
   return clientHash(`${request.ip} ${request.headers['user-agent'] ?? ''}`);
 }
 
