@@ -34,7 +34,8 @@ export abstract class PlacementFacts {
 }
 
 /**
- * Carries out plans, each call in one transaction. All of it is idempotent: a repeated order, or one that is overtaken by what happened, changes nothing.
+ * Carries out plans. `want` is one transaction; `drain` is one for each layer, so that a failure leaves those before it done. The planner gives few orders
+ * a call and makes sure of its turn before each. All of it is idempotent: a repeated order, or one that is overtaken by what happened, changes nothing.
  * The draining side looks again before it removes anything: a lease may have come, or another region's replica gone, since the plan was made.
  */
 export abstract class ReplicaOrders {

@@ -8,7 +8,7 @@ import { type Digest } from '#oci';
 import { aPin, MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
 
-import { PLACEMENT_IMAGES_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
+import { ORDERS_AT_ONCE_MAX, PLACEMENT_IMAGES_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
 import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage } from './region-facts.js';
 import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
 import { MemoryPlanStore } from './testing/memory-plan-store.js';
@@ -126,6 +126,46 @@ describe('a planner', () => {
     expect(at.world.held('eastus').map(({ state }) => state)).toEqual(['wanted', 'wanted']);
   });
 
+  it('drains nothing of a repository that is pinned after the facts were read', async () => {
+    const at = open();
+    const idle = anImage('team/idle:v1', [aLayer('idle', 5)]);
+    at.world.push(idle);
+    at.world.hold('westeurope', replicasOf(idle.layers));
+    at.world.hold('eastus', replicasOf([...app.layers, ...idle.layers]));
+    const pin = aPin({ regions: ['eastus'], reference: { kind: 'tag', tag: 'v1' } });
+    const demand = new (class extends MemoryDemandStore {
+      override async snapshot(now: Date): ReturnType<MemoryDemandStore['snapshot']> {
+        await at.pins.create(pin);
+        return super.snapshot(now);
+      }
+    })({ halfLifeMs: 1 });
+    await at.another({ demand }).planAll('schedule');
+    const states = new Map(at.world.held('eastus').map(({ layer, state }) => [layer, state]));
+    expect([...app.layers, ...idle.layers].map((layer) => states.get(layer.digest))).toEqual(['ready', 'ready', 'draining']);
+  });
+
+  it('hands orders over part by part, and stops at the part before which its turn is lost', async () => {
+    const at = open();
+    const many = Array.from({ length: 2 * ORDERS_AT_ONCE_MAX + 1 }, (_, n) => aLayer(`part ${n}`, 1));
+    at.world.push(anImage('team/many:v1', many));
+    at.world.hold('westeurope', replicasOf(many));
+    at.world.hold('eastus', replicasOf(many));
+    const sizes: number[] = [];
+    const orders: PlannerOptions['orders'] = {
+      want: (...wanted) => at.world.orders.want(...wanted),
+      drain: async (...drained) => {
+        sizes.push(drained[1].length);
+        await at.world.orders.drain(...drained);
+        if (sizes.length < 2) return;
+        await at.clock.advance(TURN_LEASE_DEFAULT_MS);
+        await at.turn.acquire('other', at.clock.now(), TURN_LEASE_DEFAULT_MS);
+      },
+    };
+    expect(await at.another({ orders }).planAll('schedule')).toMatchObject({ outcome: 'turn-lost', regions: [] });
+    expect(sizes).toEqual([ORDERS_AT_ONCE_MAX, ORDERS_AT_ONCE_MAX]);
+    expect(at.world.held('eastus').filter(({ state }) => state === 'ready')).toHaveLength(1);
+  });
+
   it('keeps one ready replica of a referenced layer when home has none, and no more than one', async () => {
     const at = open();
     const lost = aLayer('lost at home', 30);
@@ -177,9 +217,9 @@ describe('a planner', () => {
       }
     })();
     const report = await at.another({ plans }).planAll('schedule');
-    expect(report).toMatchObject({ outcome: 'turn-lost', regions: [{ region: 'eastus' }] });
+    expect(report).toMatchObject({ outcome: 'turn-lost', regions: [] });
     expect(await plans.latest('southeastasia')).toBeUndefined();
-    expect(at.world.held('southeastasia')).toEqual([]);
+    expect([...at.world.held('eastus'), ...at.world.held('southeastasia')]).toEqual([]);
   });
 
   it('gives its turn back when it fails, and a repeated plan finishes what was begun', async () => {

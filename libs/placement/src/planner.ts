@@ -13,13 +13,16 @@ import { planRegion } from './plan-region.js';
 import { type PlanStore, type PlanSummary, type PlanTriggerKind, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
 import { type CatalogueImages, type HeldReplica, imageKey, type PlacementParameters, type RegionDemand } from './region-facts.js';
+import type { RegionPlan } from './region-plan.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 
 /** Images that one plan may look at: twice the goal of 50,000. */
 export const PLACEMENT_IMAGES_MAX = 100_000;
 /** Replicas in one region that one plan may look at, and layers referenced. */
 export const PLACEMENT_LAYERS_MAX = 1_000_000;
-/** How long a turn holds without renewal; a plan renews it before every region. */
+/** Orders handed over under one renewal of the turn: at a third of a second for each, slower than any database, half a lease. */
+export const ORDERS_AT_ONCE_MAX = 100;
+/** How long a turn holds without renewal; a plan renews it before every region, and before every {@link ORDERS_AT_ONCE_MAX} orders. */
 export const TURN_LEASE_DEFAULT_MS = 60 * SECOND_MS;
 /** How long a call waits for another planner's turn to end where nothing else is configured. */
 export const TURN_WAIT_DEFAULT_MS = 10 * SECOND_MS;
@@ -44,7 +47,7 @@ export interface PlannerOptions {
 
 /**
  * What came of planning: `planned` in every region; `busy`: another planner had the turn all the while, nothing was done; `turn-lost`: the
- * turn was lost in the middle, the regions listed were planned and no other.
+ * turn was lost in the middle, the regions listed were planned to the end, and one more perhaps in part.
  */
 export interface PlanningReport {
   readonly outcome: 'planned' | 'busy' | 'turn-lost';
@@ -60,6 +63,8 @@ interface Gathered {
   readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
   readonly demand: ReadonlyMap<RegionName, RegionDemand>;
   readonly pins: ResolvedPins;
+  /** The pins that the plan knows. */
+  readonly pinIds: ReadonlySet<string>;
 }
 
 interface WaitingRun {
@@ -130,7 +135,7 @@ export class Planner {
   }
 
   async #plan(trigger: PlanTriggerKind, token: PlannerToken): Promise<PlanningReport> {
-    const { turn, clock, plans, orders, parameters, turnLeaseMs } = this.#options;
+    const { turn, clock, plans, parameters, turnLeaseMs } = this.#options;
     const gathered = await this.#gather();
     const readyCounts = countReady(gathered.replicas);
     const planned: PlanSummary[] = [];
@@ -145,12 +150,11 @@ export class Planner {
         pins: gathered.pins.byRegion.get(region) ?? [],
         mustKeep: lastReady(replicas, readyCounts, gathered.referenced),
       });
-      // Renewed right before anything is written: the whole lease lies ahead of the orders, and a turn that was lost writes nothing.
+      // Renewed right before anything is written: a turn that was lost writes nothing.
       if ((await turn.renew(token, clock.now(), turnLeaseMs)) === undefined) return { outcome: 'turn-lost', trigger, regions: planned };
       const stored = storedPlan(plan, { id: randomUUID(), madeAt: gathered.now, trigger, unresolvedPins: gathered.pins.unresolvedByRegion.get(region) ?? [] });
       await plans.save(stored);
-      if (plan.drains.length + plan.withdrawals.length > 0) await orders.drain(region, plan.drains, plan.withdrawals);
-      if (plan.wants.length > 0) await orders.want(region, plan.wants);
+      if (!(await this.#order(plan, gathered, token))) return { outcome: 'turn-lost', trigger, regions: planned };
       for (const { layer } of plan.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
       const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
       planned.push(summary);
@@ -158,10 +162,44 @@ export class Planner {
     return { outcome: 'planned', trigger, regions: planned };
   }
 
+  /** Hands a plan's orders over, part by part. @returns false when the turn was lost before the last part: what was not handed over is planned again. */
+  async #order(plan: RegionPlan, gathered: Gathered, token: PlannerToken): Promise<boolean> {
+    const { turn, clock, orders, turnLeaseMs } = this.#options;
+    const renew = async (): Promise<boolean> => (await turn.renew(token, clock.now(), turnLeaseMs)) !== undefined;
+    for (const part of parts(plan.drains)) {
+      if (!(await renew())) return false;
+      const needed = await this.#pinnedSince(plan.region, gathered);
+      await orders.drain(plan.region, part.filter(({ layer }) => !needed.has(layer)), []);
+    }
+    for (const part of parts(plan.withdrawals)) {
+      if (!(await renew())) return false;
+      await orders.drain(plan.region, [], part);
+    }
+    for (const part of parts(plan.wants)) {
+      if (!(await renew())) return false;
+      await orders.want(plan.region, part);
+    }
+    return true;
+  }
+
+  /**
+   * The layers of repositories that were pinned in a region after the facts were read: the plan knows nothing of those pins, so it drains nothing of theirs.
+   * A pin made even later finds its replicas draining, and the plan that is made for it recalls them.
+   */
+  async #pinnedSince(region: RegionName, { pinIds, images }: Gathered): Promise<ReadonlySet<Digest>> {
+    const { pins, clock } = this.#options;
+    const fresh = (await listActivePins(pins, clock.now())).filter((pin) => pin.regions.includes(region) && !pinIds.has(pin.id));
+    const repositories = new Set(fresh.map((pin) => pin.repository));
+    if (repositories.size === 0) return new Set();
+    const ofPlaceable = images.placeable.filter((image) => repositories.has(image.repository)).flatMap((image) => image.layers.map((layer) => layer.digest));
+    const ofUnfinished = images.unfinished.filter((image) => repositories.has(image.repository)).flatMap((image) => image.layers);
+    return new Set([...ofPlaceable, ...ofUnfinished]);
+  }
+
   async #gather(): Promise<Gathered> {
     const { facts, demand, pins, clock } = this.#options;
     const now = clock.now();
-    // Pins before images: a pin made in between is planned next time; an image deleted in between leaves a pin without an image.
+    // Pins before images: a pin made in between is found before anything is drained, and planned next time; an image deleted in between leaves a pin without an image.
     const activePins = await listActivePins(pins, now);
     const regions = (await facts.regions()).toSorted((a, b) => (a.region < b.region ? -1 : 1));
     const images = await facts.images(PLACEMENT_IMAGES_MAX);
@@ -174,8 +212,13 @@ export class Planner {
       requireFewer(`replicas in ${region}`, held.length, PLACEMENT_LAYERS_MAX);
       replicas.set(region, held);
     }
-    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now)), pins: resolvePins(activePins, images) };
+    const pinIds = new Set(activePins.map((pin) => pin.id));
+    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now)), pins: resolvePins(activePins, images), pinIds };
   }
+}
+
+function* parts<Order>(orders: readonly Order[]): Generator<readonly Order[], void> {
+  for (let begin = 0; begin < orders.length; begin += ORDERS_AT_ONCE_MAX) yield orders.slice(begin, begin + ORDERS_AT_ONCE_MAX);
 }
 
 function requireFewer(what: string, count: number, max: number): void {
