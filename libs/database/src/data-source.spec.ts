@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 import pg from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
@@ -109,6 +109,64 @@ describe('opening a database', () => {
     closing.push(() => Promise.all(opened.map((dataSource) => dataSource.destroy())));
     expect(await opened[0]!.query('SELECT count(*)::int AS count FROM numbers')).toEqual([{ count: 1 }]);
     expect(await opened[4]!.query('SELECT count(*)::int AS count FROM migrations')).toEqual([{ count: 2 }]);
+  });
+
+  const freshDatabase = async (): Promise<URL> => {
+    const admin = new pg.Client({ connectionString: serverUrl });
+    await admin.connect();
+    const name = `translocator_test_${randomUUID().replaceAll('-', '')}`;
+    await admin.query(`CREATE DATABASE ${name}`);
+    closing.push(async () => {
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await admin.end();
+    });
+    const url = new URL(serverUrl!);
+    url.pathname = `/${name}`;
+    return url;
+  };
+
+  it.skipIf(serverUrl === undefined)('lets a migration, and the wait for it, take longer than a statement may', async () => {
+    class Long1700000000004 implements MigrationInterface {
+      async up(db: QueryRunner): Promise<void> {
+        await db.query('SELECT pg_sleep(1.5)');
+      }
+
+      down(): Promise<void> {
+        return Promise.resolve();
+      }
+    }
+    const url = (await freshDatabase()).toString();
+    const opened = await Promise.all([1, 2].map(() => openDataSource({ ...atServer(url), statementMaxMs: 500 }, [Long1700000000004])));
+    closing.push(() => Promise.all(opened.map((dataSource) => dataSource.destroy())));
+    expect(await opened[0]!.query('SELECT count(*)::int AS count FROM migrations')).toEqual([{ count: 1 }]);
+    await expect(opened[1]!.query('SELECT pg_sleep(5)')).rejects.toThrow('statement timeout');
+  });
+
+  it.skipIf(serverUrl === undefined)('gives up a connection whose server has vanished, and takes another', async () => {
+    const url = await freshDatabase();
+    const cut = new Set<Socket>();
+    let count = 0;
+    const proxy = createServer((near) => {
+      count += 1;
+      const far = connect(Number(url.port === '' ? 5432 : url.port), url.hostname);
+      for (const socket of [near, far]) socket.on('error', () => undefined);
+      near.on('close', () => far.destroy());
+      near.on('data', (bytes: Buffer) => void (cut.has(near) || far.write(bytes)));
+      far.on('data', (bytes: Buffer) => void (cut.has(near) || near.write(bytes)));
+      lines.push(near);
+    });
+    const lines: Socket[] = [];
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    closing.push(() => new Promise((resolve) => proxy.close(resolve)));
+    const through = new URL(url);
+    [through.hostname, through.port] = ['127.0.0.1', String((proxy.address() as AddressInfo).port)];
+    const dataSource = await openDataSource({ kind: 'server', url: through.toString(), poolSize: 1, statementMaxMs: 800 }, []);
+    closing.push(() => dataSource.destroy());
+    const before = count;
+    for (const line of lines) cut.add(line);
+    await expect(dataSource.query('SELECT 1 AS one')).rejects.toThrow('timeout');
+    expect(await dataSource.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(count).toBe(before + 1);
   });
 
   it.skipIf(serverUrl === undefined)('whose migration fails throws what the driver says, and leaves no session behind', async () => {

@@ -1,11 +1,12 @@
 import pg from 'pg';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import { DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
 
 import { DatabaseError } from './database-error.js';
+import { VanishingClient } from './vanishing-client.js';
 
 /** How to reach a PostgreSQL: a server's URL, or the socket folder of the embedded one. */
 export type DatabaseAddress =
-  | { readonly kind: 'server'; readonly url: string; readonly poolSize: number }
+  | { readonly kind: 'server'; readonly url: string; readonly poolSize: number; /** Default {@link STATEMENT_MAX_MS}. */ readonly statementMaxMs?: number }
   | { readonly kind: 'embedded'; readonly socketFolder: string; readonly port: number };
 
 /** A migration as a class; TypeORM makes the instance. */
@@ -14,21 +15,52 @@ export type MigrationClass = new () => MigrationInterface;
 /** The oldest PostgreSQL whose SQL the migrations and stores keep to. */
 export const POSTGRES_MAJOR_VERSION_MIN = 15;
 /** A statement that takes longer is ended by the server: nothing here should take a second. */
-const STATEMENT_MAX_MS = 30_000;
+export const STATEMENT_MAX_MS = 30_000;
+/** How much longer than a statement its answer may take before the connection is taken for dead. */
+const ANSWER_SLACK = 1.25;
 /** How long to wait for a connection from the pool or the server. */
 const CONNECT_MAX_MS = 10_000;
+/** What every connection to a server has: idle ones notice when the server has vanished. */
+const PATIENT = { connectionTimeoutMillis: CONNECT_MAX_MS, keepAlive: true, keepAliveInitialDelayMillis: 30_000 };
 
 /**
  * Opens the database and brings its tables up to date. Migrations run one at a time in their own transactions; several
- * processes that start together are put in order by a lock on the migrations' own table.
+ * processes that start together are put in order by a lock on the migrations' own table. On a server every statement after that is bounded on both sides: the
+ * server ends it after `statementMaxMs`, and a little later its connection is given up, because a server that has vanished ends nothing.
  * @throws {DatabaseError} `DATABASE_UNREACHABLE`, `DATABASE_TOO_OLD`; the driver's error when a migration fails.
  */
 export async function openDataSource(address: DatabaseAddress, migrations: readonly MigrationClass[]): Promise<DataSource> {
+  if (address.kind === 'embedded') {
+    // One session: a second connection would share the first one's transactions.
+    const { socketFolder: host, port } = address;
+    const connection = { host, port, username: 'postgres', database: 'postgres', poolSize: 1 };
+    return openAnd(connection, migrations, async (dataSource) => void (await dataSource.runMigrations()));
+  }
+  const { url, poolSize, statementMaxMs = STATEMENT_MAX_MS } = address;
+  // Migrations, and the wait for whoever migrates already, take as long as they take.
+  const migrating = await openAnd({ url, poolSize: 1, extra: PATIENT }, migrations, migrate);
+  await migrating.destroy();
+  const bounded = { ...PATIENT, Client: VanishingClient, statement_timeout: statementMaxMs, query_timeout: statementMaxMs * ANSWER_SLACK };
+  return openAnd({ url, poolSize, extra: bounded }, [], () => Promise.resolve());
+}
+
+interface Connection {
+  readonly host?: string;
+  readonly port?: number;
+  readonly username?: string;
+  readonly database?: string;
+  readonly url?: string;
+  readonly poolSize: number;
+  readonly extra?: object;
+}
+
+/** Opens a pool and does something first; closes it again when that fails. */
+async function openAnd(connection: Connection, migrations: readonly MigrationClass[], first: (dataSource: DataSource) => Promise<void>): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
     // Given by name: TypeORM's own look-up needs `require`, which ES modules do not have.
     driver: pg,
-    ...connection(address),
+    ...connection,
     entities: [],
     migrations: [...migrations],
     migrationsTransactionMode: 'each',
@@ -46,20 +78,12 @@ export async function openDataSource(address: DatabaseAddress, migrations: reado
   }
   try {
     await requireVersion(dataSource);
-    await migrate(dataSource, address.kind);
+    await first(dataSource);
   } catch (error) {
     await dataSource.destroy();
     throw error;
   }
   return dataSource;
-}
-
-function connection(address: DatabaseAddress): { host?: string; port?: number; username?: string; database?: string; url?: string; poolSize: number; extra: object } {
-  if (address.kind === 'server') {
-    return { url: address.url, poolSize: address.poolSize, extra: { statement_timeout: STATEMENT_MAX_MS, connectionTimeoutMillis: CONNECT_MAX_MS } };
-  }
-  // One session: a second connection would share the first one's transactions.
-  return { host: address.socketFolder, port: address.port, username: 'postgres', database: 'postgres', poolSize: 1, extra: {} };
 }
 
 async function requireVersion(dataSource: DataSource): Promise<void> {
@@ -73,17 +97,18 @@ async function requireVersion(dataSource: DataSource): Promise<void> {
 /** The number under which starting processes queue for the right to migrate; any constant that nobody else in the database uses. */
 const MIGRATION_LOCK = 7_405_113_902;
 
-async function migrate(dataSource: DataSource, kind: DatabaseAddress['kind']): Promise<void> {
-  if (kind === 'embedded') {
-    await dataSource.runMigrations();
-    return;
-  }
+/** Migrates on one session, which also holds the lock; no time set for the role or the database ends it. */
+async function migrate(dataSource: DataSource): Promise<void> {
   const session = dataSource.createQueryRunner();
   try {
+    await session.query('SET statement_timeout = 0');
     await session.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await dataSource.runMigrations();
-  } finally {
+    const executor = new MigrationExecutor(dataSource, session);
+    executor.transaction = 'each';
+    await executor.executePendingMigrations();
     await session.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+  } finally {
+    // The session ends with its pool, and the lock with the session.
     await session.release();
   }
 }
