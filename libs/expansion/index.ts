@@ -1,3 +1,4 @@
+export * from './src/estimate-expansion.js';
 export * from './src/expand-layer.js';
 export * from './src/expand-wanted-layer.js';
 export * from './src/expanded-layer-store.js';

@@ -1,5 +1,5 @@
 import type { Clock } from '#clock';
-import { type ExpandedLayerStore, HomeReplicas } from '#expansion';
+import { estimateExpandedBytes, type ExpandedLayerStore, HomeReplicas, type WantedLayer } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
 import type { ImageStore } from '#registry';
@@ -13,8 +13,15 @@ import {
   ReplicationError,
   type ReplicaStore,
 } from '#replication';
+import { type Share, ShareError } from '#shares';
 
-/** Where expansion notes what the home share holds: among the replicas. */
+/**
+ * The part of the home share's capacity up to which an image's claim of a layer's size is believed before the layer is expanded: a false one must not keep the
+ * layer from all other images for ever. What is larger is begun when this much is free, and ends at the share's quota.
+ */
+const BELIEVED_RATIO = 1 / 4;
+
+/** Where expansion notes what the home share holds, and asks whether it holds more: among the replicas. */
 export class StoredHomeReplicas extends HomeReplicas {
   constructor(
     private readonly replicas: ReplicaStore,
@@ -26,6 +33,20 @@ export class StoredHomeReplicas extends HomeReplicas {
   async ready(layer: Digest, share: string, sizeBytes: number): Promise<void> {
     if (await this.replicas.recordReady({ layer, share, sizeBytes, reason: 'expanded here' }, this.clock.now())) return;
     throw new ReplicationError('REPLICA_DRAINING', `the replica of ${layer} on ${share} is being removed; it is recorded when that is done`, { transient: true });
+  }
+
+  /**
+   * To be asked before a layer is expanded onto `share` (I6). A layer that is noted there already counts already.
+   * @throws {ShareError} `SHARE_FULL`, transient, when the share has not the room that the layer will probably take.
+   */
+  async ensureRoom(share: Share, layer: WantedLayer): Promise<void> {
+    const present = (await this.replicas.find([layer.digest])).some((replica) => replica.share === share.name);
+    if (present) return;
+    const likelyBytes = Math.min(estimateExpandedBytes(layer), Math.floor(share.capacityBytes * BELIEVED_RATIO));
+    const roomBytes = await this.replicas.roomOn(share);
+    if (likelyBytes <= roomBytes) return;
+    const details = { share: share.name, layer: layer.digest, likelyBytes, roomBytes };
+    throw new ShareError('SHARE_FULL', `${share.name} has room for ${Math.max(0, roomBytes)} bytes, and the layer takes about ${likelyBytes}`, { transient: true, details });
   }
 }
 

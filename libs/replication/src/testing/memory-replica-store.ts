@@ -49,7 +49,7 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);
-    const usedBytes = here.reduce((sum, row) => sum + row.sizeBytes, 0);
+    const usedBytes = this.#usedBytes(share.name);
     const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
     const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes });
     orders.forEach((order, n) => {
@@ -156,6 +156,10 @@ export class MemoryReplicaStore extends ReplicaStore {
     return [...this.#rows.values()].filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
   }
 
+  async roomOn(share: ShareCapacity): Promise<number> {
+    return share.capacityBytes - this.#usedBytes(share.name);
+  }
+
   async usage(): Promise<ReplicaUsage[]> {
     const sums = new Map<string, ReplicaUsage>();
     for (const { share, state, sizeBytes } of this.#rows.values()) {
@@ -167,6 +171,10 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   #row(key: ReplicaKey): Row | undefined {
     return this.#rows.get(keyOf(key));
+  }
+
+  #usedBytes(share: string): number {
+    return [...this.#rows.values()].reduce((sum, row) => sum + (row.share === share ? row.sizeBytes : 0), 0);
   }
 
   #put(row: Row): void {

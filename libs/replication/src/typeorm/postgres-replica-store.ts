@@ -59,8 +59,7 @@ export class PostgresReplicaStore extends ReplicaStore {
         `SELECT layer, state, ${RECALLABLE} AS recallable FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE`,
         [share.name, orders.map((order) => order.layer)],
       );
-      const used = await manager.query<{ bytes: string }[]>('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM replicas WHERE share = $1', [share.name]);
-      const room = { usedBytes: Number(used[0]?.bytes), capacityBytes: share.capacityBytes };
+      const room = { usedBytes: await usedBytes(manager, share.name), capacityBytes: share.capacityBytes };
       const present = new Map(existing.map(({ layer, state, recallable }) => [layer, { state, isRecallable: recallable }]));
       const outcomes = admitOrders(orders, present, room);
       await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);
@@ -165,6 +164,10 @@ export class PostgresReplicaStore extends ReplicaStore {
     return rows.map(replicaOf);
   }
 
+  async roomOn(share: ShareCapacity): Promise<number> {
+    return share.capacityBytes - (await usedBytes(this.#dataSource, share.name));
+  }
+
   async usage(): Promise<ReplicaUsage[]> {
     const rows = await this.#dataSource.query<{ share: string; state: Replica['state']; count: number; bytes: string }[]>(
       'SELECT share, state, count(*)::int AS count, sum(size_bytes) AS bytes FROM replicas GROUP BY share, state ORDER BY share, state',
@@ -176,6 +179,12 @@ export class PostgresReplicaStore extends ReplicaStore {
 /** Held until the transaction ends: whoever adds bytes to a share stands in line. */
 async function lockCapacity(manager: EntityManager, share: string): Promise<void> {
   await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('capacity of ' || $1, 0))`, [share]);
+}
+
+/** Bytes of all replicas of a share that are not gone. */
+async function usedBytes(db: DataSource | EntityManager, share: string): Promise<number> {
+  const rows = await db.query<{ bytes: string }[]>('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM replicas WHERE share = $1', [share]);
+  return Number(rows[0]?.bytes);
 }
 
 /** Locks all replicas of a layer, so that two callers never see the same one as the last but one. */

@@ -59,6 +59,10 @@ export class AzureFilesShare extends Share {
     this.#folder = options.folder;
   }
 
+  /**
+   * The provider's quota is the capacity rounded up to whole GiB, at least one: what is planned stays within the capacity as it is configured, and only
+   * what passes the plan's guess, such as an expansion of unknown size, may reach the quota.
+   */
   async ensureExists(signal?: AbortSignal): Promise<void> {
     const quota = Math.max(1, Math.ceil(this.capacityBytes / GiB));
     await this.#call('', (abortSignal) => this.#share.createIfNotExists({ quota, abortSignal }), signal);

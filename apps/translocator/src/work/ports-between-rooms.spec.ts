@@ -1,0 +1,43 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { ManualClock } from '#clock/testing';
+import { wantedLayer } from '#expansion/testing';
+import { MemoryReplicaStore } from '#replication/testing';
+import { MemoryShare } from '#shares/testing';
+
+import { StoredHomeReplicas } from './ports-between-rooms.js';
+
+describe('the room of the home share', () => {
+  const clock = new ManualClock();
+  const share = new MemoryShare({ name: 'home', capacityBytes: 40_000 });
+  const layer = (name: string, sizeBytes: number) => wantedLayer(name, { sizeBytes, mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' });
+  let store: MemoryReplicaStore;
+  let home: StoredHomeReplicas;
+  beforeEach(async () => {
+    store = new MemoryReplicaStore();
+    home = new StoredHomeReplicas(store, clock);
+    await home.ready(layer('there', 1).digest, share.name, 34_000);
+  });
+
+  it('takes a layer whose likely size fits', async () => {
+    await home.ensureRoom(share, layer('a', 2000));
+  });
+
+  it('refuses one that does not, for now, with the numbers', async () => {
+    await expect(home.ensureRoom(share, layer('a', 2001))).rejects.toMatchObject({
+      code: 'SHARE_FULL', transient: true, details: { share: 'home', likelyBytes: 6003, roomBytes: 6000 },
+    });
+  });
+
+  it('does not count twice what is noted there already', async () => {
+    await home.ensureRoom(share, layer('there', 9_000_000));
+  });
+
+  it('believes a claimed size only up to a quarter of the capacity, so that a false one keeps a layer from nobody for ever', async () => {
+    const roomy = new MemoryShare({ name: 'other', capacityBytes: 40_000 });
+    await home.ready(layer('elsewhere', 1).digest, roomy.name, 30_000);
+    await home.ensureRoom(roomy, layer('a', 2 ** 45));
+    await home.ready(layer('one more', 1).digest, roomy.name, 1);
+    await expect(home.ensureRoom(roomy, layer('a', 2 ** 45))).rejects.toMatchObject({ code: 'SHARE_FULL' });
+  });
+});
