@@ -43,12 +43,13 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   return decisions;
 }
 
-/** Explains a home region: every image is kept where it was expanded. */
+/** Explains a home region: every image is kept where it was expanded, or `placed` when layers of it are brought back. */
 export function decideImagesAtHome(region: RegionCase, target: Target): PlacementDecision[] {
   const { table } = region;
   const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
   const layers = Uint8Array.from(target.base);
   let usedBytes = bytesOf(table, layers);
+  const isBroughtBack = (image: number): boolean => (table.layersOf[image] ?? []).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
   return [...table.images.keys()].map((image) => {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
@@ -56,7 +57,7 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Placemen
     const pin = pins.get(image);
     const numbers = { marginalBytes, rank: image + 1, usedBytesAfter: usedBytes };
     return pin === undefined
-      ? decision(region, image, { verdict: 'kept', reason: 'HOME_REGION', ...numbers })
+      ? decision(region, image, { verdict: isBroughtBack(image) ? 'placed' : 'kept', reason: 'HOME_REGION', ...numbers })
       : decision(region, image, { verdict: 'pinned', reason: 'PIN', pinId: pin.id, ...numbers });
   });
 }
@@ -74,7 +75,7 @@ export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, '
     if (replica.state === 'ready') drains.push(unwanted);
     if (replica.state === 'wanted') withdrawals.push(unwanted);
   }
-  return { wants: facts.home ? [] : wantsOf(region, target), drains, withdrawals };
+  return { wants: wantsOf(region, target), drains, withdrawals };
 }
 
 function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
@@ -103,7 +104,8 @@ function imagePriorities(region: RegionCase, target: Target): Map<number, number
   const { table, values } = region;
   const priorities = new Map<number, number>();
   for (const image of values.keys()) {
-    if (!isWithin(table, image, target.layers)) continue;
+    // At home layers count by themselves: what an image lacks besides may have to be expanded again.
+    if (!region.facts.home && !isWithin(table, image, target.layers)) continue;
     const pullsPerGiB = (values[image] ?? 0) / (Math.max(1, imageBytes(table, image)) / GiB);
     const doublings = pullsPerGiB > 0 ? Math.round(1000 * Math.log2(pullsPerGiB)) : -DEMAND_PRIORITY_MAX;
     priorities.set(image, Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings)));

@@ -144,9 +144,16 @@ describe('the laws of a plan', () => {
     expect(plan.wants.map((want) => want.priority)).toEqual(plan.wants.map((want) => want.priority).toSorted((a, b) => b - a));
   }));
 
-  it('at home nothing is wanted and nothing that is referenced goes', forAnyRegion((facts) => {
+  it('at home nothing that is referenced goes, and what images lack is wanted as far as it can be had and fits', forAnyRegion((facts) => {
     const plan = planRegion({ ...facts, home: true });
-    expect(plan.wants).toEqual([]);
+    const stateOf = new Map(facts.replicas.map((replica) => [replica.layer, replica.state]));
+    const lacking = new Set(facts.images.flatMap((image) => image.layers.map((layer) => layer.digest)).filter((layer) => (stateOf.get(layer) ?? 'draining') === 'draining'));
+    const wanted = new Set(plan.wants.map((want) => want.layer));
+    for (const layer of wanted) expect([lacking.has(layer), facts.readyElsewhere.has(layer) || stateOf.get(layer) === 'draining']).toEqual([true, true]);
+    if (wanted.size > 0) expect(plan.usedBytes).toBeLessThanOrEqual(facts.capacityBytes);
+    for (const layer of lacking) {
+      if (facts.readyElsewhere.has(layer) && !wanted.has(layer)) expect(plan.usedBytes + (sizes(facts).get(layer) ?? 0)).toBeGreaterThan(facts.capacityBytes);
+    }
     for (const drain of plan.drains) expect(facts.referenced.has(drain.layer)).toBe(false);
     expect(isEmptyPlan(planRegion(applyOrders({ ...facts, home: true }, plan)))).toBe(true);
   }));

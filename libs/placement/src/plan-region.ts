@@ -1,7 +1,9 @@
+import type { Digest } from '#oci';
+
 import { chooseBundles } from './choose-bundles.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
 import { bytesOf, include, isSameSet, isWithin, type LayerSet, layerSet, union } from './layer-table.js';
-import { placePins } from './place-pins.js';
+import { keepFitting, placePins } from './place-pins.js';
 import { openCase, type RegionCase, type Target } from './region-case.js';
 import type { RegionFacts } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
@@ -34,7 +36,22 @@ function targetAtHome(region: RegionCase): Target {
   const { facts, table, held, forced } = region;
   const needed = layerSet(table, (layer) => facts.referenced.has(layer) || (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length > 0);
   const layers = union(needed.map((isNeeded, layer) => (isNeeded === 1 && held[layer] === 1 ? 1 : 0)), forced);
-  return { pinTurns: placePins(region, Number.POSITIVE_INFINITY).pinTurns, base: forced, layers };
+  const { pinTurns } = placePins(region, Number.POSITIVE_INFINITY);
+  bringBack(region, pinTurns, layers);
+  return { pinTurns, base: forced, layers };
+}
+
+/**
+ * Adds what images lack at home and can be had: where home has moved, or its replica was drained. Pinned images come first, then the most pulled, each layer
+ * as long as it fits. What no region has is expanded again, which is not a plan's to order.
+ */
+function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: LayerSet): void {
+  const { facts, table, values, replicas } = region;
+  const canBeHad = (digest: Digest): boolean => facts.readyElsewhere.has(digest) || replicas.get(digest)?.state === 'draining';
+  const pinned = new Set(pinTurns.map((turn) => turn.image));
+  const byValue = [...values.keys()].toSorted((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+  const lacking = [...pinned, ...byValue].flatMap((image) => [...(table.layersOf[image] ?? [])]).filter((layer) => canBeHad(table.layers[layer] as Digest));
+  keepFitting(region, lacking, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
 }
 
 function chooseTarget(region: RegionCase): Target {

@@ -126,6 +126,17 @@ describe('a planner', () => {
     expect(at.world.held('eastus').map(({ state }) => state)).toEqual(['wanted', 'wanted']);
   });
 
+  it('brings back to home what home lacks and another region has', async () => {
+    const at = open();
+    at.world.setRegion({ region: 'westeurope', home: false, capacityBytes: 500 * MiB });
+    at.world.setRegion({ region: 'eastus', home: true, capacityBytes: 500 * MiB });
+    const report = await at.planner.planAll('schedule');
+    expect(report.regions.map(({ counts }) => counts.wants)).toEqual([2, 0, 0]);
+    expect(await at.plans.latest('eastus')).toMatchObject({ decisions: [{ verdict: 'placed', reason: 'HOME_REGION' }] });
+    expect(layersHeld(at.world, 'eastus')).toEqual(layersOf(app));
+    expect(at.world.held('westeurope').map(({ state }) => state)).toEqual(['ready', 'ready']);
+  });
+
   it('drains nothing of a repository that is pinned after the facts were read', async () => {
     const at = open();
     const idle = anImage('team/idle:v1', [aLayer('idle', 5)]);

@@ -148,6 +148,7 @@ export class Planner {
         referenced: gathered.referenced,
         demand: gathered.demand.get(region) ?? { images: new Map(), repositories: new Map() },
         pins: gathered.pins.byRegion.get(region) ?? [],
+        readyElsewhere: home ? readyOutside(region, gathered.replicas) : new Set(),
         mustKeep: lastReady(replicas, readyCounts, gathered.referenced),
       });
       // Renewed right before anything is written: a turn that was lost writes nothing.
@@ -240,6 +241,11 @@ function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): 
   const counts = new Map<Digest, number>();
   for (const held of replicas.values()) for (const { layer, state } of held) if (state === 'ready') counts.set(layer, (counts.get(layer) ?? 0) + 1);
   return counts;
+}
+
+function readyOutside(home: RegionName, replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Set<Digest> {
+  const elsewhere = [...replicas].filter(([region]) => region !== home).flatMap(([, held]) => held);
+  return new Set(elsewhere.filter(({ state }) => state === 'ready').map(({ layer }) => layer));
 }
 
 function lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Set<Digest> {

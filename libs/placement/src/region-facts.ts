@@ -89,7 +89,7 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */
 export interface RegionFacts {
   readonly region: RegionName;
-  /** True where pushed layers are expanded: everything referenced stays there, and nothing has to be copied there. */
+  /** True where pushed layers are expanded: everything referenced stays there, and what it lacks is copied back from elsewhere. */
   readonly home: boolean;
   /** What the region's share may hold, in bytes. */
   readonly capacityBytes: number;
@@ -103,6 +103,8 @@ export interface RegionFacts {
   readonly referenced: ReadonlySet<Digest>;
   /** Layers of which this region holds the last ready replica while they are referenced. */
   readonly mustKeep: ReadonlySet<Digest>;
+  /** At home, layers that some other region has ready: those can be copied back. Read nowhere else. */
+  readonly readyElsewhere: ReadonlySet<Digest>;
   readonly parameters: PlacementParameters;
 }
 

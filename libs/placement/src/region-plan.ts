@@ -12,7 +12,7 @@ export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
 /**
  * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `HELD_DEMAND`: too few to come, enough to
  * stay; `LAYERS_SHARED`: all of its layers are there for others; `LAYERS_HELD`: its layers cannot go now (leased, copying, last ready);
- * `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there.
+ * `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there, and brought back where it is lacking.
  */
 export type DecisionReason =
   | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'

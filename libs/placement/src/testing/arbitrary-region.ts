@@ -23,13 +23,14 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => 
     .record({
       images: fc.array(image, { maxLength: 12 }),
       held: fc.array(replica, { minLength: all.length, maxLength: all.length }),
+      elsewhere: fc.array(fc.boolean(), { minLength: all.length, maxLength: all.length }),
       pins: fc.array(fc.record({ image: fc.nat(), priority: fc.integer({ min: -2, max: 2 }), age: fc.nat({ max: 3 }) }), { maxLength: 4 }),
       capacityMiB: fc.nat({ max: 160 }),
       parameters: fc.record({
         minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
       }),
     })
-    .map(({ images, held, pins, capacityMiB, parameters }) => {
+    .map(({ images, held, elsewhere, pins, capacityMiB, parameters }) => {
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }) }));
       const repositories = new Map<string, number>();
       for (const of of images) repositories.set(of.repository, (repositories.get(of.repository) ?? 0) + of.weight);
@@ -45,6 +46,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => 
         demand: { images: new Map(placed.map((of, n) => [imageKey(of), images[n]?.weight ?? 0])), repositories },
         replicas,
         mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true).map((layer) => layer.digest)),
+        readyElsewhere: new Set(all.filter((_, n) => elsewhere[n] === true).map((layer) => layer.digest)),
         pins: pins.flatMap((pin, n) => {
           const of = placed[pin.image % Math.max(1, placed.length)];
           return of === undefined ? [] : [{ id: `pin ${n}`, image: of, priority: pin.priority, createdAt: new Date(Date.UTC(2026, 0, 1) + pin.age * DAY_MS) }];

@@ -59,6 +59,7 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
     replicas: [],
     referenced: new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest))),
     mustKeep: new Set(),
+    readyElsewhere: new Set(),
     parameters: PLACEMENT_PARAMETERS_DEFAULT,
     ...changes,
   };
