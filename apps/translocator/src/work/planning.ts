@@ -21,14 +21,14 @@ const WEIGHTS: readonly PlanTriggerKind[] = ['schedule', 'push', 'operator', 'pi
 /** Has plans made: by the clock, at once after a push wherever it was examined or expanded, and when an operator changes a rule. */
 export class Planning implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #surroundings: WorkSurroundings;
-  readonly #planner: Planner;
+  readonly #planner: Pick<Planner, 'planAll'>;
   readonly #feed: FeedFollower;
   readonly #stopping = new AbortController();
   /** What asks for a plan that has not begun yet. */
   #asked: PlanTriggerKind | undefined;
   #planning: Promise<void> | undefined;
 
-  constructor(surroundings: WorkSurroundings, planner: Planner, feed: ChangeFeed) {
+  constructor(surroundings: WorkSurroundings, planner: Pick<Planner, 'planAll'>, feed: Pick<ChangeFeed, 'end' | 'readAfter'>) {
     const { clock, config, logger } = surroundings;
     this.#surroundings = surroundings;
     this.#planner = planner;
