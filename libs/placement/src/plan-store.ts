@@ -72,12 +72,15 @@ export interface PlanPage {
   readonly next?: PlanCursor;
 }
 
-/** Keeps the plans that were made, for operators who ask why; the planner itself never reads them. */
+/**
+ * Keeps the plans that tell something, for operators who ask why: those that ordered anything, that decided otherwise than the one kept before, or that
+ * were asked for by the clock, a pin or an operator. So a region's newest plan kept is what holds, whatever pushes were looked at since.
+ */
 export abstract class PlanStore {
   /** Keeps a plan; repeating it under its id changes nothing. */
   abstract save(plan: StoredPlan): Promise<void>;
 
-  /** A region's newest plan. */
+  /** A region's newest plan kept. */
   abstract latest(region: RegionName): Promise<StoredPlan | undefined>;
 
   /** One plan, with its decisions. */
@@ -105,6 +108,13 @@ export function storedPlan(
     decisions: stored,
     decisionsOmittedCount: decisions.length - stored.length,
   };
+}
+
+/** True when both decide the same of every image, and know the same pins as without an image. Numbers, which change with every minute, do not count. */
+export function decidesTheSame(a: StoredPlan, b: StoredPlan): boolean {
+  const verdicts = (plan: StoredPlan): string => plan.decisions.map((of) => `${of.repository} ${of.digest} ${of.verdict}`).toSorted().join();
+  const pins = (plan: StoredPlan): string => [...plan.unresolvedPins].toSorted().join();
+  return a.decisionsOmittedCount === b.decisionsOmittedCount && pins(a) === pins(b) && verdicts(a) === verdicts(b);
 }
 
 function countPlan(plan: RegionPlan): PlanCounts {

@@ -194,6 +194,24 @@ describe('a planner', () => {
     expect(report.regions.map(({ counts }) => counts.drains)).toEqual([2, 0, 2]);
   });
 
+  it('keeps of plans after pushes only those that order something or decide otherwise, and every one that was asked for', async () => {
+    const at = open();
+    const keptAfter = async (trigger: 'push' | 'schedule' | 'pin' | 'operator'): Promise<boolean | undefined> => {
+      await at.clock.advance(1000);
+      return (await at.planner.planAll(trigger)).regions[0]?.kept;
+    };
+    expect([await keptAfter('push'), await keptAfter('push')]).toEqual([true, false]);
+    await pull(at, app, 'eastus', 5);
+    // Placed, then kept.
+    expect([await keptAfter('push'), await keptAfter('push')]).toEqual([true, true]);
+    at.world.settle();
+    expect([await keptAfter('push'), await keptAfter('push')]).toEqual([false, false]);
+    at.world.push(anImage('team/idle:v1', []));
+    expect([await keptAfter('push'), await keptAfter('push')]).toEqual([true, false]);
+    expect([await keptAfter('schedule'), await keptAfter('pin'), await keptAfter('operator')]).toEqual([true, true, true]);
+    expect((await at.plans.history({ region: 'eastus', limit: 20 })).plans).toHaveLength(7);
+  });
+
   it('plans once at a time: a second planner waits, and does nothing when its patience ends', async () => {
     const at = open();
     const held = await at.turn.acquire('elsewhere', at.clock.now(), TURN_LEASE_DEFAULT_MS);

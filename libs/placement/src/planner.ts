@@ -10,10 +10,10 @@ import type { RegionName } from '#regions';
 import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement-ports.js';
 import { planRegion } from './plan-region.js';
-import { type PlanStore, type PlanSummary, type PlanTriggerKind, storedPlan } from './plan-store.js';
+import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
 import { type CatalogueImages, type HeldReplica, imageKey, type PlacementParameters, type RegionDemand } from './region-facts.js';
-import type { RegionPlan } from './region-plan.js';
+import { isEmptyPlan, type RegionPlan } from './region-plan.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 
 /** Images that one plan may look at: twice the goal of 50,000. */
@@ -52,7 +52,13 @@ export interface PlannerOptions {
 export interface PlanningReport {
   readonly outcome: 'planned' | 'busy' | 'turn-lost';
   readonly trigger: PlanTriggerKind;
-  readonly regions: readonly PlanSummary[];
+  readonly regions: readonly PlannedRegion[];
+}
+
+/** What was planned for one region. */
+export interface PlannedRegion extends PlanSummary {
+  /** False for a plan after a push that ordered nothing and decided as the one kept before: then nothing is stored under its id. */
+  readonly kept: boolean;
 }
 
 interface Gathered {
@@ -73,7 +79,7 @@ interface WaitingRun {
 }
 
 /**
- * Makes plans and has them carried out: gathers the facts, plans region by region, keeps each plan and gives its orders. One planner at a time across all
+ * Makes plans and has them carried out: gathers the facts, plans region by region, keeps each plan that tells something (see `PlanStore`) and gives its orders. One planner at a time across all
  * processes has the turn; calls that arrive while one waits for it join that one. All of it may be repeated: a plan on what is planned already orders nothing.
  */
 export class Planner {
@@ -138,7 +144,7 @@ export class Planner {
     const { turn, clock, plans, parameters, turnLeaseMs } = this.#options;
     const gathered = await this.#gather();
     const readyCounts = countReady(gathered.replicas);
-    const planned: PlanSummary[] = [];
+    const planned: PlannedRegion[] = [];
     for (const { region, home, capacityBytes } of gathered.regions) {
       const replicas = gathered.replicas.get(region) ?? [];
       const plan = planRegion({
@@ -154,13 +160,20 @@ export class Planner {
       // Renewed right before anything is written: a turn that was lost writes nothing.
       if ((await turn.renew(token, clock.now(), turnLeaseMs)) === undefined) return { outcome: 'turn-lost', trigger, regions: planned };
       const stored = storedPlan(plan, { id: randomUUID(), madeAt: gathered.now, trigger, unresolvedPins: gathered.pins.unresolvedByRegion.get(region) ?? [] });
-      await plans.save(stored);
+      const kept = trigger !== 'push' || !isEmptyPlan(plan) || !(await this.#isKnown(stored));
+      if (kept) await plans.save(stored);
       if (!(await this.#order(plan, gathered, token))) return { outcome: 'turn-lost', trigger, regions: planned };
       for (const { layer } of plan.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
       const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
-      planned.push(summary);
+      planned.push({ ...summary, kept });
     }
     return { outcome: 'planned', trigger, regions: planned };
+  }
+
+  /** Whether the newest plan kept says the same already. */
+  async #isKnown(plan: StoredPlan): Promise<boolean> {
+    const latest = await this.#options.plans.latest(plan.region);
+    return latest !== undefined && decidesTheSame(latest, plan);
   }
 
   /** Hands a plan's orders over, part by part. @returns false when the turn was lost before the last part: what was not handed over is planned again. */
