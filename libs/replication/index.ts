@@ -1,4 +1,5 @@
 export * from './src/admit-orders.js';
+export * from './src/audit-replicas.js';
 export * from './src/copy-replica.js';
 export * from './src/copy-sources.js';
 export * from './src/link-budget.js';

@@ -11,7 +11,7 @@
  *                    └────────────abandon───────────────────────────────┘ (also from copying)
  * ```
  *
- * `gone` is the absence of a row. Only `ready` is ever handed out (I1).
+ * Not drawn: `ready ──lose──► wanted`, when an audit finds the file missing or damaged. `gone` is the absence of a row. Only `ready` is ever handed out (I1).
  *
  * A draining replica comes back, by `recall` or `record`, only until its removal has begun: from the moment a worker is about to delete the file, which it
  * notes first (`beginRemoval`), there is no way back, whatever becomes of that worker. And `recall` takes only what was ready before: what was
@@ -32,14 +32,15 @@ export const REPLICA_STATES: readonly ReplicaState[] = ['wanted', 'copying', 're
  * - `record`: an expansion put the file there itself.
  * - `drain`: the plan no longer orders it.
  * - `recall`: it is ordered, or its layer is referenced, again while it drains.
+ * - `lose`: its file was found missing, or of another size; it is ordered again.
  * - `cancel`: it is no longer ordered, and nothing was written for it.
  * - `abandon`: it is no longer ordered, and bytes may have been written for it.
  * - `removed`: its file, and what was left of partial ones, is no more.
  */
-export type ReplicaEvent = 'want' | 'begin' | 'giveBack' | 'complete' | 'record' | 'drain' | 'recall' | 'cancel' | 'abandon' | 'removed';
+export type ReplicaEvent = 'want' | 'begin' | 'giveBack' | 'complete' | 'record' | 'drain' | 'recall' | 'lose' | 'cancel' | 'abandon' | 'removed';
 
 /** Every {@link ReplicaEvent}. */
-export const REPLICA_EVENTS: readonly ReplicaEvent[] = ['want', 'begin', 'giveBack', 'complete', 'record', 'drain', 'recall', 'cancel', 'abandon', 'removed'];
+export const REPLICA_EVENTS: readonly ReplicaEvent[] = ['want', 'begin', 'giveBack', 'complete', 'record', 'drain', 'recall', 'lose', 'cancel', 'abandon', 'removed'];
 
 /** The state that an event leads to; null where it is refused and nothing changes. The type demands every pair. */
 type Transitions = Readonly<Record<ReplicaState, Readonly<Record<ReplicaEvent, ReplicaState | null>>>>;
@@ -58,23 +59,23 @@ type Transitions = Readonly<Record<ReplicaState, Readonly<Record<ReplicaEvent, R
 export const REPLICA_TRANSITIONS: Transitions = {
   wanted: {
     want: 'wanted', begin: 'copying', giveBack: null, complete: null, record: 'ready',
-    drain: null, recall: null, cancel: 'gone', abandon: 'draining', removed: null,
+    drain: null, recall: null, lose: null, cancel: 'gone', abandon: 'draining', removed: null,
   },
   copying: {
     want: 'copying', begin: 'copying', giveBack: 'wanted', complete: 'ready', record: 'ready',
-    drain: null, recall: null, cancel: null, abandon: 'draining', removed: null,
+    drain: null, recall: null, lose: null, cancel: null, abandon: 'draining', removed: null,
   },
   ready: {
     want: 'ready', begin: null, giveBack: null, complete: null, record: 'ready',
-    drain: 'draining', recall: null, cancel: null, abandon: null, removed: null,
+    drain: 'draining', recall: null, lose: 'wanted', cancel: null, abandon: null, removed: null,
   },
   draining: {
     want: null, begin: null, giveBack: 'draining', complete: null, record: 'ready',
-    drain: 'draining', recall: 'ready', cancel: null, abandon: null, removed: 'gone',
+    drain: 'draining', recall: 'ready', lose: null, cancel: null, abandon: null, removed: 'gone',
   },
   gone: {
     want: 'wanted', begin: null, giveBack: null, complete: null, record: 'ready',
-    drain: null, recall: null, cancel: null, abandon: null, removed: null,
+    drain: null, recall: null, lose: null, cancel: null, abandon: null, removed: null,
   },
 };
 

@@ -21,6 +21,9 @@ export interface DrainOrder {
 /** What became of a drain: `LAST_REPLICA` of its layer stays ready; `NOT_READY` there was nothing to drain. */
 export type DrainOutcome = 'draining' | 'LAST_REPLICA' | 'NOT_READY';
 
+/** What became of a replica whose file is not what it should be: ordered anew; the `LAST_REPLICA` stays; `NOT_READY` it was not handed out any more. */
+export type LossOutcome = 'wanted' | 'LAST_REPLICA' | 'NOT_READY';
+
 /** What became of taking an order back: it is `gone`, or bytes were written and are being removed, or it is `NOT_OPEN`: neither wanted nor copying. */
 export type CancelOutcome = 'gone' | 'draining' | 'NOT_OPEN';
 
@@ -102,6 +105,12 @@ export abstract class ReplicaStore {
    * stays: of two drains at once, one is refused (I2). Draining it again changes nothing.
    */
   abstract drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome>;
+
+  /**
+   * Takes a ready replica whose file was found missing or damaged out of the answers and orders it again at once, to be copied from another share. The
+   * last ready replica of a layer stays, as with `drain`. What may still stand under the final name is removed if that order is taken back.
+   */
+  abstract lose(replica: ReplicaKey, reason: string, now: Date): Promise<LossOutcome>;
 
   /** Drains every replica of a layer that nothing references any more, the last one too, and takes back what is not ready. @returns how many rows are left. */
   abstract drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number>;

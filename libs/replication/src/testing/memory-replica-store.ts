@@ -1,11 +1,12 @@
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
+import { layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 
 interface Row extends MemoryWork {
@@ -15,7 +16,7 @@ interface Row extends MemoryWork {
   sizeBytes: number;
   priority: number;
   reason: string;
-  readonly wantedAt: Date;
+  wantedAt: Date;
   copiedBytes: number;
   checkpoint?: CopyCheckpoint | undefined;
   readyAt?: Date | undefined;
@@ -120,6 +121,15 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
     this.#drain(row, order);
     return 'draining';
+  }
+
+  async lose(replica: ReplicaKey, reason: string, now: Date): Promise<LossOutcome> {
+    const row = this.#row(replica);
+    if (row?.state !== 'ready') return 'NOT_READY';
+    if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
+    this.#settle(row, 'lose', ALWAYS);
+    Object.assign(row, { reason, wantedAt: now, readyAt: undefined, copiedBytes: 0, checkpoint: { path: layerFilePath(row.layer), pieces: Buffer.alloc(0) } });
+    return 'wanted';
   }
 
   async drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number> {

@@ -59,6 +59,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       record: () => atHome(layer, EAST.name),
       drain: () => store.drain(key, drainOrder()),
       recall: async () => ((await stateAt(EAST.name)) === 'draining' ? store.want(EAST, [{ ...replicaOrder(''), layer }], NOW) : store.recall(layer, 'again')),
+      lose: () => store.lose(key, 'its file was missing', NOW),
       cancel: () => store.cancel(key, drainOrder()),
       abandon: async () => {
         if ((await stateAt(EAST.name)) === 'wanted') {
@@ -300,6 +301,31 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       await bring('draining');
       await store.drainUnreferenced(layer, drainOrder());
       expect((await Promise.all([1, 2, 3].map(() => store.recall(layer, 'again')))).toSorted()).toEqual([0, 0, 2]);
+    });
+  });
+
+  describe('a loss', () => {
+    it('orders a ready replica anew, as if it never was there', async () => {
+      await bring('ready');
+      expect(await store.lose({ layer, share: EAST.name }, 'its file was missing', later(5))).toBe('wanted');
+      const row = (await store.find([layer])).find((replica) => replica.share === EAST.name);
+      expect(row).toMatchObject({ state: 'wanted', reason: 'its file was missing', wantedAt: later(5), copiedBytes: 0 });
+      expect(row).not.toHaveProperty('readyAt');
+      expect(await store.lose({ layer, share: EAST.name }, 'x', NOW)).toBe('NOT_READY');
+      expect(await claimCopy(later(5))).toMatchObject({ item: { share: EAST.name } });
+    });
+
+    it('keeps the last ready replica of a layer, also of two losses at the same time', async () => {
+      await bring('ready');
+      const outcomes = await Promise.all([HOME, EAST.name].map((share) => store.lose({ layer, share }, 'x', NOW)));
+      expect(outcomes.toSorted()).toEqual(['LAST_REPLICA', 'wanted']);
+    });
+
+    it('has what may still stand there removed when its order is taken back, and is not recalled then', async () => {
+      await bring('ready');
+      await store.lose({ layer, share: EAST.name }, 'x', NOW);
+      expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('draining');
+      expect(await store.want(EAST, [{ ...replicaOrder(''), layer }], NOW)).toEqual(['DRAINING']);
     });
   });
 

@@ -3,12 +3,13 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { ClaimSource } from '#claims';
 import { affected, type ClaimTable } from '#claims/typeorm';
 import type { Digest } from '#oci';
+import { layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
 
@@ -37,6 +38,8 @@ const ABANDON = `state = 'draining', reason = $2, draining_since = $3::timestamp
 /** Which draining rows have a whole file that nobody has begun to delete. */
 const RECALLABLE = `${takes('recall')} AND ready_at IS NOT NULL AND NOT removal_begun`;
 const RECALL = `state = 'ready', draining_since = NULL, not_before = '-infinity', ${UNCLAIM}`;
+/** $2 reason, $3 now, $4 what may stand there: as with an unfinished copy, taking the order back removes it. */
+const LOSE = `state = 'wanted', reason = $2, wanted_at = $3, ready_at = NULL, copied_bytes = 0, not_before = '-infinity', partial_path = $4, verified_pieces = '', ${UNCLAIM}`;
 const NOTHING_WRITTEN = `${takes('cancel')} AND partial_path IS NULL`;
 
 /** Replicas in the table `replicas`. Rows are locked in the order of their keys, and a share's capacity by a lock of its own. */
@@ -126,6 +129,17 @@ export class PostgresReplicaStore extends ReplicaStore {
       const sql = `UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`;
       await manager.query(sql, [layer, order.reason, order.now, order.graceMs, share]);
       return 'draining';
+    });
+  }
+
+  lose({ layer, share }: ReplicaKey, reason: string, now: Date): Promise<LossOutcome> {
+    return this.#dataSource.transaction(async (manager) => {
+      const rows = await lockLayer(manager, layer);
+      if (rows.find((row) => row.share === share)?.state !== 'ready') return 'NOT_READY';
+      if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
+      const sql = `UPDATE replicas SET ${LOSE} WHERE layer = $1 AND share = $5 AND ${takes('lose')}`;
+      await manager.query(sql, [layer, reason, now, layerFilePath(layer), share]);
+      return 'wanted';
     });
   }
 
