@@ -36,8 +36,6 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
           store.drainUnreferenced(digestOf(names[39 - round]!), order),
           store.recall(digestOf(names[39 - round]!), 'again'),
           store.removals.claim({ owner: `${round}`, limit: 5, now, leaseMs: 0 }).then((removals) => Promise.all(removals.map(({ claim }) => store.beginRemoval(claim.id)))),
-          store.recall(digestOf(names[39 - round]!), 'again'),
-          store.removals.claim({ owner: `${round}`, limit: 5, now, leaseMs: 0 }).then((removals) => Promise.all(removals.map(({ claim }) => store.beginRemoval(claim.id)))),
         ]);
       });
       await Promise.all(rounds);

@@ -129,7 +129,8 @@ export class ChangeFeed {
             gone AS (DELETE FROM changes USING old WHERE changes.sequence = old.sequence RETURNING changes.transaction, changes.sequence),
             moved AS (INSERT INTO change_horizon (singleton, transaction, sequence)
                       SELECT true, transaction, sequence FROM gone ORDER BY transaction DESC, sequence DESC LIMIT 1
-                      ON CONFLICT (singleton) DO UPDATE SET transaction = excluded.transaction, sequence = excluded.sequence)
+                      ON CONFLICT (singleton) DO UPDATE SET transaction = excluded.transaction, sequence = excluded.sequence
+                        WHERE (excluded.transaction, excluded.sequence) > (change_horizon.transaction, change_horizon.sequence))
        SELECT count(*)::int AS count FROM gone`,
       [before, limit],
     );

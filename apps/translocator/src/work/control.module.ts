@@ -10,7 +10,7 @@ import { PinStore } from '#pins';
 import { Planner, PlannerTurn, PlanStore } from '#placement';
 import { RegionMap } from '#regions';
 import { BackfillStore, CatalogueReader, ExaminationStore, ImageStore, RegistryReader, RepositoryStore } from '#registry';
-import { ReplicaStore } from '#replication';
+import { LinkLedger, ReplicaStore } from '#replication';
 
 import { ShareSet } from '../foundation/share-set.js';
 import { NotificationsController } from '../notifications/notifications.controller.js';
@@ -58,18 +58,18 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, dataSource]: [
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, dataSource]: [
           WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-          PlanStore, DemandStore, DataSource,
+          PlanStore, DemandStore, LinkLedger, ShareSet, DataSource,
         ]
       ) => {
         refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, dataSource };
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, dataSource };
         return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
         WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-        PlanStore, DemandStore, DataSource,
+        PlanStore, DemandStore, LinkLedger, ShareSet, DataSource,
       ],
     },
   ],

@@ -9,8 +9,9 @@ import type { PinStore } from '#pins';
 import { PLANS_KEPT_DEFAULT, type PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 import { type BackfillStore, EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
-import { releaseLayers, type ReplicaStore } from '#replication';
+import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type ReplicaStore } from '#replication';
 
+import type { ShareSet } from '../foundation/share-set.js';
 import type { ClockedTask } from './clocked-tasks.js';
 import { drainGraceMs } from './drain-grace.js';
 import { CatalogueReferences, ExpandedReleasableLayers } from './ports-between-rooms.js';
@@ -26,6 +27,11 @@ const PRUNE_ROUNDS_MAX = 100;
 const REEXAMINE_LOOK_MS = MINUTE_MS;
 /** Repositories that are examined anew at a time: each is some requests for every tag. */
 const REEXAMINE_AT_ONCE = 10;
+/** How often some ready replicas are looked at: with this many at a time, some hundred thousand a day. */
+const AUDIT_EVERY_MS = MINUTE_MS;
+const AUDIT_REPLICAS_MAX = 200;
+/** How long the account of a link's day is kept for operators. */
+const LINK_DAYS_KEPT_MS = 30 * DAY_MS;
 /** How often the embedded database is tidied; a server does that by itself. */
 const MAINTAIN_EVERY_MS = 10 * MINUTE_MS;
 /** How long changes stay in the feed: a lookup that was cut off for longer loads everything anew. */
@@ -45,6 +51,8 @@ export interface HousekeepingStores {
   readonly pins: PinStore;
   readonly plans: PlanStore;
   readonly demand: DemandStore;
+  readonly ledger: LinkLedger;
+  readonly shares: ShareSet;
   /** What all of them stand on. */
   readonly dataSource: DataSource;
 }
@@ -64,8 +72,25 @@ export function housekeepingTasks(surroundings: WorkSurroundings, stores: Housek
         if ((await stores.backfills.wantAgain(after(surroundings.clock.now(), -reexamineEvery), REEXAMINE_AT_ONCE)) > 0) surroundings.signals.examinationsWanted();
       },
     },
+    auditing(surroundings, stores),
     ...prunings(surroundings, stores),
   ];
+}
+
+/** Looks through all ready replicas, a few at a time, and begins again at the end. */
+function auditing({ clock, logger }: WorkSurroundings, { replicas, layers, shares }: HousekeepingStores): ClockedTask {
+  const ports = { store: replicas, layers: new ExpandedReleasableLayers(layers), shares: shares.byName, clock };
+  let after: ReplicaKey | undefined;
+  return {
+    name: 'audit',
+    everyMs: AUDIT_EVERY_MS,
+    run: async (signal) => {
+      const report = await auditReplicas(ports, { after, limit: AUDIT_REPLICAS_MAX }, signal);
+      after = report.next;
+      const damaged = report.ordered.length + report.expandedAgain.length;
+      if (damaged + report.silentShares.length > 0) logger.warn({ ...report }, 'files of replicas are not as they should be');
+    },
+  };
 }
 
 /** One task for each table, so that what fails in one keeps no other from being tidy. */
@@ -77,6 +102,7 @@ function prunings({ clock }: WorkSurroundings, stores: HousekeepingStores): Cloc
     pruning('events', () => stores.examinations.pruneEvents(before(EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX)),
     pruning('leases', () => stores.leases.prune(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('pins', () => stores.pins.pruneExpired(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('link days', () => stores.ledger.prune(before(LINK_DAYS_KEPT_MS).toISOString().slice(0, 10), PRUNE_ROWS_MAX)),
     pruning('plans', () => stores.plans.prune(PLANS_KEPT_DEFAULT).then(() => 0)),
     pruning('demand', async () => {
       const { counts, batches } = await stores.demand.prune(clock.now(), PRUNE_ROWS_MAX);
@@ -95,7 +121,7 @@ async function release({ config, clock, logger }: WorkSurroundings, stores: Hous
   const ports = { layers: new ExpandedReleasableLayers(stores.layers), references: new CatalogueReferences(stores.images), replicas: stores.replicas };
   const terms = { now: clock.now(), unreferencedGraceMs: config.replication.unreferencedGrace, drainGraceMs: drainGraceMs(config) };
   const report = await releaseLayers(ports, terms, signal);
-  if (report.draining + report.forgotten + report.expandedAgain > 0) logger.info({ ...report }, 'layers were released');
+  if (report.draining + report.forgotten + report.expandedAgain + report.recalled > 0) logger.info({ ...report }, 'layers were released');
 }
 
 async function maintain({ logger }: WorkSurroundings, { dataSource }: HousekeepingStores): Promise<void> {
