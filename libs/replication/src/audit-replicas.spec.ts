@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 
 const audit = (limit = 100, after?: ReplicaKey): Promise<AuditReport> =>
-  auditReplicas({ ...world, layers: { expandAgain: (layer) => Promise.resolve(again.push(layer) > 0) } }, { limit, after });
+  auditReplicas({ store: world.store, shares: world.shares, clock: world.clock, layers: { expandAgain: (layer) => Promise.resolve(again.push(layer) > 0) } }, { limit, after });
 
 async function onTwo(name = 'layer'): Promise<Digest> {
   await world.expandOnto(world.home, name, 'a.b');
