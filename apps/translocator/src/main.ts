@@ -37,11 +37,12 @@ async function main(): Promise<void> {
 }
 
 async function run(settings: Settings): Promise<void> {
-  const service = await startTranslocator(settings);
-  announce(settings, service.url);
+  // Heard from the beginning: whoever changes their mind while the service starts has it stopped in order as well.
   const signals = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
+  const service = await startTranslocator(settings);
+  announce(settings, service.url);
   const stopMaxMs = settings.config.server.shutdownGrace + STOP_SLACK_MS;
   const well = await runUntilEnded(service, { asked: signals, stopMaxMs, complain: (line) => process.stderr.write(`${line}\n`) });
   if (!well) process.exitCode = EXIT_FAILED;
