@@ -77,7 +77,7 @@ describe('the embedded database', () => {
     const told = [...(await writeUntilKilled(150)), ...(await writeUntilKilled(90))];
     const kept = await numbersIn(await start());
     expect(told.length).toBeGreaterThanOrEqual(240);
-    expect(kept.slice(0, told.length)).toEqual(told);
+    expect(told.filter((number) => !kept.includes(number))).toEqual([]);
     // A row may have been written whose answer died with the process, once for each crash.
     expect(kept.length - told.length).toBeLessThanOrEqual(2);
   });
