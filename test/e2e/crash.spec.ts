@@ -87,14 +87,14 @@ describe('a process that is killed', () => {
 
     const second = await start();
     expect((await second.replicas()).filter((replica) => replica.state === 'ready')).toEqual([]);
-    const image = await eventually('the layer is expanded', () => second.readyIn('westeurope', 'team/app', 'v1'));
+    const image = await eventually('the layer is expanded', () => second.readyIn('westeurope', 'team/app', 'v1'), { withinMs: TAKEN_OVER_MAX_MS });
     const [file = ''] = filesOf(await eventually('it is mounted', async () => {
       const answer = await pullFrom(second, 'westeurope');
       return answer.layers?.[0]?.kind === 'mount' && answer;
     }));
     expect(await digestOfFile(file)).toBe(image.layers[0]?.vhd?.digest);
     expect(await partialFiles()).toEqual([]);
-  }, 90_000);
+  }, 180_000);
 
   it('right after it has accepted notifications loses none of them', async () => {
     const client = service!.client;
@@ -113,7 +113,7 @@ describe('a process that is killed', () => {
     const successor = await start();
     // The others were claimed by the one that died, for a minute; the last test waits for them.
     await eventually('what nobody had begun is done at once', async () => (await Promise.all(tags.map((tag) => successor.readyIn('westeurope', 'team/app', tag)))).filter((image) => image !== undefined).length >= 2);
-  }, 90_000);
+  }, 180_000);
 
   it('in the middle of a copy leaves nothing that is served, and its successor makes the copy whole', async () => {
     const client = service!.client;
