@@ -80,7 +80,8 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     expect(await differences(tar)).toEqual([]);
   });
 
-  it.skipIf(smallDebs().length === 0 || !hasProgram('dpkg-deb')).each(smallDebs())('equals the extraction of the package %s', async (deb) => {
+  // Where none are at hand one case stands for all, so that it is seen to be skipped.
+  it.skipIf(smallDebs().length === 0 || !hasProgram('dpkg-deb')).each(smallDebs().length === 0 ? ['(none in the cache)'] : smallDebs())('equals the extraction of the package %s', async (deb) => {
     await using folder = await temporaryFolder();
     const tarFile = `${folder.path}/data.tar`;
     await run('sh', ['-c', 'dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', `${DEB_FOLDER}/${deb}`, tarFile]);
