@@ -19,6 +19,17 @@ export interface LayerToExpand {
 }
 
 /**
+ * Where the hash tree of a file stands, and what it comes to: enough for a kernel or `veritysetup` to verify every block of the filesystem as it is read
+ * (dm-verity, hash type 1: sha256 over 4 KiB blocks without salt; the other parameters stand in the tree's own superblock).
+ */
+export interface HashTree {
+  /** sha256 of the tree's topmost block, 64 hexadecimal digits: who knows it can verify everything below. */
+  readonly rootHash: string;
+  /** Of the tree's superblock, in bytes from the start of the file: where the filesystem ends. */
+  readonly hashOffset: number;
+}
+
+/**
  * The record of one layer that was expanded and verified whole: what every replica of it is compared against.
  * It depends on the layer and on the writer's version alone: expanding the same layer again gives an equal value.
  */
@@ -31,6 +42,8 @@ export interface ExpandedLayer {
   readonly writerVersion: number;
   /** The file: an EROFS filesystem followed by a 512-byte fixed VHD footer. */
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  /** The hash tree in the file; absent in files of writer version 1, which have none. */
+  readonly verity?: HashTree;
   /** One entry per piece of `PIECE_BYTES` of the file, in order: its CRC64, or null where the piece is all zeros and is never written. */
   readonly pieceCrc64s: readonly (Crc64 | null)[];
   /** Bytes of the file that were written: its size without the holes that the writer left. */
