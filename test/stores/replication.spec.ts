@@ -30,7 +30,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
         await Promise.all([
           store.want(shares[round % 4]!, names.toReversed().map((name) => replicaOrder(name, { priority: round })), now),
           store.copies.renew(ids.toReversed(), now),
-          ...ids.slice(0, 5).map((id) => store.complete(id, now)),
+          ...ids.slice(0, 5).map((id) => store.complete(id, 100, now)),
           ...ids.slice(5).map((id) => store.copies.release(id)),
           store.drain({ layer: digestOf(names[round]!), share: 'a' }, order),
           store.drainUnreferenced(digestOf(names[39 - round]!), order),
@@ -60,7 +60,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
     await store.progress(copy!.claim.id, 10, { path: 'x', pieces: Buffer.of(1) });
     await store.copies.renew([copy!.claim.id], now);
     expect(await told()).toEqual([]);
-    await store.complete(copy!.claim.id, now);
+    await store.complete(copy!.claim.id, copy!.item.sizeBytes, now);
     expect(await told()).toEqual(once);
     await store.drain({ layer, share: 'east' }, { reason: 'no demand', now, graceMs: 0 });
     expect(await told()).toEqual(once);

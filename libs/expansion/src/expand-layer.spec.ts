@@ -4,11 +4,10 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
 import { chunked, expandBytes, type LayerBytes, layerOf, readExpanded, tarOf } from '#expansion/testing';
-import { crc64Of, expansionPartialPath, layerFilePath, partialFilePath, pieceRange, ShareError } from '#shares';
+import { crc64Of, expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, partialFilePath, pieceRange, ShareError } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { expandLayer } from './expand-layer.js';
-import { EXPANSION_WRITER_VERSION } from './expanded-layer.js';
 
 const HELD = { claimId: 'attempt', isHeld: () => Promise.resolve(true) };
 
@@ -46,8 +45,8 @@ describe('expandLayer', () => {
       expect(expanded).toMatchObject({
         digest: layer.layer.digest,
         diffId: layer.diffId,
-        writerVersion: EXPANSION_WRITER_VERSION,
-        vhd: { digest: 'sha256:ec07d2e9c07818fd212d1573e6f10a1d026aca1514528e92806af6c46d21b225', sizeBytes: 12_800 },
+        writerVersion: LAYER_FILE_VERSION,
+        vhd: { digest: 'sha256:2ca27935ca758e14419240667144679650cf6d25f6b6e31692082bb80512d652', sizeBytes: 12_800 },
         entryCount: 6,
       });
     }
@@ -86,9 +85,9 @@ describe('expandLayer', () => {
 
   it('says on the file what it is, and leaves nothing under the partial name', async () => {
     const { expanded, share } = await expandBytes(layerOf(SMALL));
-    expect(share.paths).toEqual([layerFilePath(expanded.digest)]);
-    expect((await share.stat(layerFilePath(expanded.digest)))?.metadata).toEqual({
-      layer_digest: expanded.digest, diff_id: expanded.diffId, vhd_digest: expanded.vhd.digest, writer_version: String(EXPANSION_WRITER_VERSION),
+    expect(share.paths).toEqual([layerFilePath(expanded.digest, expanded.writerVersion)]);
+    expect((await share.stat(layerFilePath(expanded.digest, expanded.writerVersion)))?.metadata).toEqual({
+      layer_digest: expanded.digest, diff_id: expanded.diffId, vhd_digest: expanded.vhd.digest, writer_version: String(LAYER_FILE_VERSION),
     });
   });
 
@@ -108,7 +107,7 @@ describe('expandLayer', () => {
     for (const path of [expansionPartialPath(layer.digest, 'first'), expansionPartialPath(layer.digest, 'second'), ...others]) await share.createFile(path, 40_000_000);
     const { expanded } = await expandBytes({ layer, blob }, { share });
     expect(expanded).toEqual((await expandBytes({ layer, blob })).expanded);
-    expect(share.paths).toEqual([...others, layerFilePath(layer.digest)].toSorted());
+    expect(share.paths).toEqual([...others, layerFilePath(layer.digest, LAYER_FILE_VERSION)].toSorted());
     expect(await expandBytes({ layer, blob }, { share })).toMatchObject({ expanded });
   });
 
@@ -175,7 +174,7 @@ describe('expandLayer, refusing', () => {
 
 describe('expandLayer, failing', () => {
   const layer = layerOf(LARGE);
-  const final = layerFilePath(layer.layer.digest);
+  const final = layerFilePath(layer.layer.digest, LAYER_FILE_VERSION);
 
   it.each(['createFile', 'resizeFile', 'writeRange', 'dataRanges', 'readRange', 'setMetadata', 'rename', 'stat'] as const)(
     'passes an error of %s on, with nothing under the final name before the rename, and succeeds when tried again', async (operation) => {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
 import { type Digest, digestHex } from '#oci';
-import { layerFileMetadata, type Share } from '#shares';
+import { LAYER_FILE_VERSION, layerFileMetadata, type Share } from '#shares';
 
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
 import { ErofsWriter } from './erofs-writer.js';
-import { EXPANSION_WRITER_VERSION, type ExpandedLayer, type LayerToExpand } from './expanded-layer.js';
+import { type ExpandedLayer, type LayerToExpand } from './expanded-layer.js';
 import { ExpansionError, type ExpansionErrorCode, refuseSize } from './expansion-error.js';
 import { DEFAULT_EXPANSION_LIMITS, type ExpansionLimits } from './expansion-limits.js';
 import type { ExpansionTarget } from './expansion-target.js';
@@ -50,7 +50,7 @@ export interface MadeLayer {
 }
 
 /**
- * Expands one layer: reads its blob, and leaves an EROFS filesystem in a fixed VHD under `layerFilePath(layer.digest)` on the share, equal to
+ * Expands one layer: reads its blob, and leaves an EROFS filesystem in a fixed VHD under `layerFilePath(layer.digest, LAYER_FILE_VERSION)` on the share, equal to
  * what extracting the tar gives, with whiteouts in overlayfs's form. The same layer always gives the same bytes.
  *
  * The blob's digest and what the share holds are verified before the file gets its final name, the tar's digest (diffID) is computed, and how the
@@ -67,7 +67,7 @@ export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLa
     await target.begin(layer.sizeBytes);
     const { written, diffId, entryCount } = await makeExpandedLayer(expansion, target);
     const vhd = { digest: await target.readBack(written), sizeBytes: written.sizeBytes };
-    const file = { digest: layer.digest, diffId, writerVersion: EXPANSION_WRITER_VERSION, vhd };
+    const file = { digest: layer.digest, diffId, writerVersion: LAYER_FILE_VERSION, vhd };
     await target.publish(vhd.sizeBytes, layerFileMetadata(file));
     return { ...file, pieceCrc64s: written.crc64s, dataBytes: written.dataBytes, entryCount };
   } catch (error) {
@@ -152,7 +152,7 @@ async function judge(error: unknown, blob: VerifiedBlob): Promise<unknown> {
 
 /** 16 bytes that follow from the diffID, in the form of a UUID of version 8 (RFC 9562). */
 function idOf(purpose: 'erofs' | 'vhd', diffId: Digest): Buffer {
-  const id = createHash('sha256').update(`translocator ${purpose} ${EXPANSION_WRITER_VERSION} ${digestHex(diffId)}`).digest().subarray(0, 16);
+  const id = createHash('sha256').update(`translocator ${purpose} ${LAYER_FILE_VERSION} ${digestHex(diffId)}`).digest().subarray(0, 16);
   id[6] = (id[6]! & 0x0f) | 0x80;
   id[8] = (id[8]! & 0x3f) | 0x80;
   return id;

@@ -3,7 +3,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { Claimed } from '#claims';
 import { ManualClock } from '#clock/testing';
 import { type Digest, OciError } from '#oci';
-import { layerFilePath } from '#shares';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { type ExpansionPorts, expandWantedLayer, HomeReplicas, LayerBlobs, WRONG_DIGESTS_MAX } from './expand-wanted-layer.js';
@@ -53,7 +53,7 @@ beforeEach(async () => {
 /** Reads the whole blob and leaves a file, as the real expansion does. */
 const expandsWell: ExpansionPorts['expand'] = async ({ layer: wanted, blob, share }) => {
   for await (const chunk of blob) expect(chunk.length).toBe(100);
-  await share.createFile(layerFilePath(wanted.digest), expandedForm(layer).vhd.sizeBytes);
+  await share.createFile(layerFilePath(wanted.digest, LAYER_FILE_VERSION), expandedForm(layer).vhd.sizeBytes);
   return expandedForm(layer);
 };
 

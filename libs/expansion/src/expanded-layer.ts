@@ -2,12 +2,6 @@ import type { Digest } from '#oci';
 import type { Crc64 } from '#shares';
 
 /**
- * The version of the writer: which bytes a layer becomes. It is part of an expanded layer's identity and grows with every
- * change that gives any layer other bytes, so that the bytes of two formats are never mixed in one file.
- */
-export const EXPANSION_WRITER_VERSION = 1;
-
-/**
  * What an expansion reads. Only the digest counts: the bytes that have it decide everything. Whatever else an image's manifest and config say of a
  * layer (media type, size, diffID) are claims of whoever pushed that image, and other images share the layer.
  */
@@ -38,7 +32,7 @@ export interface ExpandedLayer {
   readonly digest: Digest;
   /** The digest of the uncompressed tar, computed from the bytes: an image that claims another one is wrong about this layer. */
   readonly diffId: Digest;
-  /** {@link EXPANSION_WRITER_VERSION} of the writer that made it. */
+  /** The `LAYER_FILE_VERSION` that made it, from 1: part of the name of its files. */
   readonly writerVersion: number;
   /** The file: an EROFS filesystem followed by a 512-byte fixed VHD footer. */
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };

@@ -3,12 +3,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { expandBytes, layerOf, tarOf } from '#expansion/testing';
-import { layerFilePath } from '#shares';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 describe('a worker that lost its claim and does not know it', () => {
   const layer = layerOf(tarOf({ name: 'a', contents: randomBytes(9_000_000) }, { name: 'zeros', contents: Buffer.alloc(9_000_000) }));
-  const final = layerFilePath(layer.layer.digest);
+  const final = layerFilePath(layer.layer.digest, LAYER_FILE_VERSION);
   const steps = ['list', 'createFile', 'resizeFile', 'writeRange', 'dataRanges', 'readRange', 'setMetadata', 'rename', 'stat'] as const;
   const wakes = ['list', 'createFile', 'writeRange', 'readRange', 'rename', 'stat'] as const;
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { Digest } from '#oci';
 import { alignUp, MiB } from '#quantities';
-import { ByteRangeSet, type Crc64, crc64Of, expansionPartialPath, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, removePartialFiles, type Share } from '#shares';
+import { ByteRangeSet, type Crc64, crc64Of, expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, removePartialFiles, type Share } from '#shares';
 
 import { ExpansionError } from './expansion-error.js';
 import { MAX_BYTES_IN_FLIGHT } from './expansion-limits.js';
@@ -100,7 +100,7 @@ export class ShareExpansionTarget extends ExpansionTarget {
    * it is another's.
    */
   async publish(sizeBytes: number, metadata: Readonly<Record<string, string>>): Promise<void> {
-    const final = layerFilePath(this.#attempt.layer);
+    const final = layerFilePath(this.#attempt.layer, LAYER_FILE_VERSION);
     await this.#share.setMetadata(this.#path, metadata, this.#signal);
     await this.#ensureHeld();
     await this.#share.rename(this.#path, final, this.#signal);

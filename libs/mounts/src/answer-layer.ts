@@ -5,7 +5,7 @@ import type { HeldReplica } from './lease.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { MappedReplicaState } from './map-row.js';
 import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type PullReason, type Transport } from './mount-answer.js';
-import type { MountSources } from './mount-sources.js';
+import type { LayerFile, MountSources } from './mount-sources.js';
 import type { NearShares, PlacedShare } from './near-shares.js';
 
 /** Mounts given for one layer, at most: a node tries two or three before it takes the blob. */
@@ -70,9 +70,9 @@ export function answerLayer(layer: MappedImageLayer, context: LayerContext): Ans
     case 'expanded':
       break;
   }
-  const { diffId, vhd } = expansion;
+  const { diffId, writerVersion, vhd } = expansion;
   if (diffId !== layer.diffId) return blobLayer(repository, digest, 'DIFF_ID_MISMATCH');
-  const found = findMounts(record, near, context);
+  const found = findMounts({ record, writerVersion }, near, context);
   if (found.mounts.length > 0) return { digest, diffId, kind: 'mount', filesystem: 'erofs', vhd, mounts: found.mounts };
   const copyingTo = found.reason === 'REPLICA_COPYING' ? found.share : undefined;
   const expectedAt = copyingTo === undefined ? undefined : soon(context.now, context.distances.copyFromHomeMs(copyingTo.region, vhd.sizeBytes));
@@ -95,7 +95,7 @@ interface FoundMounts {
   readonly share: PlacedShare | undefined;
 }
 
-function findMounts(record: LayerRecord, near: readonly NumberedShare[], context: LayerContext): FoundMounts {
+function findMounts({ record, writerVersion }: { readonly record: LayerRecord; readonly writerVersion: number }, near: readonly NumberedShare[], context: LayerContext): FoundMounts {
   const mounts: LayerMount[] = [];
   let reason: PullReason = 'REPLICA_NONE';
   let rank = 0;
@@ -110,7 +110,7 @@ function findMounts(record: LayerRecord, near: readonly NumberedShare[], context
       explained = share;
       continue;
     }
-    const offered = offeredMounts(record.digest, share.name, context);
+    const offered = offeredMounts({ digest: record.digest, writerVersion }, share.name, context);
     if (typeof offered === 'string') {
       // A replica that is ready but out of reach explains more than one that is on its way.
       rank = Number.POSITIVE_INFINITY;
@@ -124,10 +124,10 @@ function findMounts(record: LayerRecord, near: readonly NumberedShare[], context
 }
 
 /** The mounts of one ready replica that the caller can use, at least one; or why there are none. */
-function offeredMounts(layer: Digest, share: string, context: LayerContext): readonly LayerMount[] | PullReason {
+function offeredMounts(file: LayerFile, share: string, context: LayerContext): readonly LayerMount[] | PullReason {
   let all: readonly LayerMount[];
   try {
-    all = context.sources.of(layer, share, context.now);
+    all = context.sources.of(file, share, context.now);
   } catch {
     // The answer carries the reason; the sources themselves report what is wrong with them.
     return 'SHARE_UNAVAILABLE';

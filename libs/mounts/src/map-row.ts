@@ -51,13 +51,21 @@ export interface ImageRow {
   readonly content: ManifestContent;
 }
 
+/** The file of an expanded layer. */
+export interface ExpandedFile {
+  readonly diffId: Digest;
+  /** Which version of the format it has: a part of its path. */
+  readonly writerVersion: number;
+  readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+}
+
 /** How far the expansion of a layer is. */
 export type LayerState =
   /** `since`: when its expansion was asked for, however often it has been tried since then. */
   | { readonly state: 'wanted'; readonly since: Date }
   /** `doneBytes` of the stored blob have been read, as far as is known. */
   | { readonly state: 'expanding'; readonly since: Date; readonly doneBytes?: number | undefined }
-  | { readonly state: 'expanded'; readonly diffId: Digest; readonly vhd: { readonly digest: Digest; readonly sizeBytes: number } }
+  | ({ readonly state: 'expanded' } & ExpandedFile)
   /** It will not be expanded; `refusal` says why, for operators. */
   | { readonly state: 'refused'; readonly refusal: string };
 

@@ -25,20 +25,26 @@ function setUp(grantsPerShareMax = 10): { sources: ShareMountSources; granted: s
 describe('ShareMountSources', () => {
   it('hands out one grant during the first half of its life, then a new one', () => {
     const { sources, granted } = setUp();
-    const expiry = (now: Date): string | undefined => sources.of(LAYER, 'east', now)[1]?.expiresAt;
+    const expiry = (now: Date): string | undefined => sources.of({ digest: LAYER, writerVersion: 2 }, 'east', now)[1]?.expiresAt;
     expect(expiry(NOW)).toBe(after(NOW, 2 * HOUR_MS).toISOString());
     expect(expiry(after(NOW, HOUR_MS - 1))).toBe(after(NOW, 2 * HOUR_MS).toISOString());
     expect(expiry(after(NOW, HOUR_MS))).toBe(after(NOW, 3 * HOUR_MS).toISOString());
     expect(granted).toHaveLength(2);
   });
 
+  it('hands out the grant of the file that the layer has now, not of an earlier version', () => {
+    const { sources } = setUp();
+    const path = (writerVersion: number): string | undefined => sources.of({ digest: LAYER, writerVersion }, 'east', NOW)[0]?.source;
+    expect([path(1), path(2)].map((source) => source?.endsWith('.v2.vhd'))).toEqual([false, true]);
+  });
+
   it('remembers no more grants than it may', () => {
     const { sources, granted } = setUp(2);
-    for (const name of ['a', 'b', 'c', 'c', 'a']) sources.of(digestNamed(name), 'east', NOW);
+    for (const name of ['a', 'b', 'c', 'c', 'a']) sources.of({ digest: digestNamed(name), writerVersion: 2 }, 'east', NOW);
     expect(granted).toHaveLength(4);
   });
 
   it('has no sources for a share that it does not know', () => {
-    expect(setUp().sources.of(LAYER, 'west', NOW)).toEqual([]);
+    expect(setUp().sources.of({ digest: LAYER, writerVersion: 2 }, 'west', NOW)).toEqual([]);
   });
 });

@@ -3,13 +3,19 @@ import { layerFilePath, type MountSource, type Share } from '#shares';
 
 import type { LayerMount } from './mount-answer.js';
 
+/** Names a layer's file, the same on every share. */
+export interface LayerFile {
+  readonly digest: Digest;
+  readonly writerVersion: number;
+}
+
 /** Says how the file of a layer on a share is reached. Asked within an answer: it returns at once, from memory or by computing. */
 export abstract class MountSources {
   /**
-   * The ways to reach that layer on that share, best first. It is not asked whether the file is there.
+   * The ways to reach that file on that share, best first. It is not asked whether the file is there.
    * @throws anything; the layer is then tried on the next share.
    */
-  abstract of(layer: Digest, share: string, now: Date): readonly LayerMount[];
+  abstract of(file: LayerFile, share: string, now: Date): readonly LayerMount[];
 }
 
 /** What {@link ShareMountSources} is made with. */
@@ -29,6 +35,7 @@ export interface ShareMountSourcesOptions {
 export const GRANTS_PER_SHARE_MAX = 100_000;
 
 interface Granted {
+  readonly writerVersion: number;
   readonly mounts: readonly LayerMount[];
   /** In milliseconds since the epoch. */
   readonly renewAtMs: number;
@@ -44,17 +51,17 @@ export class ShareMountSources extends MountSources {
     this.#options = options;
   }
 
-  of(layer: Digest, share: string, now: Date): readonly LayerMount[] {
+  of({ digest, writerVersion }: LayerFile, share: string, now: Date): readonly LayerMount[] {
     const { shares, grantMs, grantsPerShareMax = GRANTS_PER_SHARE_MAX } = this.#options;
     const driver = shares.get(share);
     if (driver === undefined) return [];
     let remembered = this.#granted.get(share);
     if (remembered === undefined) this.#granted.set(share, (remembered = new Map<Digest, Granted>()));
-    const known = remembered.get(layer);
-    if (known !== undefined && now.getTime() < known.renewAtMs) return known.mounts;
-    const mounts = driver.mountSources(layerFilePath(layer), new Date(now.getTime() + grantMs)).map(toLayerMount);
-    remembered.delete(layer);
-    remembered.set(layer, { mounts, renewAtMs: now.getTime() + grantMs / 2 });
+    const known = remembered.get(digest);
+    if (known !== undefined && known.writerVersion === writerVersion && now.getTime() < known.renewAtMs) return known.mounts;
+    const mounts = driver.mountSources(layerFilePath(digest, writerVersion), new Date(now.getTime() + grantMs)).map(toLayerMount);
+    remembered.delete(digest);
+    remembered.set(digest, { writerVersion, mounts, renewAtMs: now.getTime() + grantMs / 2 });
     if (remembered.size > grantsPerShareMax) remembered.delete(remembered.keys().next().value as Digest);
     return mounts;
   }

@@ -173,7 +173,8 @@ export class ReplicaMap {
       return;
     }
     const known = record.described?.diffId;
-    record.expansion = { state: row.state, diffId: known === row.diffId ? known : row.diffId, vhd: { digest: row.vhd.digest, sizeBytes: row.vhd.sizeBytes } };
+    const diffId = known === row.diffId ? known : row.diffId;
+    record.expansion = { state: row.state, diffId, writerVersion: row.writerVersion, vhd: { digest: row.vhd.digest, sizeBytes: row.vhd.sizeBytes } };
   }
 
   /** Forgets the expansion of a layer. */

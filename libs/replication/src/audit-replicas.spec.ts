@@ -1,12 +1,11 @@
 import { beforeEach, expect, it } from 'vitest';
 
 import type { Digest } from '#oci';
-import { layerFilePath } from '#shares';
 
 import { type AuditReport, auditReplicas } from './audit-replicas.js';
 import { copyReplica } from './copy-replica.js';
 import type { ReplicaKey } from './replica.js';
-import { bytesOn, ReplicationWorld } from './testing/index.js';
+import { bytesOn, pathOf, ReplicationWorld } from './testing/index.js';
 
 let world: ReplicationWorld;
 let again: Digest[];
@@ -16,7 +15,7 @@ beforeEach(() => {
 });
 
 const audit = (limit = 100, after?: ReplicaKey): Promise<AuditReport> =>
-  auditReplicas({ store: world.store, shares: world.shares, clock: world.clock, layers: { expandAgain: (layer) => Promise.resolve(again.push(layer) > 0) } }, { limit, after });
+  auditReplicas({ store: world.store, records: world.records, shares: world.shares, clock: world.clock, layers: { expandAgain: (layer) => Promise.resolve(again.push(layer) > 0) } }, { limit, after });
 
 async function onTwo(name = 'layer'): Promise<Digest> {
   await world.expandOnto(world.home, name, 'a.b');
@@ -33,20 +32,20 @@ it.each([
   ['has another size', (path: string) => world.east.resizeFile(path, 512)],
 ])('takes a replica whose file %s out of the answers, and has it copied again', async (_title, spoil) => {
   const layer = await onTwo();
-  await spoil(layerFilePath(layer));
+  await spoil(pathOf(layer));
   expect(await audit()).toMatchObject({ checked: 2, ordered: [{ layer, share: 'east' }], expandedAgain: [] });
   const replica = await world.replica(world.east, layer);
   expect(replica).toMatchObject({ state: 'wanted', copiedBytes: 0 });
   expect(replica?.reason).toContain('its file');
   await copyReplica(world.ports(), await world.claimCopy(), new AbortController().signal);
   expect((await bytesOn(world.east, layer)).equals(await bytesOn(world.home, layer))).toBe(true);
-  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  expect(world.east.paths).toEqual([pathOf(layer)]);
   expect(await audit()).toMatchObject({ ordered: [] });
 });
 
 it('has a layer expanded again when the last ready replica is missing, and leaves the row to that', async () => {
   const layer = await world.expandOnto(world.home, 'layer', 'a');
-  await world.home.remove(layerFilePath(layer));
+  await world.home.remove(pathOf(layer));
   expect(await audit()).toMatchObject({ ordered: [], expandedAgain: [{ layer, share: 'home' }] });
   expect(again).toEqual([layer]);
   expect(await world.replica(world.home, layer)).toMatchObject({ state: 'ready' });
@@ -54,7 +53,7 @@ it('has a layer expanded again when the last ready replica is missing, and leave
 
 it('comes to an expansion when all files of a layer are missing', async () => {
   const layer = await onTwo();
-  for (const share of [world.home, world.east]) await share.remove(layerFilePath(layer));
+  for (const share of [world.home, world.east]) await share.remove(pathOf(layer));
   expect(await audit()).toMatchObject({ ordered: [{ share: 'east' }], expandedAgain: [{ share: 'home' }] });
 });
 

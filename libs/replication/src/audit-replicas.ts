@@ -3,11 +3,12 @@ import { layerFilePath, type Share, ShareError } from '#shares';
 
 import type { Replica, ReplicaKey } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
-import type { ReleasableLayers } from './replication-ports.js';
+import type { LayerRecord, LayerRecords, ReleasableLayers } from './replication-ports.js';
 
 /** What {@link auditReplicas} works with. */
 export interface AuditPorts {
   readonly store: ReplicaStore;
+  readonly records: LayerRecords;
   readonly layers: Pick<ReleasableLayers, 'expandAgain'>;
   /** By name. */
   readonly shares: ReadonlyMap<string, Share>;
@@ -37,11 +38,11 @@ export interface AuditReport {
 }
 
 /**
- * Looks whether the files of some ready replicas are still there, whole: one stat for each, no byte is read. One that is missing or of another size leaves
+ * Looks whether the files of some ready replicas are still there, whole: one stat and one record for each, no byte is read. One that is missing or of another size leaves
  * the answers at once and is ordered again. The last ready replica of a layer is not taken out of them, for there is nothing to copy it from: its layer is
  * expanded again, and while it is, no share is handed out for it. Files that a node has open are not touched here. Idempotent; it may end anywhere.
  */
-export async function auditReplicas({ store, layers, shares, clock }: AuditPorts, { after, limit }: AuditPart, signal?: AbortSignal): Promise<AuditReport> {
+export async function auditReplicas({ store, records, layers, shares, clock }: AuditPorts, { after, limit }: AuditPart, signal?: AbortSignal): Promise<AuditReport> {
   const page = await store.page(after, limit, { state: 'ready' });
   const ordered: ReplicaKey[] = [];
   const expandedAgain: ReplicaKey[] = [];
@@ -50,7 +51,10 @@ export async function auditReplicas({ store, layers, shares, clock }: AuditPorts
   for (const replica of page) {
     const share = shares.get(replica.share);
     if (share === undefined || silentShares.has(share.name)) continue;
-    const damage = await damageOf(share, replica, signal);
+    // What is being expanded again has no file that could be told to be the right one.
+    const record = await records.find(replica.layer);
+    if (record === undefined) continue;
+    const damage = await damageOf(share, { replica, record }, signal);
     if (damage === 'silent') silentShares.add(share.name);
     else checked += 1;
     if (damage === undefined || damage === 'silent') continue;
@@ -64,9 +68,14 @@ export async function auditReplicas({ store, layers, shares, clock }: AuditPorts
 }
 
 /** What is wrong with a replica's file, in words for operators; undefined when nothing is. */
-async function damageOf(share: Share, { layer, sizeBytes }: Replica, signal?: AbortSignal): Promise<string | undefined> {
+async function damageOf(
+  share: Share,
+  { replica, record }: { readonly replica: Replica; readonly record: LayerRecord },
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const { sizeBytes } = record.vhd;
   try {
-    const file = await share.stat(layerFilePath(layer), signal);
+    const file = await share.stat(layerFilePath(replica.layer, record.writerVersion), signal);
     if (file === undefined) return 'its file was missing';
     return file.sizeBytes === sizeBytes ? undefined : `its file had ${file.sizeBytes} bytes, not ${sizeBytes}`;
   } catch (error) {

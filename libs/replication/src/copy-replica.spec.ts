@@ -5,12 +5,12 @@ import { SystemClock } from '#clock';
 import { describeError } from '#errors';
 import { type Digest, digestOf } from '#oci';
 import { MiB } from '#quantities';
-import { layerFilePath, PIECE_BYTES } from '#shares';
+import { PIECE_BYTES } from '#shares';
 import type { MemoryShare } from '#shares/testing';
 
 import { type CopyPorts, copyReplica } from './copy-replica.js';
 import type { ReplicaCopy } from './replica.js';
-import { bytesOn, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
+import { bytesOn, pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
 
 let world: ReplicationWorld;
 beforeEach(() => {
@@ -33,9 +33,9 @@ describe('a copy', () => {
     const layer = await wanted('abc');
     await copy();
     expect(await same(layer, world.east)).toBe(true);
-    expect(world.east.paths).toEqual([layerFilePath(layer)]);
-    expect((await world.east.stat(layerFilePath(layer)))?.metadata).toMatchObject({ vhd_digest: digestOf('layer expanded') });
-    expect((await world.east.stat(layerFilePath(layer)))?.metadata).toEqual((await world.home.stat(layerFilePath(layer)))?.metadata);
+    expect(world.east.paths).toEqual([pathOf(layer)]);
+    expect((await world.east.stat(pathOf(layer)))?.metadata).toMatchObject({ vhd_digest: digestOf('layer expanded') });
+    expect((await world.east.stat(pathOf(layer)))?.metadata).toEqual((await world.home.stat(pathOf(layer)))?.metadata);
     expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready', copiedBytes: 3 * PIECE_BYTES - 512, readyAt: world.clock.now() });
   });
 
@@ -44,7 +44,7 @@ describe('a copy', () => {
     await copy();
     expect(await same(layer, world.east)).toBe(true);
     expect(world.east.traffic.copiedInBytes).toBe(2 * PIECE_BYTES);
-    expect(await world.east.dataRanges(layerFilePath(layer))).toEqual(await world.home.dataRanges(layerFilePath(layer)));
+    expect(await world.east.dataRanges(pathOf(layer))).toEqual(await world.home.dataRanges(pathOf(layer)));
   });
 
   it('copies a file that is one hole without carrying a byte', async () => {
@@ -117,7 +117,7 @@ describe('the source of a copy', () => {
   it('is another one for a layer that is damaged on the nearest share', async () => {
     const layer = await world.expandOnto(world.home, 'layer', 'abcd');
     await world.expandOnto(world.east, 'layer', 'abcd');
-    await world.east.writeRange(layerFilePath(layer), PIECE_BYTES + 7, Buffer.of(0));
+    await world.east.writeRange(pathOf(layer), PIECE_BYTES + 7, Buffer.of(0));
     await world.want(world.asia, layer);
     await copy(world.ports({ links: [link('eastus', 0, 1)] }));
     expect(await same(layer, world.asia)).toBe(true);
@@ -151,7 +151,7 @@ describe('a copy that cannot be', () => {
     const failure: unknown = await copy(world.ports({ pieceConcurrency: 1 })).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'PIECE_MISMATCH', transient: false, details: { piece: 0, share: 'asia' } });
     expect(copiedPieces(world.asia)).toHaveLength(sources);
-    expect(world.asia.paths).not.toContain(layerFilePath(layer));
+    expect(world.asia.paths).not.toContain(pathOf(layer));
     expect(await world.replica(world.asia, layer)).toMatchObject({ state: 'copying', copiedBytes: 0 });
   });
 
@@ -181,7 +181,7 @@ describe('a copy that cannot be', () => {
       if (call.operation === 'stat' && call.path.startsWith('.partial')) await world.east.resizeFile(call.path, 512);
     };
     await expect(copy()).rejects.toMatchObject({ code: 'COPY_INCOMPLETE', transient: true });
-    expect(await world.east.stat(layerFilePath(layer))).toBeUndefined();
+    expect(await world.east.stat(pathOf(layer))).toBeUndefined();
     world.east.before = () => {};
     await world.clock.advance(WORLD_LEASE_MS);
     await copy();
@@ -203,7 +203,7 @@ describe('a copy that goes on', () => {
     await copy();
     expect(copiedPieces(world.east)).toEqual([4, 5]);
     expect(await same(layer, world.east)).toBe(true);
-    expect(world.east.paths).toEqual([layerFilePath(layer)]);
+    expect(world.east.paths).toEqual([pathOf(layer)]);
   });
 
   it('begins anew when the partial file is gone', async () => {
@@ -231,7 +231,7 @@ describe('a copy that goes on', () => {
     world.records.records.set(layer, { ...world.records.records.get(layer)!, vhd: { digest: digestOf('version 2'), sizeBytes: 3 * PIECE_BYTES - 512 } });
     await copy();
     expect(await same(layer, world.east)).toBe(true);
-    expect(world.east.paths).toEqual([layerFilePath(layer)]);
+    expect(world.east.paths).toEqual([pathOf(layer)]);
   });
 
   it('is put off to the next day, with the reason, when the link has carried its bytes of the day', async () => {
@@ -298,15 +298,15 @@ describe('a worker that is gone', () => {
       await expect(world.claimCopy()).rejects.toThrow('no copy');
       await world.clock.advance(WORLD_LEASE_MS);
       await copy();
-      const [replica, etag] = [await world.replica(world.east, layer), (await world.east.stat(layerFilePath(layer)))?.etag];
+      const [replica, etag] = [await world.replica(world.east, layer), (await world.east.stat(pathOf(layer)))?.etag];
       expect(replica).toMatchObject({ state: 'ready' });
       expect(await same(layer, world.east)).toBe(true);
       wake();
       expect(await gone).not.toBe('settled');
       expect(await world.replica(world.east, layer)).toEqual(replica);
-      expect((await world.east.stat(layerFilePath(layer)))?.etag).toBe(etag);
+      expect((await world.east.stat(pathOf(layer)))?.etag).toBe(etag);
       expect(await same(layer, world.east)).toBe(true);
-      expect(world.east.paths).toEqual([layerFilePath(layer)]);
+      expect(world.east.paths).toEqual([pathOf(layer)]);
     });
   }
 
@@ -328,7 +328,7 @@ describe('a worker that is gone', () => {
       await copied;
       expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
       expect(await same(layer, world.east)).toBe(true);
-      expect(world.east.paths).toEqual([layerFilePath(layer)]);
+      expect(world.east.paths).toEqual([pathOf(layer)]);
     });
   }
 
@@ -378,5 +378,5 @@ it('is driven by a claim loop until every layer is ready, whatever fails meanwhi
     expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
     expect(await same(layer, world.east)).toBe(true);
   }
-  expect(world.east.paths).toEqual(layers.map(layerFilePath).toSorted());
+  expect(world.east.paths).toEqual(layers.map(pathOf).toSorted());
 });

@@ -1,5 +1,6 @@
 import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
+import type { Digest } from '#oci';
 import type { RegionMap } from '#regions';
 import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError } from '#shares';
 
@@ -40,9 +41,8 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
   const { store, records, clock } = ports;
   const { item: replica, claim } = claimed;
   const target = shareNamed(ports.shares, replica.share);
-  const record = await records.find(replica.layer);
-  if (record === undefined) throw new ReplicationError('RECORD_MISSING', `${replica.layer} has no record at the moment`, { transient: true });
-  if (!(await isWhole(target, layerFilePath(replica.layer), record, signal))) {
+  const record = await recordOf(records, replica.layer);
+  if (!(await isWhole(target, layerFilePath(replica.layer, record.writerVersion), record, signal))) {
     const attempt = new CopyAttempt(ports, claimed, { target, record, signal });
     try {
       await attempt.fill();
@@ -54,7 +54,19 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
       return;
     }
   }
-  if (!(await store.complete(claim.id, clock.now()))) throw claimLost(replica);
+  // A layer that was expanded again meanwhile has another file now; the next try copies that one.
+  if ((await recordOf(records, replica.layer)).vhd.digest !== record.vhd.digest) throw recordMissing(replica.layer);
+  if (!(await store.complete(claim.id, record.vhd.sizeBytes, clock.now()))) throw claimLost(replica);
+}
+
+async function recordOf(records: LayerRecords, layer: Digest): Promise<LayerRecord> {
+  const record = await records.find(layer);
+  if (record === undefined) throw recordMissing(layer);
+  return record;
+}
+
+function recordMissing(layer: Digest): ReplicationError {
+  return new ReplicationError('RECORD_MISSING', `${layer} has no record at the moment, or a new one`, { transient: true, details: { layer } });
 }
 
 class CopyAttempt {
@@ -107,12 +119,13 @@ class CopyAttempt {
   /** Gives the whole file its final name, and looks at what stands there. */
   async publish(): Promise<void> {
     const { layer } = this.#claimed.item;
-    const { sizeBytes } = this.#record.vhd;
+    const { writerVersion, vhd: { sizeBytes } } = this.#record;
+    const final = layerFilePath(layer, writerVersion);
     const partial = await this.#target.stat(this.#path, this.#signal);
     if (partial?.sizeBytes !== sizeBytes) throw this.#incomplete(`the partial file has ${partial?.sizeBytes ?? 'no'} bytes, not ${sizeBytes}`);
     await this.#target.setMetadata(this.#path, layerFileMetadata({ digest: layer, ...this.#record }), this.#signal);
-    await this.#target.rename(this.#path, layerFilePath(layer), this.#signal);
-    if (!(await isWhole(this.#target, layerFilePath(layer), this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
+    await this.#target.rename(this.#path, final, this.#signal);
+    if (!(await isWhole(this.#target, final, this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
   }
 
   /**
@@ -134,7 +147,7 @@ class CopyAttempt {
     const ready = (await store.find([layer])).filter((replica) => replica.state === 'ready' && replica.share !== share);
     const having = ready.flatMap((replica) => shares.get(replica.share) ?? []);
     if (having.length === 0) throw new ReplicationError('NO_SOURCE', `no other share has ${layer} ready`, { transient: true });
-    return orderSources(having, this.#target.region, regions).map((source) => new GrantedSource(source, layer, clock));
+    return orderSources(having, this.#target.region, regions).map((source) => new GrantedSource(source, layerFilePath(layer, this.#record.writerVersion), clock));
   }
 
   /**

@@ -1,9 +1,8 @@
 import type { Clock } from '#clock';
 import { after } from '#clock';
-import type { Digest } from '#oci';
 import { MINUTE_MS } from '#quantities';
 import type { RegionMap, RegionName } from '#regions';
-import { type CopySource, layerFilePath, type Share } from '#shares';
+import type { CopySource, Share } from '#shares';
 
 /** How long a source's grant holds: longer than any batch of pieces, short enough that a leaked one is soon worth nothing. */
 export const GRANT_MS = 15 * MINUTE_MS;
@@ -26,9 +25,10 @@ export class GrantedSource {
   #grant: Promise<CopySource> | undefined;
   #renewAt = new Date(0);
 
-  constructor(share: Share, layer: Digest, clock: Clock) {
+  /** @param path of the file on `share`. */
+  constructor(share: Share, path: string, clock: Clock) {
     this.share = share;
-    this.#path = layerFilePath(layer);
+    this.#path = path;
     this.#clock = clock;
   }
 

@@ -2,13 +2,12 @@ import { beforeEach, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
 import type { Digest } from '#oci';
-import { layerFilePath } from '#shares';
 
 import { copyReplica } from './copy-replica.js';
 import { FILE_IN_USE_WAIT_MS, type RemovalPorts, removeReplica } from './remove-replica.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolds } from './replication-ports.js';
-import { ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
+import { pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
 
 class OneHold extends ReplicaHolds {
   until: Date | undefined;
@@ -51,14 +50,14 @@ it('removes the file and the row when the grace time is over', async () => {
   await remove();
   expect(world.east.paths).toEqual([]);
   expect(await world.replica(world.east, layer)).toBeUndefined();
-  expect(world.home.paths).toEqual([layerFilePath(layer)]);
+  expect(world.home.paths).toEqual([pathOf(layer)]);
 });
 
 it('keeps the file of a replica that a node has leased, until the lease has run out', async () => {
   await world.clock.advance(GRACE_MS);
   holds.until = new Date(world.clock.now().getTime() + 5000);
   await remove();
-  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  expect(world.east.paths).toEqual([pathOf(layer)]);
   expect((await world.replica(world.east, layer))?.lastError).toContain('leased');
   await world.clock.advance(4999);
   expect(await claimed()).toBeUndefined();
@@ -69,7 +68,7 @@ it('keeps the file of a replica that a node has leased, until the lease has run 
 
 it('waits for a client that has the file open', async () => {
   await world.clock.advance(GRACE_MS);
-  const close = world.east.hold(layerFilePath(layer));
+  const close = world.east.hold(pathOf(layer));
   await remove();
   expect(await world.replica(world.east, layer)).toMatchObject({ state: 'draining' });
   expect(await claimed()).toBeUndefined();
@@ -81,7 +80,7 @@ it('waits for a client that has the file open', async () => {
 
 it('takes a file that is gone already for removed', async () => {
   await world.clock.advance(GRACE_MS);
-  await world.east.remove(layerFilePath(layer));
+  await world.east.remove(pathOf(layer));
   await remove();
   expect(await world.replica(world.east, layer)).toBeUndefined();
 });
@@ -101,12 +100,12 @@ it('leaves the file of a replica that is ordered again before the removal begins
   holds.onAsk = () => world.want(world.east, layer);
   await expect(removeReplica(ports, removal!, signal)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
   expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
-  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  expect(world.east.paths).toEqual([pathOf(layer)]);
 });
 
 it('goes on with a removal that has begun, and makes the replica anew when that is done', async () => {
   await world.clock.advance(GRACE_MS);
-  const close = world.east.hold(layerFilePath(layer));
+  const close = world.east.hold(pathOf(layer));
   await remove();
   await world.want(world.east, layer);
   expect(await world.replica(world.east, layer)).toMatchObject({ state: 'draining' });
@@ -126,7 +125,7 @@ it('removes nothing when its claim was lost, not even what has been copied there
   await world.want(world.east, layer);
   await copyReplica(world.ports(), await world.claimCopy(), signal);
   await expect(removeReplica(ports, stale!, signal)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  expect(world.east.paths).toEqual([pathOf(layer)]);
 });
 
 it('removes what a copy that was taken back has left', async () => {
@@ -139,6 +138,6 @@ it('removes what a copy that was taken back has left', async () => {
   expect(world.east.paths).toHaveLength(2);
   await world.clock.advance(WORLD_LEASE_MS);
   await remove();
-  expect(world.east.paths).toEqual([layerFilePath(layer)]);
+  expect(world.east.paths).toEqual([pathOf(layer)]);
   expect(await world.replica(world.east, other)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import type { Claimed } from '#claims';
 import { after, type Clock } from '#clock';
 import { MINUTE_MS } from '#quantities';
-import { layerFilePath, removePartialFiles, type Share, ShareError } from '#shares';
+import { layerFilePaths, removePartialFiles, type Share, ShareError } from '#shares';
 
 import { shareNamed } from './copy-replica.js';
 import type { Replica } from './replica.js';
@@ -22,7 +22,7 @@ export interface RemovalPorts {
 }
 
 /**
- * Removes the file of one claimed replica, and what was left of partial ones, and settles the claim. While a lease holds it, or a client has it open,
+ * Removes the file of one claimed replica, in every version that was ever made of it, and what was left of partial ones, and settles the claim. While a lease holds it, or a client has it open,
  * it is put off, with the reason. It may end anywhere and be repeated: a file that is gone already is fine. A replica that is ordered again before the
  * file is touched is ready again, and loses nothing; after that its removal goes on to the end.
  *
@@ -42,7 +42,7 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     throw new ReplicationError('CLAIM_LOST', `${replica.layer} on ${replica.share} was recalled, or another worker removes it now`, { transient: true });
   }
   try {
-    await share.remove(layerFilePath(replica.layer), signal);
+    for (const path of layerFilePaths(replica.layer)) await share.remove(path, signal);
   } catch (error) {
     if (!(error instanceof ShareError) || error.code !== 'FILE_IN_USE') throw error;
     await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), error.message);

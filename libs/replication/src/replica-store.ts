@@ -80,8 +80,8 @@ export abstract class ReplicaStore {
   /** Notes how far a copy came. Not told to the feed. */
   abstract progress(claimId: string, copiedBytes: number, checkpoint: CopyCheckpoint): Promise<boolean>;
 
-  /** Settles a copy: the file is whole, verified, and under its final name. */
-  abstract complete(claimId: string, now: Date): Promise<boolean>;
+  /** Settles a copy: the file is whole, verified, and under its final name. `sizeBytes` are its own: the order may have been for another version of it. */
+  abstract complete(claimId: string, sizeBytes: number, now: Date): Promise<boolean>;
 
   /** Settles a removal: no file is left. */
   abstract gone(claimId: string): Promise<boolean>;

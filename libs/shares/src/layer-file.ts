@@ -4,10 +4,25 @@ import { MiB } from '#quantities';
 /** Bytes moved by one call: the largest range that Azure Files takes (Put Range, Put Range From URL). Piece n of a file starts at n × this. */
 export const PIECE_BYTES = 4 * MiB;
 
-/** Where the expanded form of a layer stands on every share: `sha256/ab/ab….vhd`, by the digest of the compressed layer. */
-export function layerFilePath(layer: Digest): string {
+/**
+ * The version of the files that are made now: which bytes a layer, or a merged view of layers, becomes. It is part of a file's identity and of its name,
+ * and grows with every change that gives any of them other bytes, so that the bytes of two formats are never mixed in one file. Version 1 had no hash tree.
+ */
+export const LAYER_FILE_VERSION = 2;
+
+/**
+ * Where the expanded form of a layer stands on every share, by the digest of the compressed layer: `sha256/ab/ab….v2.vhd`, and `sha256/ab/ab….vhd` for
+ * files of version 1.
+ * @param writerVersion of the layer's record, from 1: the version that made its files, which an older one than {@link LAYER_FILE_VERSION} may have been.
+ */
+export function layerFilePath(layer: Digest, writerVersion: number): string {
   const hex = digestHex(layer);
-  return `sha256/${hex.slice(0, 2)}/${hex}.vhd`;
+  return `sha256/${hex.slice(0, 2)}/${hex}${writerVersion === 1 ? '' : `.v${writerVersion}`}.vhd`;
+}
+
+/** Where files of a layer may stand that this or any earlier version made, the newest first: what goes when the layer goes. */
+export function layerFilePaths(layer: Digest): string[] {
+  return Array.from({ length: LAYER_FILE_VERSION }, (_, n) => layerFilePath(layer, LAYER_FILE_VERSION - n));
 }
 
 /** The folder of files that are being written, on every share. */
@@ -34,7 +49,7 @@ export interface LayerFileFacts {
   readonly digest: Digest;
   /** Of its uncompressed tar. */
   readonly diffId: Digest;
-  /** Which version of the expansion's writer made the file. */
+  /** Which {@link LAYER_FILE_VERSION} made the file. */
   readonly writerVersion: number;
   /** The whole file. */
   readonly vhd: { readonly digest: Digest };

@@ -2,13 +2,22 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { digestOf } from '#oci';
 
-import { layerFileMetadata, PARTIAL_FOLDER, partialFilePath } from './layer-file.js';
+import { LAYER_FILE_VERSION, layerFileMetadata, layerFilePath, layerFilePaths, PARTIAL_FOLDER, partialFilePath } from './layer-file.js';
 import { copyPartialPath, expansionPartialPath, isCopyPartialPath, removePartialFiles } from './partial-files.js';
 import { MemoryShare } from './testing/index.js';
 
 const layer = digestOf('layer');
 const version = { layer, vhd: digestOf('version 1') };
 const { signal } = new AbortController();
+
+describe('whole files', () => {
+  it('stand under a name of their own for each version, the first one as it always was', () => {
+    const hex = layer.slice('sha256:'.length);
+    expect(layerFilePath(layer, 1)).toBe(`sha256/${hex.slice(0, 2)}/${hex}.vhd`);
+    expect(layerFilePath(layer, 2)).toBe(`sha256/${hex.slice(0, 2)}/${hex}.v2.vhd`);
+    expect(layerFilePaths(layer)).toEqual([layerFilePath(layer, LAYER_FILE_VERSION), layerFilePath(layer, 1)]);
+  });
+});
 
 describe('partial files', () => {
   it('are told apart by layer, by version and by claim', () => {

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 
 import type { ImageStatus, MountAnswerBody } from '#contract';
 import { formatBytes, formatDuration } from '#quantities';
-import { layerFilePath } from '#shares';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { type DemoDeployment, startDemoDeployment } from './demo-deployment.js';
 import { buildDemoImages, type DemoImage, type DemoImages } from './images/demo-images.js';
@@ -224,7 +224,7 @@ class Demo {
   #fileOf(region: string, layer: Parameters<typeof layerFilePath>[0]): string {
     const { emulator } = this.#here.service.resources;
     require(emulator !== undefined, 'the shares are not emulated');
-    return join(emulator.shareFolder(region, 'layers'), layerFilePath(layer));
+    return join(emulator.shareFolder(region, 'layers'), layerFilePath(layer, LAYER_FILE_VERSION));
   }
 
   #traffic(): Traffic {

@@ -91,7 +91,7 @@ describe('the rows of the lookup map', () => {
     expect(rows).toHaveLength(4);
     expect(rows).toEqual(expect.arrayContaining([
       { topic: 'layer', digest: expanding, state: 'expanding', since: NOW, doneBytes: 300 },
-      { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, vhd: record.vhd },
+      { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, writerVersion: record.writerVersion, vhd: record.vhd },
       { topic: 'layer', digest: refused, state: 'refused', refusal: 'TAR_INVALID' },
       { topic: 'layer', digest: waiting, state: 'wanted', since: NOW },
     ]));

@@ -103,7 +103,7 @@ function toImageRow({ repository, digest, kind, layers, children }: RecordedImag
 function toLayerRow(record: LayerRecord): LayerRow {
   const { digest, state, expanded, refusal, readBytes, wantedAt: since } = record;
   const row = { topic: 'layer', digest } as const;
-  if (state === 'expanded' && expanded !== undefined) return { ...row, state, diffId: expanded.diffId, vhd: expanded.vhd };
+  if (state === 'expanded' && expanded !== undefined) return { ...row, state, diffId: expanded.diffId, writerVersion: expanded.writerVersion, vhd: expanded.vhd };
   if (state === 'refused') return { ...row, state, refusal: refusal?.code ?? '' };
   return state === 'expanding' ? { ...row, state, since, doneBytes: readBytes } : { ...row, state: 'wanted', since };
 }

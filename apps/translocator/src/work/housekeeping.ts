@@ -14,7 +14,7 @@ import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type Re
 import type { ShareSet } from '../foundation/share-set.js';
 import type { ClockedTask } from './clocked-tasks.js';
 import { drainGraceMs } from './drain-grace.js';
-import { CatalogueReferences, ExpandedReleasableLayers } from './ports-between-rooms.js';
+import { CatalogueReferences, ExpandedLayerRecords, ExpandedReleasableLayers } from './ports-between-rooms.js';
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** How often what is over is forgotten. */
@@ -79,7 +79,7 @@ export function housekeepingTasks(surroundings: WorkSurroundings, stores: Housek
 
 /** Looks through all ready replicas, a few at a time, and begins again at the end. */
 function auditing({ clock, logger }: WorkSurroundings, { replicas, layers, shares }: HousekeepingStores): ClockedTask {
-  const ports = { store: replicas, layers: new ExpandedReleasableLayers(layers), shares: shares.byName, clock };
+  const ports = { store: replicas, records: new ExpandedLayerRecords(layers), layers: new ExpandedReleasableLayers(layers), shares: shares.byName, clock };
   let after: ReplicaKey | undefined;
   return {
     name: 'audit',

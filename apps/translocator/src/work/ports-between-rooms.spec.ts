@@ -7,6 +7,18 @@ import { MemoryShare } from '#shares/testing';
 
 import { StoredHomeReplicas } from './ports-between-rooms.js';
 
+describe('a layer that is expanded at home', () => {
+  it('has what was ready elsewhere copied again: it is of an earlier expansion, which may have had another version', async () => {
+    const [store, clock] = [new MemoryReplicaStore(), new ManualClock()];
+    const home = new StoredHomeReplicas(store, clock);
+    const { digest } = wantedLayer('a');
+    await store.recordReady({ layer: digest, share: 'east', sizeBytes: 500, reason: 'once' }, clock.now());
+    await home.ready(digest, 'home', 1000);
+    await home.ready(digest, 'home', 1000);
+    expect((await store.find([digest])).map(({ share, state }) => [share, state])).toEqual([['east', 'wanted'], ['home', 'ready']]);
+  });
+});
+
 describe('the room of the home share', () => {
   const clock = new ManualClock();
   const share = new MemoryShare({ name: 'home', capacityBytes: 40_000 });

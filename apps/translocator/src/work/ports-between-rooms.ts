@@ -31,7 +31,13 @@ export class StoredHomeReplicas extends HomeReplicas {
   }
 
   async ready(layer: Digest, share: string, sizeBytes: number): Promise<void> {
-    if (await this.replicas.recordReady({ layer, share, sizeBytes, reason: 'expanded here' }, this.clock.now())) return;
+    const now = this.clock.now();
+    if (await this.replicas.recordReady({ layer, share, sizeBytes, reason: 'expanded here' }, now)) {
+      // Nobody copies while there is no record: what is ready elsewhere is the file of an earlier expansion, which was found damaged, or has another version.
+      const others = (await this.replicas.find([layer])).filter((replica) => replica.state === 'ready' && replica.share !== share);
+      for (const replica of others) await this.replicas.lose(replica, `the layer was expanded again on ${share}`, now);
+      return;
+    }
     throw new ReplicationError('REPLICA_DRAINING', `the replica of ${layer} on ${share} is being removed; it is recorded when that is done`, { transient: true });
   }
 

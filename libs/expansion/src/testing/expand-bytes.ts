@@ -57,12 +57,12 @@ export async function* chunked(bytes: Uint8Array, chunkBytes: number): AsyncGene
 
 /** The whole file of an expanded layer, from the share. */
 export async function readExpanded(share: MemoryShare, expanded: ExpandedLayer): Promise<Buffer> {
-  return share.readRange(layerFilePath(expanded.digest), { offset: 0, length: expanded.vhd.sizeBytes });
+  return share.readRange(layerFilePath(expanded.digest, expanded.writerVersion), { offset: 0, length: expanded.vhd.sizeBytes });
 }
 
 /** Copies the file of an expanded layer from the share to a local file, holes left out. */
 export async function saveExpanded(share: MemoryShare, expanded: ExpandedLayer, file: string): Promise<void> {
-  const path = layerFilePath(expanded.digest);
+  const path = layerFilePath(expanded.digest, expanded.writerVersion);
   const local: FileHandle = await open(file, 'w');
   try {
     await local.truncate(expanded.vhd.sizeBytes);

@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { claimSourceConforms } from '#claims/testing';
 import { type Digest, digestOf } from '#oci';
+import { LAYER_FILE_VERSION } from '#shares';
 
-import { type ExpandedLayer, EXPANSION_WRITER_VERSION } from '../expanded-layer.js';
+import type { ExpandedLayer } from '../expanded-layer.js';
 import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
 import { MEDIA_TYPE_REFUSAL } from '../layer-media-types.js';
 
@@ -27,7 +28,7 @@ export function expandedForm(layer: WantedLayer): ExpandedLayer {
   return {
     digest: layer.digest,
     diffId: digestOf(`${layer.digest}, uncompressed`),
-    writerVersion: EXPANSION_WRITER_VERSION,
+    writerVersion: LAYER_FILE_VERSION,
     vhd: { digest: digestOf(`${layer.digest}, expanded`), sizeBytes: 3 * 4 * 1024 * 1024 - 512 },
     pieceCrc64s: ['u661BimQ84c=', null, 'AAAAAAAAAAA='],
     dataBytes: 2 * 4 * 1024 * 1024 - 512,

@@ -2,7 +2,7 @@ import { type Digest, digestOf } from '#oci';
 
 import type { ImageRow, LayerRow } from '../map-row.js';
 import { type LayerMount, type Transport } from '../mount-answer.js';
-import { MountSources } from '../mount-sources.js';
+import { type LayerFile, MountSources } from '../mount-sources.js';
 
 /** The digest that a layer or manifest of that name has in tests. */
 export function digestNamed(name: string): Digest {
@@ -23,7 +23,7 @@ export function imageRow(repository: string, name: string, layers: readonly stri
 /** The row of an expanded layer: a vhd of 40 MB. */
 export function expandedRow(layer: string): LayerRow {
   const vhd = { digest: digestOf(`${layer}, as a vhd`), sizeBytes: 40_000_000 };
-  return { topic: 'layer', digest: digestNamed(layer), state: 'expanded', diffId: diffIdNamed(layer), vhd };
+  return { topic: 'layer', digest: digestNamed(layer), state: 'expanded', diffId: diffIdNamed(layer), writerVersion: 2, vhd };
 }
 
 /** Sources of shares that are named after their regions: `//eastus/layers/<first digits of the layer>`, one for each transport. */
@@ -37,8 +37,8 @@ export class NamedMountSources extends MountSources {
     this.#transports = transports;
   }
 
-  of(layer: Digest, share: string): readonly LayerMount[] {
+  of({ digest }: LayerFile, share: string): readonly LayerMount[] {
     if (this.failing.has(share)) throw new Error(`${share} has no key`);
-    return this.#transports.map((type) => ({ type, region: share, source: `//${share}/layers/${layer.slice(7, 15)}.vhd`, options: ['ro'] }));
+    return this.#transports.map((type) => ({ type, region: share, source: `//${share}/layers/${digest.slice(7, 15)}.vhd`, options: ['ro'] }));
   }
 }

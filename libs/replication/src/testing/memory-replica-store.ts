@@ -1,6 +1,6 @@
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
-import { layerFilePath } from '#shares';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
@@ -87,10 +87,11 @@ export class MemoryReplicaStore extends ReplicaStore {
     return true;
   }
 
-  async complete(claimId: string, now: Date): Promise<boolean> {
+  async complete(claimId: string, sizeBytes: number, now: Date): Promise<boolean> {
     const row = this.#claimed(claimId);
     if (row === undefined || nextReplicaState(row.state, 'complete') === null) return false;
     row.readyAt = now;
+    row.sizeBytes = sizeBytes;
     this.#settle(row, 'complete', ALWAYS);
     return true;
   }
@@ -128,7 +129,7 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (row?.state !== 'ready') return 'NOT_READY';
     if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
     this.#settle(row, 'lose', ALWAYS);
-    Object.assign(row, { reason, wantedAt: now, readyAt: undefined, copiedBytes: 0, checkpoint: { path: layerFilePath(row.layer), pieces: Buffer.alloc(0) } });
+    Object.assign(row, { reason, wantedAt: now, readyAt: undefined, copiedBytes: 0, checkpoint: { path: layerFilePath(row.layer, LAYER_FILE_VERSION), pieces: Buffer.alloc(0) } });
     return 'wanted';
   }
 

@@ -18,6 +18,8 @@ const GRACE_MS = 600_000;
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
 const HOME = 'home';
 const EAST = { name: 'east', capacityBytes: 10_000 };
+/** Of files, once they are copied. */
+const SIZE = 1024;
 const layer = digestOf('a layer');
 const drainOrder = (now = NOW): DrainOrder => ({ reason: 'no demand', now, graceMs: GRACE_MS });
 
@@ -55,7 +57,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       want: () => store.want(EAST, [{ ...replicaOrder(''), layer }], NOW),
       begin: () => claimCopy(later(LEASE_MS)),
       giveBack: async () => (await store.copies.postpone(claimId, NOW, 'failed')) || store.removals.postpone(claimId, NOW, 'failed'),
-      complete: () => store.complete(claimId, NOW),
+      complete: () => store.complete(claimId, SIZE, NOW),
       record: () => atHome(layer, EAST.name),
       drain: () => store.drain(key, drainOrder()),
       recall: async () => ((await stateAt(EAST.name)) === 'draining' ? store.want(EAST, [{ ...replicaOrder(''), layer }], NOW) : store.recall(layer, 'again')),
@@ -124,17 +126,17 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const lost = await bring('copying');
       const held = await claimCopy(later(LEASE_MS));
       expect(await store.progress(lost, 1, { path: 'x', pieces: Buffer.of(0) })).toBe(false);
-      expect(await store.complete(lost, NOW)).toBe(false);
+      expect(await store.complete(lost, SIZE, NOW)).toBe(false);
       expect(await store.copies.renew([lost, held!.claim.id], later(9 * LEASE_MS))).toEqual(new Set([held!.claim.id]));
       expect(await stateAt(EAST.name)).toBe('copying');
-      expect(await store.complete(held!.claim.id, later(5))).toBe(true);
+      expect(await store.complete(held!.claim.id, SIZE, later(5))).toBe(true);
       expect((await store.find([layer])).find((row) => row.share === EAST.name)).toMatchObject({ state: 'ready', readyAt: later(5), attempts: 0 });
     });
 
     it('lose their claim when the layer is expanded onto the share meanwhile', async () => {
       const claimId = await bring('copying');
       expect(await atHome(layer, EAST.name)).toBe(true);
-      expect(await store.complete(claimId, NOW)).toBe(false);
+      expect(await store.complete(claimId, SIZE, NOW)).toBe(false);
       expect(await stateAt(EAST.name)).toBe('ready');
     });
 
@@ -339,7 +341,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
     it('has what a running copy wrote removed, not before its claim would have ended', async () => {
       const claimId = await bring('copying');
       expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('draining');
-      expect(await store.complete(claimId, NOW)).toBe(false);
+      expect(await store.complete(claimId, SIZE, NOW)).toBe(false);
       expect(await store.copies.renew([claimId], later(LEASE_MS))).toEqual(new Set());
       expect(await claimRemoval(later(LEASE_MS - 1))).toBeUndefined();
       expect(await claimRemoval(later(LEASE_MS))).toMatchObject({ item: { share: EAST.name } });
@@ -436,7 +438,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
           if (act === 'drain') await store.drain(key, drainOrder(now));
           if (act === 'cancel') await store.cancel(key, drainOrder(now));
           const copy = act === 'copy' || act === 'fail' ? await claimCopy(now) : undefined;
-          if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, now) : store.copies.postpone(copy.claim.id, now, 'failed'));
+          if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, copy.item.sizeBytes, now) : store.copies.postpone(copy.claim.id, now, 'failed'));
           const removal = act === 'remove' || act === 'begin' ? await claimRemoval(now) : undefined;
           if (removal !== undefined) expect(await store.beginRemoval(removal.claim.id)).toBe(true);
           if (removal !== undefined) await (act === 'remove' ? store.gone(removal.claim.id) : store.removals.postpone(removal.claim.id, now, 'in use'));

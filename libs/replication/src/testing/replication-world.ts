@@ -2,7 +2,7 @@ import type { Claimed } from '#claims';
 import { ManualClock } from '#clock/testing';
 import { type Digest, digestOf } from '#oci';
 import { type RegionLink, RegionMap } from '#regions';
-import { crc64Of, layerFileMetadata, layerFilePath, PIECE_BYTES, type Share } from '#shares';
+import { crc64Of, LAYER_FILE_VERSION, layerFileMetadata, layerFilePath, PIECE_BYTES, type Share } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { LinkBudget, type LinkLimits } from '../link-budget.js';
@@ -51,17 +51,20 @@ export class ReplicationWorld {
 
   /**
    * Puts an expanded layer onto a share, with its record and its ready replica.
+   * @param name of the layer, and after an `@` the version of its file, if it is another than the present one.
    * @param pieces one letter for each piece of 4 MiB, the last one 512 bytes short: `.` is a hole, others fill it.
    */
   async expandOnto(share: MemoryShare, name: string, pieces: string): Promise<Digest> {
-    const layer = digestOf(name);
+    const [layerName = '', version = LAYER_FILE_VERSION] = name.split('@');
+    const layer = digestOf(layerName);
+    const path = layerFilePath(layer, Number(version));
     const sizeBytes = pieces.length * PIECE_BYTES - 512;
     const contents = Array.from(pieces, (letter, n) => Buffer.alloc(Math.min(PIECE_BYTES, sizeBytes - n * PIECE_BYTES), letter));
-    await share.createFile(layerFilePath(layer), sizeBytes);
-    for (const [n, content] of contents.entries()) if (pieces[n] !== '.') await share.writeRange(layerFilePath(layer), n * PIECE_BYTES, content);
+    await share.createFile(path, sizeBytes);
+    for (const [n, content] of contents.entries()) if (pieces[n] !== '.') await share.writeRange(path, n * PIECE_BYTES, content);
     const pieceCrc64s = contents.map((content, n) => (pieces[n] === '.' ? null : crc64Of(content)));
-    const file = { diffId: digestOf(`${name} tar`), writerVersion: 1, vhd: { digest: digestOf(`${name} expanded`), sizeBytes } };
-    await share.setMetadata(layerFilePath(layer), layerFileMetadata({ digest: layer, ...file }));
+    const file = { diffId: digestOf(`${name} tar`), writerVersion: Number(version), vhd: { digest: digestOf(`${name} expanded`), sizeBytes } };
+    await share.setMetadata(path, layerFileMetadata({ digest: layer, ...file }));
     this.records.records.set(layer, { ...file, pieceCrc64s });
     await this.store.recordReady({ layer, share: share.name, sizeBytes, reason: 'expanded' }, this.clock.now());
     return layer;
@@ -86,9 +89,14 @@ export class ReplicationWorld {
   }
 }
 
+/** Where the present version of a layer's file stands. */
+export function pathOf(layer: Digest): string {
+  return layerFilePath(layer, LAYER_FILE_VERSION);
+}
+
 /** All bytes of a layer's file on a share. */
 export async function bytesOn(share: Share, layer: Digest): Promise<Buffer> {
-  const path = layerFilePath(layer);
+  const path = pathOf(layer);
   const file = await share.stat(path);
   if (file === undefined) throw new Error(`${share.name} has no ${path}`);
   return share.readRange(path, { offset: 0, length: file.sizeBytes });

@@ -3,7 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { ClaimSource } from '#claims';
 import { affected, type ClaimTable } from '#claims/typeorm';
 import type { Digest } from '#oci';
-import { layerFilePath } from '#shares';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
@@ -94,11 +94,11 @@ export class PostgresReplicaStore extends ReplicaStore {
     return affected(await this.#dataSource.query(sql, [claimId, copiedBytes, checkpoint.path, Buffer.from(checkpoint.pieces)]));
   }
 
-  async complete(claimId: string, now: Date): Promise<boolean> {
+  async complete(claimId: string, sizeBytes: number, now: Date): Promise<boolean> {
     const sql = `
-      UPDATE replicas SET state = 'ready', ready_at = $2, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
+      UPDATE replicas SET state = 'ready', ready_at = $2, size_bytes = $3, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
       WHERE claim_id = $1 AND ${takes('complete')}`;
-    return affected(await this.#dataSource.query(sql, [claimId, now]));
+    return affected(await this.#dataSource.query(sql, [claimId, now, sizeBytes]));
   }
 
   async gone(claimId: string): Promise<boolean> {
@@ -138,7 +138,7 @@ export class PostgresReplicaStore extends ReplicaStore {
       if (rows.find((row) => row.share === share)?.state !== 'ready') return 'NOT_READY';
       if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
       const sql = `UPDATE replicas SET ${LOSE} WHERE layer = $1 AND share = $5 AND ${takes('lose')}`;
-      await manager.query(sql, [layer, reason, now, layerFilePath(layer), share]);
+      await manager.query(sql, [layer, reason, now, layerFilePath(layer, LAYER_FILE_VERSION), share]);
       return 'wanted';
     });
   }
