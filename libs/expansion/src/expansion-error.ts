@@ -9,7 +9,7 @@ import { CodedError } from '#errors';
  * - `TAR_INVALID`: an entry that is malformed, lies about itself, or would reach out of the tree; `details.entry` names it.
  * - `ENTRY_UNSUPPORTED`: a well-formed entry that the writer does not carry (unknown types, attributes that do not fit); `details.entry` names it.
  * - `LINK_TARGET_MISSING`: a hard link to a file that this layer does not hold; `details.entry` names it.
- * - `TOO_LARGE`: a named limit was passed; `details.limit` names it.
+ * - `TOO_LARGE`: a named limit was passed; `details.limit` names it, and `details.entry` the entry at which it was, unless it is the blob's own.
  * - `DIGEST_MISMATCH`: the bytes that came are not those of the digest.
  *
  * Transient, worth another try:
@@ -38,9 +38,12 @@ export function refuseEntry(code: 'TAR_INVALID' | 'ENTRY_UNSUPPORTED' | 'LINK_TA
   return new ExpansionError(code, `entry ${JSON.stringify(shown)} ${why}`, { details: { entry: shown } });
 }
 
-/** The refusal of a layer that passes a limit; `limit` is the limit's name. */
-export function refuseSize(limit: string, max: number): ExpansionError {
-  return new ExpansionError('TOO_LARGE', `the layer passes ${limit} = ${max}`, { details: { limit, max } });
+/** The refusal of a layer that passes a limit; `limit` is the limit's name, `entry` the tar entry at which it does, where there is one. */
+export function refuseSize(limit: string, max: number, entry?: string): ExpansionError {
+  const message = `the layer passes ${limit} = ${max}`;
+  if (entry === undefined || entry === '') return new ExpansionError('TOO_LARGE', message, { details: { limit, max } });
+  const shown = showName(entry);
+  return new ExpansionError('TOO_LARGE', `${message} at entry ${JSON.stringify(shown)}`, { details: { limit, max, entry: shown } });
 }
 
 /** Names are kept as one character per byte; people read them as UTF-8 where they are UTF-8. */

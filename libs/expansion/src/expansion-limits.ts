@@ -27,8 +27,17 @@ export const DEFAULT_EXPANSION_LIMITS: ExpansionLimits = {
 export const MAX_EXTENSION_BYTES = MiB;
 /** Extended attributes of one entry. */
 export const MAX_XATTRS = 1024;
+/**
+ * Records of global pax headers, and bytes of all of them: they are applied to every entry behind them, so a header of some KiB may not cost
+ * as much for each of a million entries.
+ */
+export const MAX_GLOBAL_RECORDS = 64;
+/** See {@link MAX_GLOBAL_RECORDS}. */
+export const MAX_GLOBAL_BYTES = 64 * KiB;
 /** Runs of stored bytes in one sparse file. */
 export const MAX_SPARSE_SEGMENTS = 262_144;
+/** Window of a zstd frame: what the reference decoder takes without being told otherwise, and what its highest level needs. */
+export const MAX_ZSTD_WINDOW_BYTES = 128 * MiB;
 /** Bytes of one path: Linux's PATH_MAX without its final NUL. */
 export const MAX_PATH_BYTES = 4095;
 /** Bytes of one name in a path: Linux's NAME_MAX and EROFS_NAME_LEN. */

@@ -128,5 +128,7 @@ describe('FileTree', () => {
   it('names the entry that it refuses, as text', () => {
     expect(() => treeOf((t) => t.put('caf\xc3\xa9/../x', FILE))).toThrow(expect.objectContaining({ details: { entry: 'café/../x' } }));
     expect(() => treeOf((t) => t.put('\xff/../x', FILE))).toThrow(expect.objectContaining({ details: { entry: '\\xff/../x' } }));
+    expect(() => treeOf((t) => t.put(`d/${'n'.repeat(256)}`, FILE))).toThrow(expect.objectContaining({ details: { entry: `d/${'n'.repeat(198)}` } }));
+    expect(() => treeOf((t) => { for (let n = 0; ; n += 1) t.put(`f${n}`, FILE); })).toThrow(expect.objectContaining({ details: { limit: 'maxEntries', max: 1000, entry: 'f1000' } }));
   });
 });

@@ -65,6 +65,8 @@ export class FileTree {
   readonly #opaque = new Set<number>();
   #nameBytes = 0;
   #entryCount = 0;
+  /** The entry under way, for refusals. */
+  #entry = '';
 
   constructor(limits: ExpansionLimits) {
     this.#limits = limits;
@@ -73,6 +75,7 @@ export class FileTree {
 
   /** Places a file, directory, link target or device at `path`. */
   put(path: string, attributes: Attributes, contents: Contents = {}): void {
+    this.#entry = path;
     const isDirectory = (attributes.mode & FILE_TYPE_MASK) === FILE_TYPE.directory;
     const { parent, name } = this.#place(path);
     if (name === undefined && !isDirectory) throw refuseEntry('TAR_INVALID', path, 'has no name and is no directory');
@@ -96,6 +99,7 @@ export class FileTree {
    * @throws {ExpansionError} `LINK_TARGET_MISSING` when this layer has no such file, `TAR_INVALID` when it is a directory.
    */
   link(path: string, target: string): void {
+    this.#entry = path;
     const names = splitPath(target, path);
     const last = names.pop();
     const directory = last === undefined ? undefined : this.#walk(names, path, false);
@@ -111,6 +115,7 @@ export class FileTree {
 
   /** Hides what lower layers hold at `path`. */
   whiteOut(path: string): void {
+    this.#entry = path;
     const { parent, name } = this.#place(path);
     if (name === undefined) throw refuseEntry('TAR_INVALID', path, 'hides the root');
     const existing = this.#children(parent).get(name);
@@ -120,6 +125,7 @@ export class FileTree {
 
   /** Hides everything that lower layers hold in the directory at `path`. */
   makeOpaque(path: string): void {
+    this.#entry = path;
     this.#opaque.add(this.#walk(splitPath(path, path), path, true)!);
   }
 
@@ -186,9 +192,9 @@ export class FileTree {
   }
 
   #setChild(parent: number, name: string, inode: number): void {
-    if (name.length > MAX_NAME_BYTES) throw refuseEntry('TAR_INVALID', name, `has a name of over ${MAX_NAME_BYTES} bytes`);
+    if (name.length > MAX_NAME_BYTES) throw refuseEntry('TAR_INVALID', this.#entry, `has a name of over ${MAX_NAME_BYTES} bytes`);
     this.#entryCount += 1;
-    if (this.#entryCount > this.#limits.maxEntries) throw refuseSize('maxEntries', this.#limits.maxEntries);
+    if (this.#entryCount > this.#limits.maxEntries) throw refuseSize('maxEntries', this.#limits.maxEntries, this.#entry);
     this.#count(name.length);
     const own = name.length < SLICED_STRING_LENGTH ? name : Buffer.from(name, 'latin1').toString('latin1');
     this.#children(parent).set(own, inode);
@@ -200,7 +206,7 @@ export class FileTree {
 
   #count(nameBytes: number): void {
     this.#nameBytes += nameBytes;
-    if (this.#nameBytes + this.inodes.xattrBytes > this.#limits.maxNameBytes) throw refuseSize('maxNameBytes', this.#limits.maxNameBytes);
+    if (this.#nameBytes + this.inodes.xattrBytes > this.#limits.maxNameBytes) throw refuseSize('maxNameBytes', this.#limits.maxNameBytes, this.#entry);
   }
 }
 

@@ -5,7 +5,7 @@ import { refuseEntry, refuseSize } from './expansion-error.js';
 import { MAX_PATH_BYTES } from './expansion-limits.js';
 import type { FileTree } from './file-tree.js';
 import type { Attributes } from './inode-table.js';
-import type { TarEntry, TarSink } from './tar-entry.js';
+import type { TarEntry, TarEntryKind, TarSink } from './tar-entry.js';
 
 /** OCI image-spec, layer.md, "Whiteouts". */
 const WHITEOUT_PREFIX = '.wh.';
@@ -19,6 +19,12 @@ const MAX_MINOR = 0xf_ffff;
  * point elsewhere in it.
  */
 const OVERLAY_PREFIXES = ['trusted.overlay.', 'user.overlay.'];
+/** Attributes that only some kinds of files can have on Linux (xattr(7), acl(5)), by the beginning of their names; extraction leaves them out of others. */
+const KINDS_OF_PREFIX: readonly (readonly [prefix: string, kinds: readonly TarEntryKind[]])[] = [
+  ['user.', ['file', 'directory']],
+  ['system.posix_acl_access', ['file', 'directory', 'character', 'block', 'fifo']],
+  ['system.posix_acl_default', ['directory']],
+];
 
 /** Turns the entries of a layer's tar into a tree, and its contents into blocks as they stream by. */
 export class LayerTar implements TarSink {
@@ -36,7 +42,7 @@ export class LayerTar implements TarSink {
 
   entry(entry: TarEntry): void {
     this.#contentBytes += entry.sizeBytes;
-    if (this.#contentBytes > this.#maxContentBytes) throw refuseSize('maxUncompressedBytes', this.#maxContentBytes);
+    if (this.#contentBytes > this.#maxContentBytes) throw refuseSize('maxUncompressedBytes', this.#maxContentBytes, entry.path);
     if (this.#takeWhiteout(entry)) return;
     switch (entry.kind) {
       case 'file':
@@ -108,11 +114,17 @@ function xattrsOf(entry: TarEntry): XattrSet {
   if (entry.xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<string, Uint8Array>();
   for (const [name, value] of entry.xattrs) {
-    if (isStorableXattr(name) && !OVERLAY_PREFIXES.some((prefix) => name.startsWith(prefix))) kept.set(name, value);
+    if (isStorableXattr(name) && isKept(name, entry.kind)) kept.set(name, value);
   }
   const set = encodeXattrs(kept);
   if (set === undefined) throw refuseEntry('ENTRY_UNSUPPORTED', entry.path, 'has extended attributes that Linux cannot hold');
   return set;
+}
+
+function isKept(name: string, kind: TarEntryKind): boolean {
+  if (OVERLAY_PREFIXES.some((prefix) => name.startsWith(prefix))) return false;
+  const rule = KINDS_OF_PREFIX.find(([prefix]) => name.startsWith(prefix));
+  return rule === undefined || rule[1].includes(kind);
 }
 
 function symlinkTarget(entry: TarEntry): string {

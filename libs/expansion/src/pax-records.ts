@@ -1,14 +1,16 @@
 import { ExpansionError, refuseEntry, refuseSize } from './expansion-error.js';
-import { MAX_XATTRS } from './expansion-limits.js';
+import { MAX_GLOBAL_BYTES, MAX_GLOBAL_RECORDS, MAX_XATTRS } from './expansion-limits.js';
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
 const LIBARCHIVE_PREFIX = 'LIBARCHIVE.xattr.';
-const SPARSE_PREFIX = 'GNU.sparse.';
 const SPARSE_MAP = 'GNU.sparse.map';
 /** Security descriptors and attributes, in the layers of Windows images alone. */
 const WINDOWS_PREFIX = 'MSWINDOWS.';
 /** The keywords that are read; any other is skipped. */
-const KEYWORDS: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime', 'SCHILY.devmajor', 'SCHILY.devminor']);
+const KEYWORDS: ReadonlySet<string> = new Set([
+  'path', 'linkpath', 'size', 'uid', 'gid', 'mtime', 'SCHILY.devmajor', 'SCHILY.devminor',
+  'GNU.sparse.major', 'GNU.sparse.name', 'GNU.sparse.size', 'GNU.sparse.realsize', SPARSE_MAP,
+]);
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;
 /** Digits of a record's length: an extension header of 1 MiB needs seven. */
@@ -40,12 +42,24 @@ export function readPaxRecords(bytes: Buffer, records: PaxRecords, entry: string
     if (keyword.startsWith(WINDOWS_PREFIX)) throw new ExpansionError('LAYER_UNSUPPORTED', 'the layer is of a Windows image', { details: { entry } });
     const isXattr = keyword.startsWith(XATTR_PREFIX) || keyword.startsWith(LIBARCHIVE_PREFIX);
     if (keyword === 'GNU.sparse.offset' || keyword === 'GNU.sparse.numbytes') sparseNumbers.push(bytes.toString('latin1', equals + 1, end - 1));
-    else if (isXattr || KEYWORDS.has(keyword) || keyword.startsWith(SPARSE_PREFIX)) records.set(keyword, Buffer.from(bytes.subarray(equals + 1, end - 1)));
-    if (records.size > MAX_XATTRS + KEYWORDS.size) throw refuseSize('MAX_XATTRS', MAX_XATTRS);
+    else if (isXattr || KEYWORDS.has(keyword)) records.set(keyword, Buffer.from(bytes.subarray(equals + 1, end - 1)));
+    if (records.size > MAX_XATTRS + KEYWORDS.size) throw refuseSize('MAX_XATTRS', MAX_XATTRS, entry);
     at = end;
   }
   // Form 0.0 of sparse files repeats two keywords, one pair for each run of stored bytes; form 0.1 lists the same numbers in one record.
   if (sparseNumbers.length > 0) records.set(SPARSE_MAP, Buffer.from(sparseNumbers.join(','), 'latin1'));
+}
+
+/**
+ * Reads the records of one global header over those of the ones before it.
+ * @throws {ExpansionError} as {@link readPaxRecords}, and `TOO_LARGE` when all of them together are more than may apply to every entry.
+ */
+export function readGlobalRecords(bytes: Buffer, records: PaxRecords, entry: string): void {
+  readPaxRecords(bytes, records, entry);
+  if (records.size > MAX_GLOBAL_RECORDS) throw refuseSize('MAX_GLOBAL_RECORDS', MAX_GLOBAL_RECORDS, entry);
+  let total = 0;
+  for (const [keyword, value] of records) total += keyword.length + value.length;
+  if (total > MAX_GLOBAL_BYTES) throw refuseSize('MAX_GLOBAL_BYTES', MAX_GLOBAL_BYTES, entry);
 }
 
 /** A text record, or undefined when there is none; one character per byte. */

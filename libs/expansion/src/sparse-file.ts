@@ -15,6 +15,8 @@ const FIRST_SEGMENTS = { offset: 386, count: 4, extendedAt: 482 };
 const FURTHER_SEGMENTS = { offset: 0, count: 21, extendedAt: 504 };
 const REAL_SIZE_AT = 483;
 const NUMBER_BYTES = 12;
+/** Digits of a number in a map: more than 2⁶⁴ has. */
+const MAX_DIGITS = 20;
 
 /**
  * The map of one sparse file, in the forms that GNU tar has had (GNU tar manual, "Storing Sparse Files"): in header blocks (type `S`), in pax
@@ -25,9 +27,10 @@ export class SparseFile {
   readonly realSizeBytes: number;
   readonly #entry: string;
   readonly #segments: Segment[] = [];
-  readonly #mapBlocks: string[] = [];
-  #lineCount = 0;
-  #linesMissing = 0;
+  /** Of a map in front of the contents: the line that the block before broke off, the offset that waits for its length, and the numbers to come. */
+  #line = '';
+  #offset: number | undefined;
+  #numbersMissing: number | undefined;
   #position = 0;
   #next = 0;
   #inSegment = 0;
@@ -63,20 +66,15 @@ export class SparseFile {
 
   /** Takes a block of the map in front of the contents. @returns whether it goes on. */
   takeMapBlock(block: Buffer): boolean {
-    const text = block.toString('latin1');
-    if (this.#mapBlocks.length === 0) {
-      const count = decimal(text.split('\n', 1)[0]!);
-      if (count === undefined) throw this.#malformed();
-      if (count > MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS);
-      this.#linesMissing = 1 + 2 * count;
-      this.#lineCount = this.#linesMissing;
+    const lines = (this.#line + block.toString('latin1')).split('\n');
+    this.#line = lines.pop()!;
+    for (const line of lines) {
+      if (this.#numbersMissing === 0) break;
+      this.#takeLine(decimal(line));
     }
-    this.#mapBlocks.push(text);
-    this.#linesMissing -= text.split('\n').length - 1;
-    if (this.#linesMissing > 0) return true;
-    this.#takeNumbers(this.#mapBlocks.join('').split('\n').slice(1, this.#lineCount));
-    this.#mapBlocks.length = 0;
-    return false;
+    if (this.#numbersMissing === 0) return false;
+    if (this.#line.length > MAX_DIGITS) throw this.#malformed();
+    return true;
   }
 
   /** Holds the map against the number of bytes that are stored. @throws {ExpansionError} `TAR_INVALID` when they do not agree. */
@@ -129,6 +127,23 @@ export class SparseFile {
     return block[place.extendedAt] !== 0;
   }
 
+  /** A line of the map in front of the contents: first the number of segments, then an offset and a length for each. */
+  #takeLine(number: number | undefined): void {
+    if (number === undefined) throw this.#malformed();
+    if (this.#numbersMissing === undefined) {
+      if (number > MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS, this.#entry);
+      this.#numbersMissing = 2 * number;
+      return;
+    }
+    this.#numbersMissing -= 1;
+    if (this.#offset === undefined) {
+      this.#offset = number;
+    } else {
+      this.#take(this.#offset, number);
+      this.#offset = undefined;
+    }
+  }
+
   #takeNumbers(numbers: readonly string[]): void {
     if (numbers.length % 2 !== 0) throw this.#malformed();
     for (let index = 0; index < numbers.length; index += 2) this.#take(decimal(numbers[index]!), decimal(numbers[index + 1]!));
@@ -136,7 +151,7 @@ export class SparseFile {
 
   #take(offset: number | undefined, length: number | undefined): void {
     if (offset === undefined || length === undefined || offset < 0 || length < 0) throw this.#malformed();
-    if (this.#segments.length === MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS);
+    if (this.#segments.length === MAX_SPARSE_SEGMENTS) throw refuseSize('MAX_SPARSE_SEGMENTS', MAX_SPARSE_SEGMENTS, this.#entry);
     this.#segments.push({ offset, length });
   }
 
@@ -147,5 +162,5 @@ export class SparseFile {
 
 function decimal(text: string): number | undefined {
   const number = Number(text);
-  return /^[0-9]+$/.test(text) && Number.isSafeInteger(number) ? number : undefined;
+  return text.length <= MAX_DIGITS && /^[0-9]+$/.test(text) && Number.isSafeInteger(number) ? number : undefined;
 }

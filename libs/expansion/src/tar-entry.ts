@@ -12,9 +12,9 @@ export interface TarEntry {
   readonly linkPath: string;
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number;
-  /** 0 to 2³²−1. */
+  /** 0 to 2³²−2. */
   readonly uid: number;
-  /** 0 to 2³²−1. */
+  /** 0 to 2³²−2. */
   readonly gid: number;
   /** Bytes of a file, the holes of a sparse one included; 0 for anything else. */
   readonly sizeBytes: number;

@@ -28,6 +28,7 @@ function read(tar: Buffer, chunkBytes = tar.length): Read {
 }
 
 const one = (entry: RawTarEntry): TarEntry & { readonly text: string } => read(tarOf(entry)).entries[0]!;
+const tooLarge = (limit: string, entry: string): unknown => expect.objectContaining({ code: 'TOO_LARGE', details: { limit, max: expect.any(Number) as number, entry } });
 const refusal = (code: string, entry?: string): unknown => expect.objectContaining({ code, ...(entry === undefined ? {} : { details: { entry } }) });
 
 describe('TarReader', () => {
@@ -80,6 +81,22 @@ describe('TarReader', () => {
     expect(entries.map(({ path, uid, mtimeSeconds, mtimeNanoseconds }) => [path, uid, mtimeSeconds, mtimeNanoseconds])).toEqual([
       ['first', 42, 5, 250_000_000], ['second', 3, 6, 0], ['third', 42, 5, 250_000_000],
     ]);
+  });
+
+  it('takes the last of several local headers before an entry', () => {
+    const { entries } = read(tarOf(
+      { name: 'x', type: 'x', contents: paxRecords({ uid: '42', path: 'first' }) },
+      { name: 'x', type: 'x', contents: paxRecords({ gid: '43' }) },
+      { name: 'n', uid: 7 },
+    ));
+    expect(entries).toMatchObject([{ path: 'n', uid: 7, gid: 43 }]);
+  });
+
+  it('says at any time which entry is under way', () => {
+    const reader = new TarReader({ entry: () => {}, contents: () => {}, hole: () => {}, endContents: () => {} });
+    expect(reader.entryPath).toBe('');
+    reader.feed(entryOf({ name: 'short', contents: 'x'.repeat(2000), pax: { path: 'long' } }).subarray(0, 2000));
+    expect(reader.entryPath).toBe('long');
   });
 
   it.each([
@@ -150,10 +167,16 @@ describe('TarReader', () => {
     ['a sparse map of other bytes than are stored', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,2' } }), refusal('TAR_INVALID', 'a')],
     ['a sparse map of half a pair', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,3,5' } }), refusal('TAR_INVALID', 'a')],
     ['a sparse map that does not end', tarOf({ name: 'a', contents: '9'.repeat(600), pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
-    ['a sparse map of too many runs', tarOf({ name: 'a', contents: `999999\n${'1'.repeat(600)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), expect.objectContaining({ code: 'TOO_LARGE' })],
+    ['a sparse map of too many runs', tarOf({ name: 'a', contents: `999999\n${'1'.repeat(600)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), tooLarge('MAX_SPARSE_SEGMENTS', 'a')],
+    ['a number in a sparse map that does not end', tarOf({ name: 'a', contents: `1\n${'0'.repeat(2000)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
     ['an unknown type', tarOf({ name: 'a', type: 'Z' }), refusal('ENTRY_UNSUPPORTED', 'a')],
-    ['an extension header of over 1 MiB', tarOf({ name: 'x', type: 'x', size: 1_048_577 }), expect.objectContaining({ code: 'TOO_LARGE', details: { limit: 'MAX_EXTENSION_BYTES', max: 1_048_576 } })],
-    ['over 1,024 attributes', tarOf({ name: 'a', pax: Object.fromEntries(Array.from({ length: 1100 }, (_, index) => [`SCHILY.xattr.user.${index}`, ''])) }), expect.objectContaining({ code: 'TOO_LARGE' })],
+    ['an extension header of over 1 MiB', tarOf({ name: 'x', type: 'x', size: 1_048_577 }), tooLarge('MAX_EXTENSION_BYTES', 'x')],
+    ['a claim of a header of 1 GiB', tarOf({ name: 'x', type: 'x', size: 2 ** 30 }), tooLarge('MAX_EXTENSION_BYTES', 'x')],
+    ['a claim of a long name of 1 GiB', tarOf({ name: 'x', type: 'L', size: 2 ** 30 }), tooLarge('MAX_EXTENSION_BYTES', 'x')],
+    ['over 1,024 attributes', tarOf({ name: 'a', pax: Object.fromEntries(Array.from({ length: 1100 }, (_, index) => [`SCHILY.xattr.user.${index}`, ''])) }), tooLarge('MAX_XATTRS', 'PaxHeaders/x')],
+    ['over 64 KiB that apply to every entry', tarOf({ name: 'g', type: 'g', contents: paxRecords({ 'SCHILY.xattr.user.a': 'v'.repeat(40_000) }) }, { name: 'h', type: 'g', contents: paxRecords({ 'SCHILY.xattr.user.b': 'v'.repeat(40_000) }) }), tooLarge('MAX_GLOBAL_BYTES', 'h')],
+    ['over 64 records that apply to every entry', tarOf({ name: 'g', type: 'g', contents: paxRecords(Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`SCHILY.xattr.user.${index}`, '']))) }), tooLarge('MAX_GLOBAL_RECORDS', 'g')],
+    ['an owner that means "no change"', tarOf({ name: 'a', pax: { gid: '4294967295' } }), refusal('TAR_INVALID', 'a')],
   ])('refuses %s', (_, tar, error) => {
     expect(() => read(tar)).toThrow(error as Error);
   });

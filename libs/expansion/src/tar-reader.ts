@@ -1,6 +1,6 @@
 import { refuseEntry, refuseSize } from './expansion-error.js';
 import { MAX_EXTENSION_BYTES } from './expansion-limits.js';
-import { type PaxRecords, paxInteger, paxText, paxTime, paxXattrs, readPaxRecords } from './pax-records.js';
+import { type PaxRecords, paxInteger, paxText, paxTime, paxXattrs, readGlobalRecords, readPaxRecords } from './pax-records.js';
 import { SparseFile } from './sparse-file.js';
 import type { TarEntry, TarEntryKind, TarSink } from './tar-entry.js';
 import { isZeroBlock, readTarHeader, refuseTar, TAR_BLOCK_BYTES, TAR_TYPE, type TarHeader } from './tar-header.js';
@@ -18,7 +18,8 @@ const KINDS: ReadonlyMap<string, TarEntryKind> = new Map<string, TarEntryKind>([
   [TAR_TYPE.fifo, 'fifo'],
 ]);
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
-const MAX_ID = 0xffff_ffff;
+/** The largest owner that Linux has: the next one means "no change" to chown(2). */
+const MAX_ID = 0xffff_fffe;
 
 /** What the bytes that come next are. */
 type State = 'header' | 'sparseHeader' | 'sparseMap' | 'extension' | 'contents' | 'padding' | 'ended';
@@ -56,6 +57,11 @@ export class TarReader {
 
   constructor(sink: TarSink) {
     this.#sink = sink;
+  }
+
+  /** The entry under way, or the last one; empty before the first. */
+  get entryPath(): string {
+    return this.#entryPath;
   }
 
   /** Takes the next bytes. @throws {ExpansionError} for what is malformed or not supported, and what the sink throws. */
@@ -167,7 +173,7 @@ export class TarReader {
   }
 
   #beginExtension(header: TarHeader): void {
-    if (header.sizeBytes > MAX_EXTENSION_BYTES) throw refuseSize('MAX_EXTENSION_BYTES', MAX_EXTENSION_BYTES);
+    if (header.sizeBytes > MAX_EXTENSION_BYTES) throw refuseSize('MAX_EXTENSION_BYTES', MAX_EXTENSION_BYTES, header.path);
     this.#entryPath = header.path;
     this.#extensionType = header.typeFlag;
     this.#extension = Buffer.allocUnsafe(header.sizeBytes);
@@ -177,9 +183,10 @@ export class TarReader {
   #applyExtension(): void {
     const bytes = this.#extension;
     if (this.#extensionType === TAR_TYPE.paxGlobal) {
-      readPaxRecords(bytes, this.#globalRecords, this.#entryPath);
+      readGlobalRecords(bytes, this.#globalRecords, this.#entryPath);
     } else if (this.#extensionType === TAR_TYPE.paxEntry) {
-      this.#localRecords ??= new Map(this.#globalRecords);
+      // A second header before the same entry takes the first one's place, as GNU tar and Go's archive/tar have it.
+      this.#localRecords = new Map(this.#globalRecords);
       readPaxRecords(bytes, this.#localRecords, this.#entryPath);
     } else {
       const nul = bytes.indexOf(0);
@@ -230,7 +237,7 @@ export class TarReader {
     const time = paxTime(records, path);
     const uid = paxInteger(records, 'uid', path) ?? header.uid;
     const gid = paxInteger(records, 'gid', path) ?? header.gid;
-    if (uid < 0 || uid > MAX_ID || gid < 0 || gid > MAX_ID) throw refuseEntry('TAR_INVALID', path, 'has an owner or a group that is no 32-bit number');
+    if (uid < 0 || uid > MAX_ID || gid < 0 || gid > MAX_ID) throw refuseEntry('TAR_INVALID', path, 'has an owner or a group that Linux cannot have');
     return {
       kind,
       path,

@@ -1,4 +1,4 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -56,5 +56,24 @@ describe('ZstdFrames', () => {
 
   it('refuses what is neither a frame nor the end', () => {
     expect(() => cut(Buffer.concat([zstdCompressSync(Buffer.from('text')), Buffer.from('more')]), [5])).toThrow(RangeError);
+  });
+
+  it('takes a window of 128 MiB, and refuses a larger one before any of it is decoded', () => {
+    const frame = (...header: number[]): Buffer => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, ...header, 1, 0, 0]);
+    const tooLarge = expect.objectContaining({ code: 'TOO_LARGE', details: { limit: 'MAX_ZSTD_WINDOW_BYTES', max: 134_217_728 } }) as Error;
+    for (const size of [1, 4]) {
+      expect(cut(frame(0x00, 17 << 3), [size]).isAtFrameEnd).toBe(true);
+      expect(() => cut(frame(0x00, (17 << 3) + 1), [size])).toThrow(tooLarge);
+      expect(() => cut(frame(0x00, 21 << 3), [size])).toThrow(tooLarge);
+      // A single segment is held whole; its size has 1, 2, 4 or 8 bytes.
+      expect(cut(frame(0x20, 0xff), [size]).isAtFrameEnd).toBe(true);
+      expect(cut(frame(0x60, 0xff, 0xff), [size]).isAtFrameEnd).toBe(true);
+      expect(cut(frame(0xa0, 0, 0, 0, 8), [size]).isAtFrameEnd).toBe(true);
+      expect(() => cut(frame(0xa0, 1, 0, 0, 8), [size])).toThrow(tooLarge);
+      expect(() => cut(frame(0xe0, 0, 0, 0, 0, 1, 0, 0, 0), [size])).toThrow(tooLarge);
+      expect(() => cut(frame(0xe3, 1, 2, 3, 4, 0, 0, 0, 0, 1, 0, 0, 0), [size])).toThrow(tooLarge);
+    }
+    const long = zstdCompressSync(Buffer.alloc(1000), { params: { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_contentSizeFlag]: 0 } });
+    expect(cut(long, [2]).isAtFrameEnd).toBe(true);
   });
 });

@@ -1,8 +1,13 @@
+import { refuseSize } from './expansion-error.js';
+import { MAX_ZSTD_WINDOW_BYTES } from './expansion-limits.js';
+
 /** Magic numbers of a frame, and of a skippable frame whose last four bits are free (RFC 8878, sections 3.1.1 and 3.1.2). */
 const FRAME_MAGIC = 0xfd2f_b528;
 const SKIPPABLE_MAGIC = 0x184d_2a50;
 const MAGIC_BYTES = 4;
 const BLOCK_HEADER_BYTES = 3;
+/** The longest of the parts that are read here: a frame's header with window, dictionary and content size. */
+const MAX_FIXED_BYTES = 13;
 const BLOCK_TYPE_RLE = 1;
 const BLOCK_TYPE_RESERVED = 3;
 
@@ -19,11 +24,14 @@ type Part = 'magic' | 'descriptor' | 'header' | 'blockHeader' | 'block' | 'check
  * the end of a frame in the same buffer, so it must never get two frames in one: layers in zstd:chunked form have a frame per file.
  */
 export class ZstdFrames {
-  readonly #fixed = Buffer.alloc(MAGIC_BYTES);
+  readonly #fixed = Buffer.alloc(MAX_FIXED_BYTES);
   #fixedFilled = 0;
   #part: Part = 'magic';
   #left = MAGIC_BYTES;
   #hasChecksum = false;
+  #isSingleSegment = false;
+  #contentSizeBytes = 0;
+  #headerBytes = 0;
   #isLastBlock = false;
 
   /** True between frames: the stream may end here. */
@@ -33,7 +41,7 @@ export class ZstdFrames {
 
   /**
    * The parts of the next bytes that a decompressor shall get, each of one frame alone.
-   * @throws {RangeError} for bytes that are no zstd stream.
+   * @throws {RangeError} for bytes that are no zstd stream; {ExpansionError} `TOO_LARGE` for a frame that takes more memory to decode than it may.
    */
   *cut(chunk: Buffer): Generator<Buffer> {
     let from = 0;
@@ -46,7 +54,7 @@ export class ZstdFrames {
       while (this.#left === 0) this.#next();
       if (before === 'magic' && this.#part === 'descriptor') {
         // A magic number that began in the chunk before was not handed on yet.
-        if (at < MAGIC_BYTES) yield Buffer.from(this.#fixed);
+        if (at < MAGIC_BYTES) yield Buffer.from(this.#fixed.subarray(0, MAGIC_BYTES));
         from = at < MAGIC_BYTES ? at : at - MAGIC_BYTES;
       } else if (before !== 'skip' && before !== 'skipLength' && this.#part === 'magic' && before !== 'magic') {
         yield chunk.subarray(from, at);
@@ -72,13 +80,14 @@ export class ZstdFrames {
       case 'descriptor': {
         const descriptor = fixed[0]!;
         this.#hasChecksum = (descriptor & 4) !== 0;
-        const isSingleSegment = (descriptor & 0x20) !== 0;
+        this.#isSingleSegment = (descriptor & 0x20) !== 0;
         const sizeFlag = descriptor >> 6;
-        const sizeBytes = sizeFlag === 0 ? Number(isSingleSegment) : 1 << sizeFlag;
-        this.#begin('header', Number(!isSingleSegment) + [0, 1, 2, 4][descriptor & 3]! + sizeBytes);
+        this.#contentSizeBytes = sizeFlag === 0 ? Number(this.#isSingleSegment) : 1 << sizeFlag;
+        this.#begin('header', Number(!this.#isSingleSegment) + [0, 1, 2, 4][descriptor & 3]! + this.#contentSizeBytes);
         break;
       }
       case 'header':
+        if (this.#windowBytes() > MAX_ZSTD_WINDOW_BYTES) throw refuseSize('MAX_ZSTD_WINDOW_BYTES', MAX_ZSTD_WINDOW_BYTES);
         this.#begin('blockHeader', BLOCK_HEADER_BYTES);
         break;
       case 'blockHeader': {
@@ -104,7 +113,19 @@ export class ZstdFrames {
     }
   }
 
+  /** What a decoder must hold (RFC 8878, section 3.1.1.1.2): a power of two and some eighths of it, or the whole content of a single segment. */
+  #windowBytes(): number {
+    if (!this.#isSingleSegment) {
+      const descriptor = this.#fixed[0]!;
+      return 2 ** (10 + (descriptor >> 3)) * (1 + (descriptor & 7) / 8);
+    }
+    const at = this.#headerBytes - this.#contentSizeBytes;
+    if (this.#contentSizeBytes === 8) return Number(this.#fixed.readBigUInt64LE(at));
+    return this.#fixed.readUIntLE(at, this.#contentSizeBytes);
+  }
+
   #begin(part: Part, bytes: number): void {
+    if (part === 'header') this.#headerBytes = bytes;
     this.#part = part;
     this.#left = bytes;
   }
@@ -112,5 +133,5 @@ export class ZstdFrames {
 
 /** Parts whose bytes are read here. */
 function isFixed(part: Part): boolean {
-  return part === 'magic' || part === 'descriptor' || part === 'blockHeader' || part === 'skipLength';
+  return part === 'magic' || part === 'descriptor' || part === 'header' || part === 'blockHeader' || part === 'skipLength';
 }
