@@ -16,6 +16,8 @@ import { CodedError } from '#errors';
  * - `BLOB_TRUNCATED`: the blob's stream ended before its size.
  * - `READ_BACK_MISMATCH`: what the share gave back is not what was written to it.
  * - `CLAIM_LOST`: another worker has taken the layer over; nothing was published.
+ * - `LAYER_FILE_INVALID`: the file of an expanded layer, on the home share, is not what its record says or not what the writer writes;
+ *   `details.layer` names the layer, `details.field` what is wrong in it.
  */
 export type ExpansionErrorCode =
   | 'LAYER_UNSUPPORTED'
@@ -27,7 +29,8 @@ export type ExpansionErrorCode =
   | 'DIGEST_MISMATCH'
   | 'BLOB_TRUNCATED'
   | 'READ_BACK_MISMATCH'
-  | 'CLAIM_LOST';
+  | 'CLAIM_LOST'
+  | 'LAYER_FILE_INVALID';
 
 /** A layer that did not become an expanded layer. `transient` is set by the code alone, as {@link ExpansionErrorCode} says. */
 export class ExpansionError extends CodedError<ExpansionErrorCode> {}

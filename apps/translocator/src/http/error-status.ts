@@ -81,6 +81,7 @@ export const STATUS_OF_CODE: Readonly<Record<ServiceErrorCode, number>> = {
   TOO_LARGE: 422,
   BLOB_TRUNCATED: 503,
   READ_BACK_MISMATCH: 503,
+  LAYER_FILE_INVALID: 503,
   FACTS_TOO_MANY: 503,
   NO_SOURCE: 503,
   RECORD_MISSING: 503,
