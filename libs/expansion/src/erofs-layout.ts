@@ -1,6 +1,6 @@
 import { BLOCK_BYTES, DIRENT_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, NID_BYTES } from './erofs-structures.js';
 import { encodeXattrs, NO_XATTRS, SharedXattrArea, type XattrSet } from './erofs-xattrs.js';
-import { type FileTree, ROOT } from './file-tree.js';
+import { type FilesystemTree, ROOT } from './filesystem-tree.js';
 
 /** The root stands first, one inode into the area: node number 0 means "none" in places. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
@@ -27,7 +27,7 @@ export interface DirentBlock {
  * the layout depends on the tree alone. Inodes are placed directory by directory, top down, in the order of their names.
  */
 export class ErofsLayout {
-  readonly #tree: FileTree;
+  readonly #tree: FilesystemTree;
   readonly #nids: Uint32Array;
   readonly #linkCounts: Uint32Array;
   readonly #inlineBytes: Uint16Array;
@@ -39,7 +39,7 @@ export class ErofsLayout {
   #blockCount = 0;
   #entryCount = 0;
 
-  constructor(tree: FileTree) {
+  constructor(tree: FilesystemTree) {
     this.#tree = tree;
     this.#nids = new Uint32Array(tree.inodes.count);
     this.#linkCounts = new Uint32Array(tree.inodes.count);

@@ -30,7 +30,7 @@ export const FILE_TYPE = {
 } as const;
 
 /** `file_type` of a directory entry (`EROFS_FT_*`), by the type bits of the inode's mode. */
-const DIRENT_TYPES: ReadonlyMap<number, number> = new Map<number, number>([
+export const DIRENT_TYPES: ReadonlyMap<number, number> = new Map<number, number>([
   [FILE_TYPE.regular, 1],
   [FILE_TYPE.directory, 2],
   [FILE_TYPE.character, 3],
@@ -40,10 +40,15 @@ const DIRENT_TYPES: ReadonlyMap<number, number> = new Map<number, number>([
 ]);
 
 /** `EROFS_SUPER_MAGIC_V1`. */
-const MAGIC = 0xe0f5e1e2;
+export const MAGIC = 0xe0f5e1e2;
 /** `EROFS_FEATURE_COMPAT_SB_CHKSUM | EROFS_FEATURE_COMPAT_MTIME`: the checksum is there, and inode times are modification times. */
-const FEATURE_COMPAT = 0x3;
-const BLOCK_BITS = 12;
+export const FEATURE_COMPAT = 0x3;
+/** `EROFS_FEATURE_INCOMPAT_DEVICE_TABLE`: Linux 5.16 and newer. */
+const FEATURE_DEVICE_TABLE = 0x8;
+/** `blkszbits`. */
+export const BLOCK_BITS = 12;
+/** Bytes of an entry of the device table (`struct erofs_deviceslot`). */
+export const DEVICE_SLOT_BYTES = 128;
 
 /** What differs between superblocks. */
 export interface Superblock {
@@ -59,6 +64,8 @@ export interface Superblock {
   readonly xattrBlock: number;
   /** 16 bytes. */
   readonly uuid: Uint8Array;
+  /** Further devices that hold contents of files, and the block where their table begins, 1 to 2,047; absent without any. */
+  readonly devices?: { readonly count: number; readonly tableBlock: number };
 }
 
 /**
@@ -79,8 +86,11 @@ export interface Superblock {
  * |     44 |     4 | xattr_blkaddr    | |
  * |     48 |    16 | uuid             | |
  * |     64 |    16 | volume_name      | 0 |
- * |     80 |     4 | feature_incompat | 0 |
- * |     84 |    44 | the rest         | 0: no compression, no further devices |
+ * |     80 |     4 | feature_incompat | 0, with further devices 8 |
+ * |     84 |     2 | u1               | 0: no compression |
+ * |     86 |     2 | extra_devices    | |
+ * |     88 |     2 | devt_slotoff     | where the table begins, in slots of 128 bytes |
+ * |     90 |    38 | the rest         | 0 |
  */
 export function putSuperblock(firstBlock: Buffer, superblock: Superblock): void {
   const sb = firstBlock.subarray(SUPERBLOCK_OFFSET, BLOCK_BYTES).fill(0);
@@ -93,7 +103,36 @@ export function putSuperblock(firstBlock: Buffer, superblock: Superblock): void 
   sb.writeUInt32LE(superblock.metaBlock, 40);
   sb.writeUInt32LE(superblock.xattrBlock, 44);
   sb.set(superblock.uuid, 48);
+  if (superblock.devices !== undefined) {
+    sb.writeUInt32LE(FEATURE_DEVICE_TABLE, 80);
+    sb.writeUInt16LE(superblock.devices.count, 86);
+    sb.writeUInt16LE((superblock.devices.tableBlock * BLOCK_BYTES) / DEVICE_SLOT_BYTES, 88);
+  }
   sb.writeUInt32LE(crc32c(sb), 4);
+}
+
+/** A device that holds contents of files. */
+export interface ErofsDevice {
+  /** Tells which it is: up to 64 characters, such as a sha256 in hexadecimal digits. */
+  readonly tag: string;
+  /** Blocks of it that count. */
+  readonly blockCount: number;
+}
+
+/**
+ * Writes an entry of the device table at `at`. The addresses of all devices are one space: a file's first block tells its device as well.
+ *
+ * | offset | bytes | field of `erofs_deviceslot` |
+ * |-------:|------:|-----------------------------|
+ * |      0 |    64 | tag                         |
+ * |     64 |     4 | blocks                      |
+ * |     68 |     4 | uniaddr: the address of the device's first block |
+ * |     72 |    56 | 0                           |
+ */
+export function putDeviceSlot(to: Buffer, at: number, device: ErofsDevice & { readonly firstBlock: number }): void {
+  to.write(device.tag, at, 64, 'latin1');
+  to.writeUInt32LE(device.blockCount, at + 64);
+  to.writeUInt32LE(device.firstBlock, at + 68);
 }
 
 /** What an inode says. */
@@ -195,7 +234,8 @@ const CRC32C_TABLE = new Uint32Array(256).map((_, index) => {
   return value;
 });
 
-function crc32c(bytes: Uint8Array): number {
+/** The superblock's checksum: CRC-32C (polynomial 0x1EDC6F41, reflected) of `bytes`, its result not inverted. */
+export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = CRC32C_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
   return crc >>> 0;

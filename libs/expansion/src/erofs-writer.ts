@@ -1,14 +1,20 @@
 import { alignUp } from '#quantities';
 
 import { direntBlocks, ErofsLayout, type PlacedInode } from './erofs-layout.js';
-import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDirents, putInode, type Superblock } from './erofs-structures.js';
-import { type FileTree, ROOT } from './file-tree.js';
+import {
+  BLOCK_BYTES, DEVICE_SLOT_BYTES, type ErofsDevice, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDeviceSlot, putDirents, putInode, type Superblock,
+} from './erofs-structures.js';
+import { refuseSize } from './expansion-error.js';
+import { type FilesystemTree, ROOT } from './filesystem-tree.js';
 import type { PieceStream } from './piece-stream.js';
 
 /** Inodes or blocks written between two looks at how much is on the way. */
 const STEPS_BETWEEN_WAITS = 1024;
 /** The largest inode with what stands behind it: 64 bytes and an inline attribute area of under 64 KiB. */
 const MAX_PLACED_BYTES = INODE_BYTES + 65_536 + BLOCK_BYTES;
+
+/** Blocks that 32 bits can address; the last number means "none". */
+const MAX_BLOCKS = 2 ** 32 - 1;
 
 /** A filesystem that lacks only its superblock. */
 export interface WrittenFilesystem {
@@ -21,6 +27,10 @@ export interface WrittenFilesystem {
  * says. Its parts, each starting at a block:
  *
  * `superblock │ file contents … │ shared attributes │ large directories │ inodes, small directories, link targets`
+ *
+ * Or it writes what describes files whose contents are on other devices:
+ *
+ * `superblock │ device table │ shared attributes │ large directories │ inodes, small directories, link targets`
  */
 export class ErofsWriter {
   readonly #to: PieceStream;
@@ -50,22 +60,44 @@ export class ErofsWriter {
     this.#to.appendZerosUpTo(alignUp(this.#to.position, BLOCK_BYTES));
   }
 
-  /** Writes all metadata behind the contents. Nothing is appended afterwards. */
-  async finish(tree: FileTree): Promise<WrittenFilesystem> {
+  /**
+   * Writes all metadata behind the contents. Nothing is appended afterwards.
+   * @param devices where the contents are, when none were appended: in the tree, the blocks of the first device begin at 0, those of the next one
+   * right behind them.
+   * @throws {ExpansionError} `TOO_LARGE` when there are more blocks than can be addressed.
+   */
+  async finish(tree: FilesystemTree, devices: readonly ErofsDevice[] = []): Promise<WrittenFilesystem> {
     const layout = new ErofsLayout(tree);
-    const xattrBlock = layout.sharedXattrs.sizeBytes === 0 ? 0 : this.nextBlock;
+    const tableBlock = this.nextBlock;
+    const xattrsAt = tableBlock + blocksOf(devices.length * DEVICE_SLOT_BYTES);
+    const dataBlock = xattrsAt + blocksOf(layout.sharedXattrs.sizeBytes);
+    const metaBlock = dataBlock + layout.blockCount;
+    const blockCount = metaBlock + blocksOf(layout.areaBytes);
+    if (devices.reduce((sum, device) => sum + device.blockCount, blockCount) > MAX_BLOCKS) throw refuseSize('MAX_BLOCKS', MAX_BLOCKS);
+    this.#appendDeviceTable(devices, blockCount);
     for (const entry of layout.sharedXattrs.entries) await this.#appendMetadata(entry);
     this.endFile();
-    const dataBlock = this.nextBlock;
     const metadata = new MetadataWriter(this.#to, tree, layout);
     await metadata.writeBlocks();
-    const metaBlock = this.nextBlock;
-    await metadata.writeInodes(dataBlock);
+    await metadata.writeInodes({ metadataFrom: dataBlock, contentsFrom: devices.length === 0 ? 0 : blockCount });
     this.endFile();
+    const xattrBlock = layout.sharedXattrs.sizeBytes === 0 ? 0 : xattrsAt;
+    const superblock = { rootNid: layout.nid(ROOT), inodeCount: layout.inodeCount, blockCount, metaBlock, xattrBlock };
     return {
-      superblock: { rootNid: layout.nid(ROOT), inodeCount: layout.inodeCount, blockCount: this.nextBlock, metaBlock, xattrBlock },
+      superblock: devices.length === 0 ? superblock : { ...superblock, devices: { count: devices.length, tableBlock } },
       entryCount: layout.entryCount,
     };
+  }
+
+  /** @param firstBlock the address of the first device's first block: right behind the filesystem's own blocks. */
+  #appendDeviceTable(devices: readonly ErofsDevice[], firstBlock: number): void {
+    const table = Buffer.alloc(blocksOf(devices.length * DEVICE_SLOT_BYTES) * BLOCK_BYTES);
+    let next = firstBlock;
+    for (const [index, device] of devices.entries()) {
+      putDeviceSlot(table, index * DEVICE_SLOT_BYTES, { ...device, firstBlock: next });
+      next += device.blockCount;
+    }
+    this.#to.append(table);
   }
 
   async #appendMetadata(bytes: Uint8Array): Promise<void> {
@@ -74,15 +106,23 @@ export class ErofsWriter {
   }
 }
 
+/** Where the blocks begin that inodes refer to. */
+interface Addresses {
+  /** Those of {@link MetadataWriter.writeBlocks}. */
+  readonly metadataFrom: number;
+  /** What is added to the first block of a file that is not empty. */
+  readonly contentsFrom: number;
+}
+
 /** Writes the areas of a layout. */
 class MetadataWriter {
   readonly #scratch = Buffer.alloc(MAX_PLACED_BYTES);
   readonly #to: PieceStream;
-  readonly #tree: FileTree;
+  readonly #tree: FilesystemTree;
   readonly #layout: ErofsLayout;
   #steps = 0;
 
-  constructor(to: PieceStream, tree: FileTree, layout: ErofsLayout) {
+  constructor(to: PieceStream, tree: FilesystemTree, layout: ErofsLayout) {
     this.#to = to;
     this.#tree = tree;
     this.#layout = layout;
@@ -101,19 +141,19 @@ class MetadataWriter {
     }
   }
 
-  /** The inodes; `dataBlock` is where {@link writeBlocks} began. */
-  async writeInodes(dataBlock: number): Promise<void> {
+  /** The inodes. */
+  async writeInodes(addresses: Addresses): Promise<void> {
     const start = this.#to.position;
     let ino = 0;
     for (const placed of this.#layout.placed()) {
       this.#to.appendZerosUpTo(start + placed.offset);
       ino += 1;
-      this.#to.append(this.#encode(placed, ino, dataBlock));
+      this.#to.append(this.#encode(placed, ino, addresses));
       await this.#waitNowAndThen();
     }
   }
 
-  #encode({ inode, inlineBytes }: PlacedInode, ino: number, dataBlock: number): Buffer {
+  #encode({ inode, inlineBytes }: PlacedInode, ino: number, { metadataFrom, contentsFrom }: Addresses): Buffer {
     const attributes = this.#tree.inodes.read(inode);
     const xattrs = this.#layout.xattrs(inode);
     const dataAt = INODE_BYTES + xattrs.inlineBytes;
@@ -125,7 +165,8 @@ class MetadataWriter {
       inline: inlineBytes > 0,
       xattrBytes: xattrs.inlineBytes,
       sizeBytes: type === FILE_TYPE.directory ? this.#layout.metadataBytes(inode) : attributes.sizeBytes,
-      blockOrDevice: firstBlock === undefined ? attributes.blockOrDevice : dataBlock + firstBlock,
+      blockOrDevice: firstBlock !== undefined ? metadataFrom + firstBlock
+        : type === FILE_TYPE.regular && attributes.sizeBytes > 0 ? contentsFrom + attributes.blockOrDevice : attributes.blockOrDevice,
       ino,
       linkCount: this.#layout.linkCount(inode),
     });
@@ -157,4 +198,8 @@ class MetadataWriter {
     this.#steps += 1;
     if (this.#steps % STEPS_BETWEEN_WAITS === 0) await this.#to.ready();
   }
+}
+
+function blocksOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / BLOCK_BYTES);
 }

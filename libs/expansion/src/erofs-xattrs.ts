@@ -77,6 +77,46 @@ export function encodeXattrs(xattrs: ReadonlyMap<string, Uint8Array>): XattrSet 
   return inlineBytes > MAX_INLINE_BYTES ? undefined : { inlineBytes, entries };
 }
 
+/** Finds the attributes that several inodes have, and moves them to the shared area: so each stands once, and inodes stay close together. */
+export class RepeatedXattrs {
+  readonly #counts = new Map<Buffer, number>();
+  readonly #entries = new Map<string, Buffer>();
+  readonly #keys = new Map<Buffer, Buffer>();
+
+  /** Counts the attributes of one inode. */
+  count(set: XattrSet): void {
+    for (const { bytes } of set.entries) {
+      const same = this.#sameAs(bytes);
+      this.#counts.set(same, (this.#counts.get(same) ?? 0) + 1);
+    }
+  }
+
+  /** The set with every attribute shared that was counted more than once, as far as the format allows. */
+  shared(set: XattrSet): XattrSet {
+    let sharedCount = set.entries.filter((entry) => entry.shared).length;
+    let inlineBytes = HEADER_BYTES;
+    const entries = set.entries.map(({ bytes, shared }) => {
+      const share = shared || (sharedCount < MAX_SHARED && this.#counts.get(this.#sameAs(bytes))! > 1);
+      if (share && !shared) sharedCount += 1;
+      inlineBytes += share ? 4 : bytes.length;
+      return { bytes, shared: share };
+    });
+    return entries.length === 0 ? NO_XATTRS : { inlineBytes, entries };
+  }
+
+  /** One of the equal entries, always the same one. Inodes with equal sets have them from one place, so this seldom compares. */
+  #sameAs(bytes: Buffer): Buffer {
+    let same = this.#keys.get(bytes);
+    if (same === undefined) {
+      const key = bytes.toString('latin1');
+      same = this.#entries.get(key) ?? bytes;
+      this.#entries.set(key, same);
+      this.#keys.set(bytes, same);
+    }
+    return same;
+  }
+}
+
 /**
  * The area of attributes that stand once for all inodes that have them: values too long to stand inline.
  * An inode refers to one by its offset in the area divided by 4.

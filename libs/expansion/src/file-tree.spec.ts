@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FILE_TYPE } from './erofs-structures.js';
 import { encodeXattrs, NO_XATTRS } from './erofs-xattrs.js';
 import { DEFAULT_EXPANSION_LIMITS } from './expansion-limits.js';
-import { FileTree, ROOT } from './file-tree.js';
+import { FileTree } from './file-tree.js';
+import { ROOT } from './filesystem-tree.js';
 import type { Attributes } from './inode-table.js';
 
 const attributes = (type: number, uid = 0): Attributes => ({ mode: type | 0o644, uid, gid: 0, mtimeSeconds: 1, mtimeNanoseconds: 0, xattrs: NO_XATTRS });

@@ -2,10 +2,9 @@ import { FILE_TYPE, FILE_TYPE_MASK } from './erofs-structures.js';
 import { NO_XATTRS } from './erofs-xattrs.js';
 import { refuseEntry, refuseSize } from './expansion-error.js';
 import { type ExpansionLimits, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYMLINKS_FOLLOWED } from './expansion-limits.js';
+import { type Contents, type Directory, type FilesystemTree, ROOT } from './filesystem-tree.js';
 import { type Attributes, InodeTable } from './inode-table.js';
 
-/** The root directory's inode. */
-export const ROOT = 0;
 /** Steps of one look-up, symbolic links followed included: far beyond any path, it bounds what a hostile web of links costs. */
 const MAX_PATH_STEPS = 4096;
 /** A V8 substring of this length or more keeps the string that it was cut from. */
@@ -22,26 +21,8 @@ const IMPLIED_DIRECTORY: Attributes = {
 };
 const WHITEOUT: Attributes = { ...IMPLIED_DIRECTORY, mode: FILE_TYPE.character };
 
-/** What is in one directory. */
-export interface Directory {
-  readonly parent: number;
-  /** Inodes by name, one character per byte. */
-  readonly children: ReadonlyMap<string, number>;
-}
-
 interface OpenDirectory extends Directory {
   readonly children: Map<string, number>;
-}
-
-/** What an entry's contents are, by its type. */
-export interface Contents {
-  /** Regular files: their length and first block. */
-  readonly sizeBytes?: number;
-  readonly block?: number;
-  /** Devices: their number as it stands on disk. */
-  readonly device?: number;
-  /** Symbolic links: their target, one character per byte, at least one. */
-  readonly target?: string;
 }
 
 /**
@@ -56,7 +37,7 @@ export interface Contents {
  *
  * So nothing is ever placed outside the tree: there is no path that leads there. Names and targets are one character per byte.
  */
-export class FileTree {
+export class FileTree implements FilesystemTree {
   readonly inodes = new InodeTable();
   readonly #limits: ExpansionLimits;
   readonly #directories = new Map<number, OpenDirectory>();
@@ -129,17 +110,14 @@ export class FileTree {
     this.#opaque.add(this.#walk(splitPath(path, path), path, true)!);
   }
 
-  /** What is in a directory; undefined for any other inode. */
   directory(inode: number): Directory | undefined {
     return this.#directories.get(inode);
   }
 
-  /** The target of a symbolic link; undefined for any other inode. */
   target(inode: number): string | undefined {
     return this.#targets.get(inode);
   }
 
-  /** True for a directory that hides what lower layers hold in it. */
   isOpaque(inode: number): boolean {
     return this.#opaque.has(inode);
   }

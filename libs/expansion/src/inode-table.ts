@@ -1,4 +1,4 @@
-import { NO_XATTRS, type XattrSet } from './erofs-xattrs.js';
+import { NO_XATTRS, RepeatedXattrs, type XattrSet } from './erofs-xattrs.js';
 
 /** What a tar entry says of a file besides its name and contents. */
 export interface Attributes {
@@ -74,6 +74,11 @@ export class InodeTable {
     return this.#modes[inode]!;
   }
 
+  /** The first block of a file's contents, or the number of a device. */
+  blockOrDevice(inode: number): number {
+    return this.#blocksOrDevices[inode]!;
+  }
+
   /** Everything said of an inode. */
   read(inode: number): Attributes & { readonly sizeBytes: number; readonly blockOrDevice: number } {
     return {
@@ -91,6 +96,13 @@ export class InodeTable {
   /** The extended attributes of an inode. */
   xattrs(inode: number): XattrSet {
     return this.#sets[this.#xattrSets[inode]!]!;
+  }
+
+  /** Has every attribute that more than one inode has stand once for all of them. Nothing is added afterwards. */
+  shareRepeatedXattrs(): void {
+    const repeated = new RepeatedXattrs();
+    for (let inode = 0; inode < this.#count; inode += 1) repeated.count(this.xattrs(inode));
+    for (const [number, set] of this.#sets.entries()) this.#sets[number] = repeated.shared(set);
   }
 
   #numberOf(set: XattrSet): number {
