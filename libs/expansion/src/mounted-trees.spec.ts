@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -9,10 +9,7 @@ import fc from 'fast-check';
 import { type Header, pack } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 
-import {
-  canMountLayers, checkErofs, compareTrees, expandBytes, extractTar, hasProgram, layerOf, mountLayer, readTree, saveExpanded, tarOf,
-  temporaryFolder,
-} from '#expansion/testing';
+import { canMountLayers, differencesFromTar, hasProgram, readTree, tarOf, temporaryFolder, withMountedLayer } from '#expansion/testing';
 
 const run = promisify(execFile);
 const DEB_FOLDER = '/var/cache/apt/archives';
@@ -23,43 +20,6 @@ const UNKNOWN_TO: Readonly<Record<string, readonly string[]>> = {
   ustar: ['*very-long*', '*long-target', '*odd'],
   v7: ['./device', './block', './pipe', '*long*', '*odd'],
 };
-const hasFsck = hasProgram('fsck.erofs');
-
-interface Layer {
-  readonly blob: Uint8Array;
-}
-const plain = (tar: Buffer): Layer => ({ blob: tar });
-
-/** A folder with the expanded layer mounted at `mounted`, for as long as `use` runs; every mount is undone. */
-async function withMounted<Result>(tar: Buffer, layer: Layer, use: (folder: string) => Promise<Result>): Promise<Result> {
-  await using folder = await temporaryFolder();
-  const { expanded, share } = await expandBytes(layerOf(tar, layer.blob));
-  const file = `${folder.path}/layer.vhd`;
-  await saveExpanded(share, expanded, file);
-  if (hasFsck) expect(await checkErofs(file)).toBe('');
-  await mkdir(`${folder.path}/mounted`);
-  await using _mount = await mountLayer(file, `${folder.path}/mounted`);
-  return await use(folder.path);
-}
-
-/** Extracts the same tar with GNU tar and compares. The root has the times that a layer gives it: none. */
-async function differences(tar: Buffer, layer = plain(tar), anyTime: readonly string[] = []): Promise<string[]> {
-  return withMounted(tar, layer, async (folder) => {
-    await mkdir(`${folder}/extracted`);
-    const before = new Date(0);
-    const hasRoot = await listsRoot(tar);
-    await extractTar(tar, `${folder}/extracted`, !hasRoot);
-    if (!hasRoot) await utimes(`${folder}/extracted`, before, before);
-    return compareTrees(`${folder}/mounted`, `${folder}/extracted`, { anyTime: new Set(anyTime) });
-  });
-}
-
-async function listsRoot(tar: Buffer): Promise<boolean> {
-  await using folder = await temporaryFolder();
-  await writeFile(`${folder.path}/x.tar`, tar);
-  const { stdout } = await run('tar', ['--list', '--quoting-style=escape', '--file', `${folder.path}/x.tar`], { maxBuffer: 64 * 2 ** 20 });
-  return stdout.split('\n').some((name) => name === './' || name === '.');
-}
 
 function smallDebs(): string[] {
   try {
@@ -77,7 +37,7 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     await run('tar', ['--create', '--file', `${folder.path}/x.tar`, `--format=${format}`, ...(format === 'pax' ? ['--xattrs', '--xattrs-include=*'] : []),
       '--numeric-owner', '--sort=name', ...(UNKNOWN_TO[format] ?? []).map((name) => `--exclude=${name}`), '--directory', `${folder.path}/tree`, '.']);
     const tar = await readFile(`${folder.path}/x.tar`);
-    expect(await differences(tar)).toEqual([]);
+    expect(await differencesFromTar(tar)).toEqual([]);
   });
 
   // Where none are at hand one case stands for all, so that it is seen to be skipped.
@@ -86,15 +46,15 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     const tarFile = `${folder.path}/data.tar`;
     await run('sh', ['-c', 'dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', `${DEB_FOLDER}/${deb}`, tarFile]);
     const tar = await readFile(tarFile);
-    const forms: Layer[] = [plain(tar), { blob: gzipSync(tar, { level: 1 }) }, { blob: zstdCompressSync(tar) }];
-    expect(await differences(tar, forms[deb.length % forms.length])).toEqual([]);
+    const blobs = [tar, gzipSync(tar, { level: 1 }), zstdCompressSync(tar)];
+    expect(await differencesFromTar(tar, { blob: blobs[deb.length % blobs.length]! })).toEqual([]);
   });
 
   it('equals the extraction of any sequence of entries', { timeout: 120_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.constantFrom('plain', 'gzip', 'zstd'), async (steps, form) => {
       const tar = await tarOfSteps(steps);
-      const layer = form === 'plain' ? plain(tar) : form === 'gzip' ? { blob: gzipSync(tar) } : { blob: zstdCompressSync(tar) };
-      expect(await differences(tar, layer)).toEqual([]);
+      const blob = form === 'plain' ? tar : form === 'gzip' ? gzipSync(tar) : zstdCompressSync(tar);
+      expect(await differencesFromTar(tar, { blob })).toEqual([]);
     }), { numRuns: 25 });
   });
 
@@ -110,30 +70,30 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
       '--directory', `${folder.path}/tree`, '.']);
     const tar = await readFile(`${folder.path}/x.tar`);
     expect(tar.length).toBeLessThan(1_000_000);
-    expect(await differences(tar)).toEqual([]);
+    expect(await differencesFromTar(tar)).toEqual([]);
   });
 
   it('holds directories of many blocks, in the order of bytes', async () => {
     const names = Array.from({ length: 5000 }, (_, index) => `many/${'xyz!-~é'.charAt(index % 7)}${index}${'n'.repeat(index % 90)}`);
     const tar = tarOf({ name: 'many/', type: '5', mode: 0o755 }, ...names.map((name) => ({ name })));
-    expect(await differences(tar)).toEqual([]);
+    expect(await differencesFromTar(tar)).toEqual([]);
   });
 
   it('holds names that are no UTF-8', async () => {
     const tar = tarOf({ name: 'caf\xe9', contents: 'x' }, { name: '\xff\xfe', type: '2', linkName: '\x80\x81' }, { name: 'd\xf0/', type: '5', mode: 0o700 }, { name: 'd\xf0/\xc3\x28' });
-    expect(await differences(tar, plain(tar), ['d\xf0'])).toEqual([]);
+    expect(await differencesFromTar(tar, { anyTime: ['d\xf0'] })).toEqual([]);
   });
 
-  it('holds a link target of 4,095 bytes and an attribute of 65,000', async () => {
+  it('holds a link target of 4,095 bytes and attributes of 65,535, the most that the format has room for', async () => {
     const target = `${'t'.repeat(200)}/`.repeat(21).slice(0, 4095);
     const pax = { linkpath: target };
-    const value = 'v'.repeat(65_000);
+    const value = 'v'.repeat(65_535);
     const tar = tarOf(
       { name: 'link', type: '2', linkName: 'short', pax },
       { name: 'one', pax: { 'SCHILY.xattr.trusted.big': value, 'SCHILY.xattr.trusted.small': 'x\0y' } },
       { name: 'two', pax: { 'SCHILY.xattr.trusted.big': value } },
     );
-    const tree = await withMounted(tar, plain(tar), (folder) => readTree(`${folder}/mounted`));
+    const tree = await withMountedLayer(tar, {}, readTree);
     expect(tree.get('link')?.target).toBe(target);
     expect(tree.get('one')?.xattrs).toEqual({ 'trusted.big': value, 'trusted.small': 'x\0y' });
     expect(tree.get('two')?.xattrs).toEqual({ 'trusted.big': value });
@@ -141,8 +101,8 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
 
   it('makes missing parents, owned by root, from the beginning of 1970', async () => {
     const tar = tarOf({ name: 'a/b/c', contents: 'deep' });
-    expect(await differences(tar, plain(tar), ['.', 'a', 'a/b'])).toEqual([]);
-    const tree = await withMounted(tar, plain(tar), (folder) => readTree(`${folder}/mounted`));
+    expect(await differencesFromTar(tar, { anyTime: ['.', 'a', 'a/b'] })).toEqual([]);
+    const tree = await withMountedLayer(tar, {}, readTree);
     expect(tree.get('a/b')).toMatchObject({ type: 'directory', mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n });
   });
 
@@ -154,7 +114,7 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
       { name: 'out', type: '2', linkName: '/../../etc' },
       { name: 'out/passwd', contents: 'inside' },
     );
-    const tree = await withMounted(tar, plain(tar), (folder) => readTree(`${folder}/mounted`));
+    const tree = await withMountedLayer(tar, {}, readTree);
     expect([...tree.keys()].sort()).toEqual(['.', 'etc', 'etc/passwd', 'lib', 'out', 'usr', 'usr/lib', 'usr/lib/x']);
   });
 
@@ -171,15 +131,15 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
       { name: '.whatever', contents: 'stays' },
       { name: 'a.wh.b', contents: 'stays' },
     );
-    const names = await withMounted(tar, plain(tar), async (folder) => {
-      const layers = await readTree(`${folder}/mounted`);
+    const names = await withMountedLayer(tar, {}, async (mounted, folder) => {
+      const layers = await readTree(mounted);
       expect(layers.get('gone')).toMatchObject({ type: 'character', device: '0:0', mode: 0 });
       expect(layers.get('opaque')?.xattrs).toEqual({ 'trusted.overlay.opaque': 'y' });
       expect(layers.get('merged')?.xattrs).toEqual({});
       for (const name of ['opaque', 'replaced', 'merged', 'stack']) await mkdir(`${folder}/lower/${name}`, { recursive: true });
       for (const name of ['gone', 'kept', 'opaque/old', 'replaced/old', 'merged/one', 'merged/two']) await writeFile(`${folder}/lower/${name}`, 'lower');
       await mkdir(`${folder}/stacked`);
-      await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${folder}/mounted:${folder}/lower`, 'overlay', `${folder}/stacked`]);
+      await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${mounted}:${folder}/lower`, 'overlay', `${folder}/stacked`]);
       try {
         return (await readdir(`${folder}/stacked`, { recursive: true })).sort();
       } finally {

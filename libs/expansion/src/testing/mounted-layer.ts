@@ -21,9 +21,9 @@ export function canMountLayers(): boolean {
   return readFileSync('/proc/filesystems', 'utf8').includes('\terofs\n') && hasProgram('python3') && hasProgram('tar');
 }
 
-/** A folder below the system's temporary one; goes with everything in it when it is disposed. */
-export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), 'expansion-'));
+/** A folder below the given one, or the system's temporary one; goes with everything in it when it is disposed. */
+export async function temporaryFolder(below: string = tmpdir()): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(below, 'expansion-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
