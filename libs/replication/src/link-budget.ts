@@ -1,5 +1,6 @@
 import type { Clock } from '#clock';
-import { DAY_MS, MiB, SECOND_MS } from '#quantities';
+import { DAY_MS, MiB } from '#quantities';
+import { ByteRate } from '#shares';
 
 import type { LinkLedger, LinkName } from './link-ledger.js';
 import { ReplicationError } from './replication-error.js';
@@ -17,7 +18,8 @@ const RESERVED_AT_ONCE_BYTES = 64 * MiB;
 
 /**
  * Keeps copies within what their links may carry (I6): bytes per second by making them wait, bytes per day by refusing. Whoever is refused
- * has to come back the next day. Retried pieces count again: they travel again.
+ * has to come back the next day. Retried pieces count again: they travel again. What one share may give and take, whatever the link, is bounded
+ * by its driver.
  */
 export class LinkBudget {
   readonly #limitsOf: (link: LinkName) => LinkLimits;
@@ -52,9 +54,7 @@ class LinkMeter {
   readonly #link: LinkName;
   readonly #limits: LinkLimits;
   readonly #ledger: LinkLedger;
-  /** How long what was let through so far still takes to pass at the allowed rate, as of `#seenAtMs`. */
-  #busyMs = 0;
-  #seenAtMs = 0;
+  readonly #rate: ByteRate;
   #day = '';
   #reservedBytes = 0;
   /** Reservations of one link stand in line, so that one write serves all who wait for it. */
@@ -63,21 +63,12 @@ class LinkMeter {
   constructor(link: LinkName, limits: LinkLimits, ledger: LinkLedger) {
     this.#link = link;
     this.#limits = limits;
+    this.#rate = new ByteRate(limits.bytesPerSecond);
     this.#ledger = ledger;
   }
 
-  /**
-   * A bucket that holds one call's bytes: within any span of time, at most the rate times the span, and one call. No wait is longer than the bytes let
-   * through before justify: a clock that steps back pays nothing off, and adds nothing.
-   */
   waitMsFor(bytes: number, now: Date): number {
-    const rate = this.#limits.bytesPerSecond;
-    if (rate === undefined || !Number.isFinite(rate)) return 0;
-    const passedMs = Math.max(0, now.getTime() - this.#seenAtMs);
-    const waitMs = Math.max(0, this.#busyMs - passedMs);
-    this.#seenAtMs = now.getTime();
-    this.#busyMs = waitMs + (bytes / rate) * SECOND_MS;
-    return waitMs;
+    return this.#rate.waitMsFor(bytes, now);
   }
 
   spend(bytes: number, now: Date): Promise<void> {
