@@ -42,6 +42,24 @@ describe('retrying', () => {
     expect((await waitsOf(() => Promise.reject(new Error('busy')), 30_001)).waits).toEqual([]);
   });
 
+  it('begins no try after the policy’s time in all, also when tries themselves take long', async () => {
+    const clock = new ManualClock();
+    const started = clock.now().getTime();
+    const begun: number[] = [];
+    const policy = { ...POLICY, triesMax: 100, totalMaxMs: 2500 };
+    const done = retrying({ clock, policy, judge: () => ({ retry: true }), random: () => 0 }, async () => {
+      begun.push(clock.now().getTime() - started);
+      await clock.advance(1000);
+      throw new Error('slow');
+    }).catch((error: unknown) => error);
+    while (begun.length < 3) {
+      await clock.advance(0);
+      await Promise.resolve();
+    }
+    expect(await done).toMatchObject({ message: 'slow' });
+    expect(begun).toEqual([0, 1000, 2000]);
+  });
+
   it('does not repeat a final failure', async () => {
     expect((await waitsOf(() => Promise.reject(new Error('no')), undefined, false)).waits).toEqual([]);
   });

@@ -10,6 +10,8 @@ export interface RetryPolicy {
   readonly waitMaxMs: number;
   /** Upper bound of a wait that the other side asks for (`Retry-After`), in milliseconds; a longer one is not waited for: the call fails. */
   readonly askedWaitMaxMs: number;
+  /** No try begins later than this after the first one, in milliseconds, whatever is left of the tries; default: no bound. */
+  readonly totalMaxMs?: number;
 }
 
 /** What the border knows of a failure: whether to try again, and how long the other side asked to wait. */
@@ -38,6 +40,7 @@ export interface RetryContext {
  */
 export async function retrying<T>(context: RetryContext, call: (tryNumber: number) => Promise<T>): Promise<T> {
   const { clock, policy, judge, signal, random = Math.random } = context;
+  const startedAtMs = clock.now().getTime();
   for (let tryNumber = 1; ; tryNumber += 1) {
     signal?.throwIfAborted();
     try {
@@ -47,7 +50,9 @@ export async function retrying<T>(context: RetryContext, call: (tryNumber: numbe
       const verdict = judge(error);
       const asked = verdict.askedWaitMs ?? 0;
       if (!verdict.retry || tryNumber >= policy.triesMax || asked > policy.askedWaitMaxMs) throw error;
-      await clock.sleep(Math.max(asked, jitteredWaitMs(policy, tryNumber, random())), signal);
+      const waitMs = Math.max(asked, jitteredWaitMs(policy, tryNumber, random()));
+      if (clock.now().getTime() + waitMs - startedAtMs > (policy.totalMaxMs ?? Number.POSITIVE_INFINITY)) throw error;
+      await clock.sleep(waitMs, signal);
     }
   }
 }
