@@ -77,6 +77,10 @@ export class FileTree implements FilesystemTree {
 
   /**
    * Gives the file at `target` a further name. Symbolic links in the target's parents are followed, at its end they are not.
+   *
+   * The target is an earlier entry of this layer. containerd looks for it in the layer's own directory alone (`hardlinkRootPath` in pkg/archive/tar.go,
+   * with overlayfs's upper directory as root in core/diff/apply/apply_linux.go), and so does `mkfs.erofs --tar`: for both, a layer with a link
+   * to a file of a lower layer, or to a later entry, cannot be unpacked. Here it is refused, and its image's other layers are not.
    * @throws {ExpansionError} `LINK_TARGET_MISSING` when this layer has no such file, `TAR_INVALID` when it is a directory.
    */
   link(path: string, target: string): void {
