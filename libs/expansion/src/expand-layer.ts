@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
-import { type Digest, digestHex } from '#oci';
-import { LAYER_FILE_VERSION, layerFileMetadata, type Share } from '#shares';
+import type { Digest } from '#oci';
+import type { Share } from '#shares';
 
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
 import { ErofsWriter } from './erofs-writer.js';
@@ -11,12 +11,12 @@ import { DEFAULT_EXPANSION_LIMITS, type ExpansionLimits } from './expansion-limi
 import type { ExpansionTarget } from './expansion-target.js';
 import { FileTree } from './file-tree.js';
 import { decompress } from './layer-compression.js';
+import { layerFileId } from './layer-file-id.js';
 import { LayerTar } from './layer-tar.js';
-import { PieceStream, type WrittenPieces } from './piece-stream.js';
-import { ShareExpansionTarget } from './share-expansion-target.js';
+import { makeLayerFile, type WrittenContents } from './make-layer-file.js';
+import { PieceStream } from './piece-stream.js';
 import { TarReader } from './tar-reader.js';
 import { VerifiedBlob } from './verified-blob.js';
-import { vhdFooter } from './vhd-footer.js';
 
 /** Refusals for what the blob holds. */
 const ABOUT_CONTENTS: ReadonlySet<ExpansionErrorCode> = new Set<ExpansionErrorCode>([
@@ -41,16 +41,8 @@ export interface LayerExpansion {
   readonly limits?: ExpansionLimits;
 }
 
-/** What was made of a layer, before anything is under its final name. */
-export interface MadeLayer {
-  /** Of the tar, computed. */
-  readonly diffId: Digest;
-  readonly written: WrittenPieces;
-  readonly entryCount: number;
-}
-
 /**
- * Expands one layer: reads its blob, and leaves an EROFS filesystem in a fixed VHD under `layerFilePath(layer.digest, LAYER_FILE_VERSION)` on the share, equal to
+ * Expands one layer: reads its blob, and leaves an EROFS filesystem with its hash tree in a fixed VHD under `layerFilePath(layer.digest, LAYER_FILE_VERSION)` on the share, equal to
  * what extracting the tar gives, with whiteouts in overlayfs's form. The same layer always gives the same bytes.
  *
  * The blob's digest and what the share holds are verified before the file gets its final name, the tar's digest (diffID) is computed, and how the
@@ -61,38 +53,12 @@ export interface MadeLayer {
  * as they are.
  */
 export async function expandLayer(expansion: LayerExpansion): Promise<ExpandedLayer> {
-  const { layer, share, claimId, isHeld, signal } = expansion;
-  const target = new ShareExpansionTarget(share, { layer: layer.digest, claimId, isHeld, signal });
-  try {
-    await target.begin(layer.sizeBytes);
-    const { written, diffId, entryCount } = await makeExpandedLayer(expansion, target);
-    const vhd = { digest: await target.readBack(written), sizeBytes: written.sizeBytes };
-    const file = { digest: layer.digest, diffId, writerVersion: LAYER_FILE_VERSION, vhd };
-    await target.publish(vhd.sizeBytes, layerFileMetadata(file));
-    return { ...file, pieceCrc64s: written.crc64s, dataBytes: written.dataBytes, entryCount };
-  } catch (error) {
-    await discardUseless(target, expansion, error);
-    throw error;
-  }
+  const { layer } = expansion;
+  return makeLayerFile({ ...expansion, digest: layer.digest, likelyBytes: layer.sizeBytes }, (target) => writeLayer(expansion, target));
 }
 
-/**
- * Removes the partial file when nobody will look for it: after a refusal, or when the claim is another's by now. Otherwise the next attempt does. What
- * fails here costs bytes at most: the error that ended the expansion is the one to be told.
- */
-async function discardUseless(target: ShareExpansionTarget, { isHeld }: LayerExpansion, error: unknown): Promise<void> {
-  const refused = error instanceof ExpansionError && !error.transient;
-  try {
-    if (refused || !(await isHeld())) await target.discard();
-  } catch {
-    return;
-  }
-}
-
-/**
- * Makes the file of an expanded layer and gives it to a target, the blob and the tar verified. See {@link expandLayer} for what it throws.
- */
-export async function makeExpandedLayer(expansion: Pick<LayerExpansion, 'layer' | 'blob' | 'signal' | 'onProgress' | 'limits'>, target: ExpansionTarget): Promise<MadeLayer> {
+/** The first pass: writes the layer's filesystem, the blob verified. */
+async function writeLayer(expansion: LayerExpansion, target: ExpansionTarget): Promise<WrittenContents> {
   const { signal, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
   const blob = new VerifiedBlob({ ...expansion, maxBytes: limits.maxBlobBytes });
   const pieces = new PieceStream(target);
@@ -112,7 +78,7 @@ export async function makeExpandedLayer(expansion: Pick<LayerExpansion, 'layer' 
     await decompress({ blob: blob.chunks(), take }, signal);
     tar.end();
     blob.verify();
-    return await completeFile(`sha256:${tarHash.digest('hex')}`, { writer, tree, pieces });
+    return await completeFilesystem(`sha256:${tarHash.digest('hex')}`, { writer, tree, pieces });
   } catch (error) {
     throw await judge(error, blob);
   } finally {
@@ -121,18 +87,18 @@ export async function makeExpandedLayer(expansion: Pick<LayerExpansion, 'layer' 
   }
 }
 
-interface FileUnderWay {
+interface FilesystemUnderWay {
   readonly writer: ErofsWriter;
   readonly tree: FileTree;
   readonly pieces: PieceStream;
 }
 
 /** Writes everything behind the files' contents, then the first block. */
-async function completeFile(diffId: Digest, { writer, tree, pieces }: FileUnderWay): Promise<MadeLayer> {
+async function completeFilesystem(diffId: Digest, { writer, tree, pieces }: FilesystemUnderWay): Promise<WrittenContents> {
   const { superblock, entryCount } = await writer.finish(tree);
-  pieces.append(vhdFooter(superblock.blockCount * BLOCK_BYTES, idOf('vhd', diffId)));
-  const written = await pieces.finish((firstBlock) => putSuperblock(firstBlock, { ...superblock, uuid: idOf('erofs', diffId) }));
-  return { diffId, written, entryCount };
+  const uuid = layerFileId('erofs', diffId);
+  const filesystem = await pieces.finish((kept) => putSuperblock(kept.subarray(0, BLOCK_BYTES), { ...superblock, uuid }));
+  return { diffId, filesystem, entryCount };
 }
 
 /**
@@ -148,12 +114,4 @@ async function judge(error: unknown, blob: VerifiedBlob): Promise<unknown> {
     return blobError;
   }
   return error;
-}
-
-/** 16 bytes that follow from the diffID, in the form of a UUID of version 8 (RFC 9562). */
-function idOf(purpose: 'erofs' | 'vhd', diffId: Digest): Buffer {
-  const id = createHash('sha256').update(`translocator ${purpose} ${LAYER_FILE_VERSION} ${digestHex(diffId)}`).digest().subarray(0, 16);
-  id[6] = (id[6]! & 0x0f) | 0x80;
-  id[8] = (id[8]! & 0x3f) | 0x80;
-  return id;
 }

@@ -34,7 +34,7 @@ export interface ExpandedLayer {
   readonly diffId: Digest;
   /** The `LAYER_FILE_VERSION` that made it, from 1: part of the name of its files. */
   readonly writerVersion: number;
-  /** The file: an EROFS filesystem followed by a 512-byte fixed VHD footer. */
+  /** The file: an EROFS filesystem, its hash tree, and a 512-byte fixed VHD footer. */
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
   /** The hash tree in the file; absent in files of writer version 1, which have none. */
   readonly verity?: HashTree;

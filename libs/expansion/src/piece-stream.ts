@@ -1,3 +1,4 @@
+import { alignUp } from '#quantities';
 import { type ByteRange, type Crc64, crc64Of, PIECE_BYTES } from '#shares';
 
 import { BLOCK_BYTES } from './erofs-structures.js';
@@ -8,12 +9,26 @@ import type { ExpansionTarget } from './expansion-target.js';
 const MAX_PIECES_IN_FLIGHT = MAX_BYTES_IN_FLIGHT / PIECE_BYTES - 2;
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-/** What went to the target. */
+/** What went to the target: a file, or a part of one that begins or ends inside a piece. */
 export interface WrittenPieces {
-  readonly sizeBytes: number;
-  /** Per piece, null where it is all zeros. */
+  /** Where it begins, in bytes from the start of the file. */
+  readonly offset: number;
+  /** Where it ends, in bytes from the start of the file. */
+  readonly endOffset: number;
+  /** Per piece that it touches, from that piece's start; null where it is all zeros. */
   readonly crc64s: readonly (Crc64 | null)[];
+  /** Bytes that were written. */
   readonly dataBytes: number;
+}
+
+/** Which part of a file a stream writes. */
+export interface StreamedPart {
+  /** Where it begins, a multiple of the block size; what stands before that in the same piece is on the target already. Default 0. */
+  readonly offset?: number;
+  /** The pieces up to here, `offset` among them, are kept back until the end. Default: the first piece. */
+  readonly keptUpTo?: number;
+  /** Pieces on the way at once. Default: what {@link MAX_BYTES_IN_FLIGHT} allows. */
+  readonly maxPiecesInFlight?: number;
 }
 
 /**
@@ -23,22 +38,29 @@ export interface WrittenPieces {
  */
 export class PieceStream {
   readonly #target: ExpansionTarget;
+  readonly #offset: number;
+  readonly #maxPiecesInFlight: number;
+  readonly #kept: Buffer;
   readonly #spare: Buffer[] = [];
   readonly #sending = new Set<Promise<void>>();
   readonly #crc64s: (Crc64 | null)[] = [];
-  #first: Buffer | undefined;
-  #piece: Buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  #filled = 0;
+  #piece: Buffer;
+  #filled: number;
   #dataBytes = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(target: ExpansionTarget) {
+  constructor(target: ExpansionTarget, { offset = 0, keptUpTo = 1, maxPiecesInFlight = MAX_PIECES_IN_FLIGHT }: StreamedPart = {}) {
     this.#target = target;
+    this.#offset = offset;
+    this.#maxPiecesInFlight = maxPiecesInFlight;
+    this.#filled = offset % PIECE_BYTES;
+    this.#kept = Buffer.alloc(alignUp(keptUpTo, PIECE_BYTES) - (offset - this.#filled));
+    this.#piece = this.#kept.subarray(0, PIECE_BYTES);
   }
 
-  /** Bytes appended so far. */
+  /** Where the next byte goes, from the start of the file. */
   get position(): number {
-    return this.#crc64s.length * PIECE_BYTES + this.#filled;
+    return this.#startOf(this.#crc64s.length) + this.#filled;
   }
 
   /** Appends bytes; they are copied. */
@@ -54,7 +76,7 @@ export class PieceStream {
   /** Appends zeros up to `position`, which is not before the present one. */
   appendZerosUpTo(position: number): void {
     for (let left = position - this.position; left > 0; ) {
-      if (this.#filled === 0 && left >= PIECE_BYTES && this.#crc64s.length > 0) {
+      if (this.#filled === 0 && left >= PIECE_BYTES && this.#crc64s.length * PIECE_BYTES >= this.#kept.length) {
         this.#crc64s.push(null);
         left -= PIECE_BYTES;
         continue;
@@ -68,7 +90,7 @@ export class PieceStream {
 
   /** Waits until there is room on the way to the target. @throws what the target threw, of whatever write. */
   async ready(): Promise<void> {
-    while (this.#failure === undefined && this.#sending.size >= MAX_PIECES_IN_FLIGHT) await Promise.race(this.#sending);
+    while (this.#failure === undefined && this.#sending.size >= this.#maxPiecesInFlight) await Promise.race(this.#sending);
     this.#throwFailure();
   }
 
@@ -78,21 +100,20 @@ export class PieceStream {
   }
 
   /**
-   * Sends the rest, then the first piece, then finishes the target.
-   * @param complete fills in what had to wait: it gets the file's first block.
+   * Sends the rest, and then what was kept back.
+   * @param complete fills in what had to wait: it gets the pieces that were kept back, from the start of the first.
    */
-  async finish(complete: (firstBlock: Buffer) => void): Promise<WrittenPieces> {
-    const sizeBytes = this.position;
+  async finish(complete: (kept: Buffer) => void): Promise<WrittenPieces> {
+    const endOffset = this.position;
     if (this.#filled > 0) this.#closePiece();
     await this.settle();
     this.#throwFailure();
-    const first = this.#first!;
-    complete(first.subarray(0, BLOCK_BYTES));
-    this.#send(0, first.subarray(0, Math.min(PIECE_BYTES, sizeBytes)));
+    complete(this.#kept);
+    const kept = this.#kept.subarray(0, endOffset - this.#startOf(0));
+    for (let index = 0; index * PIECE_BYTES < kept.length; index += 1) this.#send(index, kept.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES));
     await this.settle();
     this.#throwFailure();
-    await this.#target.finish(sizeBytes);
-    return { sizeBytes, crc64s: this.#crc64s, dataBytes: this.#dataBytes };
+    return { offset: this.#offset, endOffset, crc64s: this.#crc64s, dataBytes: this.#dataBytes };
   }
 
   #advance(count: number): void {
@@ -102,34 +123,39 @@ export class PieceStream {
 
   #closePiece(): void {
     const index = this.#crc64s.push(null) - 1;
-    const piece = this.#piece;
-    const filled = this.#filled;
+    if (index * PIECE_BYTES >= this.#kept.length && this.#failure === undefined) this.#send(index, this.#piece.subarray(0, this.#filled));
     this.#filled = 0;
-    if (index === 0) this.#first = piece;
-    else if (this.#failure === undefined) this.#send(index, piece.subarray(0, filled));
-    this.#piece = this.#spare.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
+    const next = (index + 1) * PIECE_BYTES;
+    this.#piece = next < this.#kept.length ? this.#kept.subarray(next, next + PIECE_BYTES) : this.#spare.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
   }
 
+  /** Sends a piece, but for what is on the target already. */
   #send(index: number, piece: Buffer): void {
-    const ranges = dataRangesOf(piece);
-    if (ranges.length > 0) this.#crc64s[index] = crc64Of(piece);
-    const sending = this.#write(index * PIECE_BYTES, piece, ranges).then(
+    const from = Math.max(this.#offset - this.#startOf(index), 0);
+    const isZero = dataRangesOf(piece).length === 0;
+    if (!isZero) this.#crc64s[index] = crc64Of(piece);
+    const sending = this.#write(this.#startOf(index) + from, piece.subarray(from)).then(
       () => undefined,
       (error: unknown) => {
         this.#failure ??= { error };
       },
     ).then(() => {
       this.#sending.delete(sending);
-      if (piece.buffer.byteLength === PIECE_BYTES) this.#spare.push(Buffer.from(piece.buffer));
+      if (piece.buffer !== this.#kept.buffer) this.#spare.push(Buffer.from(piece.buffer));
     });
     this.#sending.add(sending);
   }
 
-  async #write(offset: number, piece: Buffer, ranges: readonly ByteRange[]): Promise<void> {
-    for (const range of ranges) {
-      await this.#target.write(offset + range.offset, piece.subarray(range.offset, range.offset + range.length));
+  async #write(offset: number, bytes: Buffer): Promise<void> {
+    for (const range of dataRangesOf(bytes)) {
+      await this.#target.write(offset + range.offset, bytes.subarray(range.offset, range.offset + range.length));
       this.#dataBytes += range.length;
     }
+  }
+
+  /** Where a piece of this part begins, from the start of the file. */
+  #startOf(index: number): number {
+    return this.#offset - (this.#offset % PIECE_BYTES) + index * PIECE_BYTES;
   }
 
   #throwFailure(): void {

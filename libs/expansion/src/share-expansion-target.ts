@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 
 import type { Digest } from '#oci';
 import { alignUp, MiB } from '#quantities';
-import { ByteRangeSet, type Crc64, crc64Of, expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, PIECE_BYTES, pieceCount, pieceRange, removePartialFiles, type Share } from '#shares';
+import { type ByteRange, ByteRangeSet, expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, PIECE_BYTES, removePartialFiles, type Share } from '#shares';
 
 import { ExpansionError } from './expansion-error.js';
 import { MAX_BYTES_IN_FLIGHT } from './expansion-limits.js';
 import { ExpansionTarget } from './expansion-target.js';
-import type { WrittenPieces } from './piece-stream.js';
 
 /**
  * The file grows by this, or by an eighth of its size, at a time: its size is not known before its end, every growth is a call, and a share
@@ -35,6 +34,7 @@ export interface ExpansionAttempt {
  * same layer's whole and verified file in the place of an equal one.
  */
 export class ShareExpansionTarget extends ExpansionTarget {
+  readonly name: string;
   readonly #share: Share;
   readonly #attempt: ExpansionAttempt;
   readonly #path: string;
@@ -48,6 +48,7 @@ export class ShareExpansionTarget extends ExpansionTarget {
     this.#attempt = attempt;
     this.#path = expansionPartialPath(attempt.layer, attempt.claimId);
     this.#signal = attempt.signal;
+    this.name = `${share.name}/${this.#path}`;
   }
 
   /** Removes what earlier attempts left, and creates the partial file. @throws {ExpansionError} `CLAIM_LOST` @param likelyBytes a size that it may well pass; a wrong one costs a call or two. */
@@ -62,36 +63,28 @@ export class ShareExpansionTarget extends ExpansionTarget {
     await this.#share.writeRange(this.#path, offset, bytes, this.#signal);
   }
 
-  async finish(sizeBytes: number): Promise<void> {
+  async setSize(sizeBytes: number): Promise<void> {
     await this.#growth;
-    if (this.#sizeBytes !== sizeBytes) await this.#share.resizeFile(this.#path, sizeBytes, this.#signal);
+    if (this.#sizeBytes === sizeBytes) return;
+    this.#sizeBytes = sizeBytes;
+    await this.#share.resizeFile(this.#path, sizeBytes, this.#signal);
   }
 
-  /**
-   * Reads the whole file back from the share; holes are not fetched.
-   * @returns the digest of what the share holds.
-   * @throws {ExpansionError} `READ_BACK_MISMATCH` when a piece is not what was sent.
-   */
-  async readBack(written: WrittenPieces): Promise<Digest> {
-    const data = new ByteRangeSet(await this.#share.dataRanges(this.#path, this.#signal));
-    const hash = createHash('sha256');
-    const count = pieceCount(written.sizeBytes);
+  /** Holes are not fetched. */
+  async *readBack({ offset, length }: ByteRange): AsyncGenerator<Buffer> {
+    const end = offset + length;
+    // What fits one call is not worth another one to ask for its holes.
+    const data = length <= PIECE_BYTES ? new ByteRangeSet([{ offset, length }]) : new ByteRangeSet(await this.#share.dataRanges(this.#path, this.#signal));
     const ahead: Promise<Buffer>[] = [];
-    for (let index = 0, started = 0; index < count; index += 1) {
-      for (; started < count && started < index + MAX_READS_IN_FLIGHT; started += 1) {
-        const reading = this.#readPiece(started, written.sizeBytes, data);
-        // The first failure ends the loop; those behind it must not count as unhandled.
+    for (let at = offset, next = offset; at < end; at = pieceEnd(at, end)) {
+      for (; next < end && ahead.length < MAX_READS_IN_FLIGHT; next = pieceEnd(next, end)) {
+        const reading = this.#readPart({ offset: next, length: pieceEnd(next, end) - next }, data);
+        // The first failure ends the reading; those behind it must not count as unhandled.
         reading.catch(() => undefined);
         ahead.push(reading);
       }
-      const piece = await ahead.shift()!;
-      if (!isSame(piece, written.crc64s[index]!)) {
-        const details = { share: this.#share.name, path: this.#path, piece: index };
-        throw new ExpansionError('READ_BACK_MISMATCH', `piece ${index} of ${this.#path} is not what was written`, { transient: true, details });
-      }
-      hash.update(piece);
+      yield await ahead.shift()!;
     }
-    return `sha256:${hash.digest('hex')}`;
   }
 
   /**
@@ -128,10 +121,14 @@ export class ShareExpansionTarget extends ExpansionTarget {
     return this.#growth;
   }
 
-  async #readPiece(index: number, sizeBytes: number, data: ByteRangeSet): Promise<Buffer> {
-    const range = pieceRange(index, sizeBytes);
+  async #readPart(range: ByteRange, data: ByteRangeSet): Promise<Buffer> {
+    this.#signal.throwIfAborted();
     const parts = data.within(range);
-    if (parts.length === 0) return ZERO_PIECE.subarray(0, range.length);
+    if (parts.length === 0) {
+      // However long a hole is, others have their turn, and the signal is heard.
+      await setImmediate();
+      return ZERO_PIECE.subarray(0, range.length);
+    }
     if (parts.length === 1 && parts[0]!.length === range.length) return this.#share.readRange(this.#path, range, this.#signal);
     const piece = Buffer.alloc(range.length);
     for (const part of parts) piece.set(await this.#share.readRange(this.#path, part, this.#signal), part.offset - range.offset);
@@ -139,6 +136,7 @@ export class ShareExpansionTarget extends ExpansionTarget {
   }
 }
 
-function isSame(piece: Buffer, written: Crc64 | null): boolean {
-  return written === null ? piece.compare(ZERO_PIECE, 0, piece.length) === 0 : crc64Of(piece) === written;
+/** Where the piece that `position` is in ends, or the range does. */
+function pieceEnd(position: number, end: number): number {
+  return Math.min((Math.floor(position / PIECE_BYTES) + 1) * PIECE_BYTES, end);
 }
