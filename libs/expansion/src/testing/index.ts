@@ -4,4 +4,5 @@ export * from './compare-trees.js';
 export * from './expand-bytes.js';
 export * from './mounted-comparison.js';
 export * from './mounted-layer.js';
+export * from './seekable-blobs.js';
 export * from './tar-builder.js';
