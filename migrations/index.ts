@@ -8,6 +8,7 @@ import { Placement1763400000000 } from './1763400000000-placement.js';
 import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
 import { ReplicaRecall1763600000000 } from './1763600000000-replica-recall.js';
 import { ExpansionProgress1763700000000 } from './1763700000000-expansion-progress.js';
+import { FileVersion21763800000000 } from './1763800000000-file-version-2.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -21,4 +22,5 @@ export const MIGRATIONS = [
   MountLeases1763500000000,
   ReplicaRecall1763600000000,
   ExpansionProgress1763700000000,
+  FileVersion21763800000000,
 ] as const;

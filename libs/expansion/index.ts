@@ -1,5 +1,6 @@
 export * from './src/estimate-expansion.js';
 export * from './src/expand-layer.js';
+export * from './src/expand-view.js';
 export * from './src/expand-wanted-layer.js';
 export * from './src/expanded-layer-store.js';
 export * from './src/expanded-layer.js';
@@ -7,3 +8,4 @@ export * from './src/expansion-error.js';
 export * from './src/expansion-limits.js';
 export * from './src/expansion-target.js';
 export * from './src/layer-media-types.js';
+export * from './src/merged-view-digest.js';

@@ -47,6 +47,21 @@ describeOnEveryDatabase('the registry', MIGRATIONS, (dataSource, database) => {
     });
   });
 
+  it('gives an image that was recorded without its merged view the digest of it when it is examined again, and tells that', async () => {
+    const { images } = stores();
+    const image = sampleRecord('one', ['base', 'top']);
+    const record = (): Promise<boolean> => images.record({ repository: 'team/app', image, children: [] }, { now: SUITE_NOW, claimId: undefined });
+    await record();
+    const before = await images.resolve('team/app', { kind: 'digest', digest: image.digest });
+    await dataSource().query('UPDATE images SET view_digest = NULL');
+    const told = await readToldChanges(dataSource());
+    await record();
+    expect(await told()).toEqual([`image team/app ${image.digest}`]);
+    expect(await images.resolve('team/app', { kind: 'digest', digest: image.digest })).toEqual(before);
+    await record();
+    expect(await told()).toEqual([]);
+  });
+
   if (database.severalSessions) {
     it('takes the same events in from many senders at once, each of them once', async () => {
       const { examinations } = stores();

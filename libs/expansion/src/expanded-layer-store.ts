@@ -32,9 +32,14 @@ export interface WantedLayer extends LayerToExpand {
   readonly repository: string;
   /** The larger, the sooner. */
   readonly priority: number;
+  /**
+   * Present exactly where this is the merged view of an image, and then the image's layers, the lowest first, repeated ones as often as the image names
+   * them. Its media type is `MERGED_VIEW_MEDIA_TYPE`, its digest `mergedViewDigest` of these, its size 0: no blob stands behind it.
+   */
+  readonly stacks?: readonly Digest[];
 }
 
-/** Why a layer is not expanded: a code of `ExpansionErrorCode` or {@link MEDIA_TYPE_REFUSAL}, and a sentence for operators. */
+/** Why a layer is not expanded: a code of `ExpansionErrorCode`, `MEDIA_TYPE_REFUSAL` or `VIEW_LAYER_REFUSAL`, and a sentence for operators. */
 export interface LayerRefusal {
   readonly code: string;
   readonly message: string;
@@ -68,6 +73,10 @@ export interface LayerRecord extends WantedLayer {
  * blobs for itself alone (`DIFF_ID_MISMATCH` of a pull). A refusal that comes from the bytes holds for ever, because the digest names them; the one that
  * comes from a claim ends with the first better claim.
  *
+ * The merged views of images are layers like the others here, made of the layers that they stack. While one of those is still to be expanded, no worker
+ * is given the view; a view whose layers are not all good is refused for as long as that is so. A digest that an image names as a layer's and that is a
+ * view's stays a view: the only bytes that have it are the text of its definition, which is no tar.
+ *
  * A layer is wanted when an examined image names it; a worker claims it, expands it, and settles the claim with `complete`
  * or `refuse`; a transient failure gives it back. It stays expanded, whatever happens to its replicas, until nothing has
  * referred to it for the grace time: then `forget` ends its record. Settling methods return false, and change nothing,
@@ -75,12 +84,13 @@ export interface LayerRecord extends WantedLayer {
  */
 export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /**
-   * Wants layers expanded, in one transaction. A layer that is known keeps its state: it only takes the newer repository and
+   * Wants layers expanded, in one transaction, and then views, in another. A layer that is known keeps its state: it only takes the newer repository and
    * the larger priority, and counts as referenced again. Idempotent; a digest may be named twice.
    *
    * A media type that is not expanded gives a layer that was not known the state `refused` with {@link MEDIA_TYPE_REFUSAL}, and changes nothing but
    * priority and references of one that was. A layer whose refusal was not about its bytes ({@link PASSING_REFUSALS}) is wanted as if it were new as soon
-   * as an image names it with a media type that is expanded; its claims are then those.
+   * as an image names it with a media type that is expanded; its claims are then those. A refused view is wanted again when none of its layers is refused
+   * or unknown.
    * @returns the digests that wait for a worker because of this call: those that were not known before, and those whose refusal has ended.
    */
   abstract want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>>;
@@ -100,7 +110,10 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /** Up to `limit` records with digests after `after` (undefined: from the first), by digest: for full loads. */
   abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;
 
-  /** expanded → wanted, for a layer of which no replica is left. @returns false when it is not expanded. */
+  /**
+   * expanded → wanted, for a layer of which no replica is left. Where its file was of an older version, the next one has other bytes: the expanded views
+   * that stack it are then wanted again as well. @returns false when it is not expanded.
+   */
   abstract expandAgain(digest: Digest, now: Date): Promise<boolean>;
 
   /** Notes that nothing refers to these layers as of `now`; an earlier note stands. */

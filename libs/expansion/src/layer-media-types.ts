@@ -14,11 +14,14 @@ export const EXPANDABLE_MEDIA_TYPES: ReadonlySet<string> = new Set([
 /** The code under which a layer is refused whose media type, in every image that named it so far, is none that is expanded. */
 export const MEDIA_TYPE_REFUSAL = 'MEDIA_TYPE_UNSUPPORTED';
 
+/** The code under which a merged view is refused while a layer of its image is refused, or not known. */
+export const VIEW_LAYER_REFUSAL = 'VIEW_LAYER_MISSING';
+
 /**
- * Refusals that are not about the bytes of the digest: what an image claims, and what came instead of those bytes. They end when the layer is wanted again
- * by an image whose media type is expanded; all others hold for ever.
+ * Refusals that are not about the bytes of the digest: what an image claims, what came instead of those bytes, and for a merged view what its layers were at
+ * that time. They end when the layer is wanted again by an image whose media type is expanded, and a view by one whose layers are good; all others hold for ever.
  */
-export const PASSING_REFUSALS: readonly string[] = [MEDIA_TYPE_REFUSAL, 'DIGEST_MISMATCH'];
+export const PASSING_REFUSALS: readonly string[] = [MEDIA_TYPE_REFUSAL, 'DIGEST_MISMATCH', VIEW_LAYER_REFUSAL];
 
 /**
  * Why a layer of this media type is not expanded: it is foreign (Windows), encrypted, or no layer of a root filesystem at all. Undefined when it is.

@@ -1,3 +1,4 @@
+import { mergedViewDigest } from '#expansion';
 import type { Digest, Reference } from '#oci';
 
 import type { Image, ImageKey, RecordedImage, RecordedTag } from './image.js';
@@ -53,7 +54,8 @@ export const IMAGES_PAGE_MAX = 1000;
  */
 export abstract class ImageStore {
   /**
-   * Records an image, or an index with its images, and its tag, in one transaction. Repeating it changes nothing; `pushedAt` only grows.
+   * Records an image, or an index with its images, and its tag, in one transaction, each image with the digest of its merged view. Repeating it changes
+   * nothing; `pushedAt` only grows; after an upgrade that made another version of files, the view is the new one.
    * @returns false when the claim was lost and nothing was written.
    */
   abstract record(recording: ImageRecording, context: RecordingContext): Promise<boolean>;
@@ -79,8 +81,13 @@ export abstract class ImageStore {
   /** The images that have a layer, in the order of their keys, those after `after`; `limit` from 1 to {@link IMAGES_PAGE_MAX}. */
   abstract imagesByLayer(layer: Digest, page: { readonly after?: ImageKey; readonly limit: number }): Promise<ImageKey[]>;
 
-  /** Which of `layers` an image of an enabled repository has: those must not be lost. One query for any number up to 10,000. */
+  /** Which of `layers` an image of an enabled repository has, as a layer or as its merged view: those must not be lost. One query for any number up to 10,000. */
   abstract referencedLayers(layers: readonly Digest[]): Promise<Set<Digest>>;
+}
+
+/** The digest under which the merged view of an image is known; undefined for an index, and for an image that needs none. */
+export function viewDigestOf(image: Image): Digest | undefined {
+  return image.kind === 'index' ? undefined : mergedViewDigest(image.layers.map((layer) => layer.digest));
 }
 
 /** When an image counts as pushed: see {@link ImageRecording.pushedAt}. */

@@ -49,6 +49,8 @@ export interface Image extends ImageKey {
 
 /** An image that is recorded. */
 export interface RecordedImage extends Image {
+  /** The digest of the image's merged view, as the version that recorded it last defines it; absent for an index, and for an image that needs none. */
+  readonly viewDigest?: Digest;
   /** The latest push that is known, or, for images that were there before us, when they were built. */
   readonly pushedAt: Date;
 }

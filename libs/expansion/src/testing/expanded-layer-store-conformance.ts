@@ -6,7 +6,8 @@ import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
 import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
-import { MEDIA_TYPE_REFUSAL } from '../layer-media-types.js';
+import { MEDIA_TYPE_REFUSAL, VIEW_LAYER_REFUSAL } from '../layer-media-types.js';
+import { MERGED_VIEW_MEDIA_TYPE, mergedViewDigest } from '../merged-view-digest.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
@@ -23,6 +24,14 @@ export function wantedLayer(name: string, change: Partial<WantedLayer> = {}): Wa
   };
 }
 
+/** The merged view of an image of these layers, wanted from `team/app`. */
+export function wantedView(layers: readonly WantedLayer[], change: Partial<WantedLayer> = {}): WantedLayer {
+  const stacks = layers.map((layer) => layer.digest);
+  const digest = mergedViewDigest(stacks);
+  if (digest === undefined) throw new Error('an image of one layer has no view');
+  return { digest, mediaType: MERGED_VIEW_MEDIA_TYPE, sizeBytes: 0, repository: 'team/app', priority: 0, stacks, ...change };
+}
+
 /** What an expansion of `layer` may give: two pieces of data around a hole. */
 export function expandedForm(layer: WantedLayer): ExpandedLayer {
   return {
@@ -30,6 +39,7 @@ export function expandedForm(layer: WantedLayer): ExpandedLayer {
     diffId: digestOf(`${layer.digest}, uncompressed`),
     writerVersion: LAYER_FILE_VERSION,
     vhd: { digest: digestOf(`${layer.digest}, expanded`), sizeBytes: 3 * 4 * 1024 * 1024 - 512 },
+    verity: { rootHash: digestOf(`${layer.digest}, hashed`).slice('sha256:'.length), hashOffset: 2 * 4 * 1024 * 1024 },
     pieceCrc64s: ['u661BimQ84c=', null, 'AAAAAAAAAAA='],
     dataBytes: 2 * 4 * 1024 * 1024 - 512,
     entryCount: 17,
@@ -176,6 +186,95 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       expect(await stateOf(layer)).toBe('expanding');
       expect(await store.complete(held, expandedForm(layer), NOW)).toBe(true);
       expect(await store.complete(held, expandedForm(layer), NOW)).toBe(false);
+    });
+  });
+
+  describe('merged views', () => {
+    const [low, high] = [wantedLayer('low'), wantedLayer('high')];
+    const view = wantedView([low, high, low]);
+    const claimAll = (now = NOW) => store.claim({ owner: 'worker', limit: 10, now, leaseMs: 60_000 });
+    const wantedNames = async (now = NOW): Promise<Digest[]> => (await claimAll(now)).map(({ item }) => item.digest).toSorted();
+
+    it('are given to workers when none of their layers is under way any more, with all that they stack', async () => {
+      expect(await store.want([view, low, high], NOW)).toEqual(new Set([view, low, high].map((each) => each.digest)));
+      const [one, other] = await claimAll();
+      expect([one, other].map((claimed) => claimed?.item.digest).toSorted()).toEqual([low.digest, high.digest].toSorted());
+      expect(await wantedNames()).toEqual([]);
+      await store.complete(one!.claim.id, expandedForm(one!.item), NOW);
+      expect(await wantedNames()).toEqual([]);
+      await store.postpone(other!.claim.id, later(10), 'busy');
+      expect(await wantedNames()).toEqual([]);
+      const [again] = await claimAll(later(10));
+      await store.complete(again!.claim.id, expandedForm(again!.item), later(10));
+      expect((await claimAll(later(10))).map(({ item }) => item)).toEqual([view]);
+    });
+
+    it('are expanded, read and wanted again like layers', async () => {
+      await expandNow(low);
+      await expandNow(high);
+      await expandNow(view);
+      expect(await store.find([view.digest])).toEqual([
+        { ...view, state: 'expanded', wantedAt: NOW, readBytes: 0, attempts: 1, expanded: expandedForm(view), expandedAt: NOW },
+      ]);
+      expect(await store.want([low, high, view], later(1))).toEqual(new Set());
+      expect(await store.expandAgain(view.digest, later(2))).toBe(true);
+      expect((await claimAll(later(2))).map(({ item }) => item)).toEqual([view]);
+    });
+
+    it('are given to workers also when a layer is refused or unknown: to be refused', async () => {
+      await store.want([low, view], NOW);
+      await store.refuse(await claimOne(), { code: 'TAR_INVALID', message: 'x' });
+      expect(await wantedNames()).toEqual([view.digest]);
+    });
+
+    it('stay refused while a layer is missing, and are wanted again when an image names them and all are good', async () => {
+      const foreign = { ...high, mediaType: 'application/x-foreign' };
+      await expandNow(low);
+      await store.want([foreign, view], NOW);
+      await store.refuse(await claimOne(), { code: VIEW_LAYER_REFUSAL, message: 'a layer is refused' });
+      expect(await store.want([low, foreign, view], later(1))).toEqual(new Set());
+      expect(await store.find([view.digest])).toMatchObject([{ state: 'refused', refusal: { code: VIEW_LAYER_REFUSAL } }]);
+      expect(await store.want([low, high, view], later(2))).toEqual(new Set([high.digest, view.digest]));
+      expect(await store.find([view.digest])).toEqual([{ ...view, state: 'wanted', wantedAt: later(2), readBytes: 0, attempts: 0 }]);
+      expect(await wantedNames(later(2))).toEqual([high.digest]);
+    });
+
+    it('stay views when an image names their digest as a layer', async () => {
+      const lie = wantedLayer('lie', { digest: view.digest, repository: 'team/liar', priority: 1000 });
+      await store.want([view], NOW);
+      await store.markUnreferenced([view.digest], NOW);
+      expect(await store.want([lie], later(1))).toEqual(new Set());
+      expect(await store.find([view.digest])).toMatchObject([{ ...view, unreferencedSince: NOW }]);
+    });
+
+    it('become views when an image named their digest as a layer before', async () => {
+      const lie = wantedLayer('lie', { digest: view.digest, repository: 'team/liar' });
+      await expandNow(low);
+      await expandNow(high);
+      await store.want([lie], NOW);
+      expect(await store.want([view], later(1))).toEqual(new Set([view.digest]));
+      expect(await store.find([view.digest])).toMatchObject([{ stacks: view.stacks, mediaType: view.mediaType, repository: 'team/app' }]);
+      await store.refuse(await claimOne(later(1)), { code: 'TAR_INVALID', message: 'it is no tar' });
+      expect(await store.want([lie], later(2))).toEqual(new Set());
+    });
+
+    it('are made again when a layer whose file was of an older version is expanded again', async () => {
+      const old = wantedLayer('old');
+      const viewOfOld = wantedView([old, low]);
+      await store.want([old], NOW);
+      await store.complete(await claimOne(), { ...expandedForm(old), writerVersion: 1 }, NOW);
+      await expandNow(low);
+      await expandNow(viewOfOld);
+      await store.expandAgain(low.digest, NOW);
+      expect(await stateOf(viewOfOld)).toBe('expanded');
+      await store.expandAgain(old.digest, NOW);
+      expect([await stateOf(old), await stateOf(viewOfOld)]).toEqual(['wanted', 'wanted']);
+    });
+
+    it('cannot be claimed to be by an image: their media type is none that is expanded', async () => {
+      const claimed = wantedLayer('claimed', { mediaType: MERGED_VIEW_MEDIA_TYPE });
+      expect(await store.want([claimed], NOW)).toEqual(new Set());
+      expect(await store.find([claimed.digest])).toMatchObject([{ state: 'refused', refusal: { code: MEDIA_TYPE_REFUSAL } }]);
     });
   });
 

@@ -1,10 +1,12 @@
 import type { Claimed, ClaimRequest } from '#claims';
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
+import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
 import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
-import { PASSING_REFUSALS, refusalOfMediaType } from '../layer-media-types.js';
+import { PASSING_REFUSALS } from '../layer-media-types.js';
+import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 
 interface Row extends MemoryWork {
   layer: WantedLayer;
@@ -23,7 +25,7 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
   readonly #rows = new Map<Digest, Row>();
   readonly #work = new MemoryClaims<Row, WantedLayer>({
     rows: () => this.#rows.values(),
-    isOpen: (row) => row.state === 'wanted' || row.state === 'expanding',
+    isOpen: (row) => isUnderWay(row) && !(row.layer.stacks ?? []).some((digest) => isUnderWay(this.#rows.get(digest))),
     order: (a, b) => b.layer.priority - a.layer.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || (a.layer.digest < b.layer.digest ? -1 : 1),
     item: (row) => row.layer,
     begin: (row) => {
@@ -53,10 +55,11 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {
     const due = new Set<Digest>();
-    for (const layer of layers) {
+    for (const layer of oneForEach(layers).toSorted((a, b) => Number(a.stacks !== undefined) - Number(b.stacks !== undefined))) {
       const row = this.#rows.get(layer.digest);
-      const refusal = refusalOfMediaType(layer.mediaType);
-      if (row === undefined || (refusal === undefined && PASSING_REFUSALS.includes(row.refusal?.code ?? ''))) {
+      const refusal = refusalOfWanted(layer);
+      if (row?.layer.stacks !== undefined && layer.stacks === undefined) continue;
+      if (row === undefined || (refusal === undefined && this.#isWantedAnew(row, layer))) {
         const priority = Math.max(layer.priority, row?.layer.priority ?? layer.priority);
         const state = refusal === undefined ? 'wanted' : 'refused';
         this.#rows.set(layer.digest, { layer: { ...layer, priority }, state, refusal, wantedAt: now, readBytes: 0, attempts: 0, notBefore: ALWAYS });
@@ -101,7 +104,11 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
   async expandAgain(digest: Digest, now: Date): Promise<boolean> {
     const row = this.#rows.get(digest);
     if (row?.state !== 'expanded') return false;
-    Object.assign(row, { state: 'wanted', wantedAt: now, expanded: undefined, readBytes: 0, attempts: 0, notBefore: ALWAYS, lastError: undefined });
+    const isOld = row.expanded?.layer.writerVersion !== LAYER_FILE_VERSION;
+    const views = isOld ? [...this.#rows.values()].filter((view) => view.state === 'expanded' && view.layer.stacks?.includes(digest) === true) : [];
+    for (const again of [row, ...views]) {
+      Object.assign(again, { state: 'wanted', wantedAt: now, expanded: undefined, readBytes: 0, attempts: 0, notBefore: ALWAYS, lastError: undefined });
+    }
     return true;
   }
 
@@ -135,6 +142,14 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     return counts;
   }
 
+  /** Whether a known row is wanted as if it were new: its refusal passes, or it was taken for a layer and is a view. */
+  #isWantedAnew(row: Row, { stacks }: WantedLayer): boolean {
+    const passes = PASSING_REFUSALS.includes(row.refusal?.code ?? '');
+    if (stacks === undefined) return passes;
+    const areGood = stacks.every((digest) => (this.#rows.get(digest)?.state ?? 'refused') !== 'refused');
+    return areGood && (row.layer.stacks === undefined ? row.state === 'wanted' || row.state === 'refused' : passes);
+  }
+
   #sorted(): Row[] {
     return [...this.#rows.values()].toSorted((a, b) => (a.layer.digest < b.layer.digest ? -1 : 1));
   }
@@ -147,6 +162,10 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     row.lastError = undefined;
     return row;
   }
+}
+
+function isUnderWay(row: Row | undefined): boolean {
+  return row?.state === 'wanted' || row?.state === 'expanding';
 }
 
 function recordOf(row: Row): LayerRecord {

@@ -3,10 +3,12 @@ import type { DataSource } from 'typeorm';
 import type { Claimed, ClaimRequest } from '#claims';
 import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
+import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
 import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
-import { PASSING_REFUSALS, refusalOfMediaType } from '../layer-media-types.js';
+import { PASSING_REFUSALS } from '../layer-media-types.js';
+import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 
 interface LayerRow extends ClaimRow {
   readonly digest: Digest;
@@ -29,12 +31,16 @@ interface LayerRow extends ClaimRow {
   readonly expanded_at: Date;
   readonly unreferenced_since: Date | null;
   readonly last_error: string | null;
+  readonly verity_root_hash: string | null;
+  readonly verity_hash_offset: string | null;
+  readonly stacks: Digest[] | null;
 }
 
 const WORK: ClaimTable = {
   table: 'expanded_layers',
   key: ['digest'],
-  open: `state IN ('wanted', 'expanding')`,
+  open: `state IN ('wanted', 'expanding') AND (stacks IS NULL OR NOT EXISTS (
+    SELECT FROM expanded_layers AS part WHERE part.digest = ANY(expanded_layers.stacks) AND part.state IN ('wanted', 'expanding')))`,
   order: 'priority DESC, wanted_at, digest',
   set: `state = 'expanding', read_bytes = 0`,
 };
@@ -42,24 +48,38 @@ const GIVE_BACK = `state = 'wanted'`;
 const UNCLAIM = 'claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, last_error = NULL';
 
 const WANTED_ROWS = `
-  jsonb_to_recordset($1::jsonb) AS wanted (digest text, "mediaType" text, "sizeBytes" bigint, repository text, priority float8, refusal jsonb)`;
+  jsonb_to_recordset($1::jsonb) AS wanted (digest text, "mediaType" text, "sizeBytes" bigint, repository text, priority float8, stacks jsonb, refusal jsonb)`;
+const STACKS = `(SELECT array_agg(digest ORDER BY place) FROM jsonb_array_elements_text(wanted.stacks) WITH ORDINALITY AS stacked (digest, place))`;
 /** Rows that are refused stay so; what names no repository worth reading from leaves the old one. */
 const INSERT_WANTED = `
-  INSERT INTO expanded_layers (digest, media_type, size_bytes, repository, priority, wanted_at, state, refusal_code, refusal_message)
-  SELECT digest, "mediaType", "sizeBytes", repository, priority, $2, CASE WHEN refusal IS NULL THEN 'wanted' ELSE 'refused' END,
+  INSERT INTO expanded_layers (digest, media_type, size_bytes, repository, priority, stacks, wanted_at, state, refusal_code, refusal_message)
+  SELECT digest, "mediaType", "sizeBytes", repository, priority, ${STACKS}, $2, CASE WHEN refusal IS NULL THEN 'wanted' ELSE 'refused' END,
          refusal ->> 'code', refusal ->> 'message'
   FROM ${WANTED_ROWS}
   ON CONFLICT (digest) DO UPDATE
   SET repository = CASE WHEN excluded.state = 'wanted' THEN excluded.repository ELSE expanded_layers.repository END,
       priority = greatest(expanded_layers.priority, excluded.priority), unreferenced_since = NULL
+  WHERE expanded_layers.stacks IS NULL OR excluded.stacks IS NOT NULL
   RETURNING digest, state, xmax = 0 AS created`;
+/** $1 as above, $2 now, $3 the refusals that pass. What was taken for a layer and is a view has no other chance. */
 const REVIVE_WANTED = `
   UPDATE expanded_layers
-  SET state = 'wanted', media_type = wanted."mediaType", size_bytes = wanted."sizeBytes", wanted_at = $2, refusal_code = NULL, refusal_message = NULL,
+  SET state = 'wanted', stacks = ${STACKS}, media_type = wanted."mediaType", size_bytes = wanted."sizeBytes", wanted_at = $2, refusal_code = NULL, refusal_message = NULL,
       read_bytes = 0, attempts = 0, not_before = '-infinity'
   FROM ${WANTED_ROWS}
-  WHERE expanded_layers.digest = wanted.digest AND expanded_layers.refusal_code = ANY($3) AND wanted.refusal IS NULL
+  WHERE expanded_layers.digest = wanted.digest AND wanted.refusal IS NULL AND CASE
+    WHEN wanted.stacks IS NULL THEN expanded_layers.stacks IS NULL AND expanded_layers.refusal_code = ANY($3)
+    ELSE expanded_layers.state IN ('wanted', 'refused') AND (expanded_layers.stacks IS NULL OR expanded_layers.refusal_code = ANY($3)) AND NOT EXISTS (
+      SELECT FROM jsonb_array_elements_text(wanted.stacks) AS stacked (digest) LEFT JOIN expanded_layers AS part USING (digest)
+      WHERE part.state IS NULL OR part.state = 'refused') END
   RETURNING expanded_layers.digest`;
+
+/** $2 now. */
+const EXPAND_AGAIN = `
+  UPDATE expanded_layers
+  SET state = 'wanted', wanted_at = $2, read_bytes = 0, attempts = 0, not_before = '-infinity', last_error = NULL, diff_id = NULL, vhd_digest = NULL,
+      vhd_size_bytes = NULL, piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, verity_root_hash = NULL,
+      verity_hash_offset = NULL, expanded_at = NULL`;
 
 /** Expanded layers in the table `expanded_layers`. */
 export class PostgresExpandedLayerStore extends ExpandedLayerStore {
@@ -89,14 +109,22 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {
     const wanted = oneForEach(layers);
-    const rows = JSON.stringify(wanted.map((layer) => ({ ...layer, refusal: refusalOfMediaType(layer.mediaType) })));
+    // Two transactions: within each, rows are locked by digest, as everybody does who locks several.
+    const parts = [wanted.filter((layer) => layer.stacks === undefined), wanted.filter((layer) => layer.stacks !== undefined)];
+    const due = new Set<Digest>();
+    for (const part of parts) if (part.length > 0) for (const digest of await this.#want(part, now)) due.add(digest);
+    return due;
+  }
+
+  async #want(wanted: readonly WantedLayer[], now: Date): Promise<Digest[]> {
+    const rows = JSON.stringify(wanted.map((layer) => ({ ...layer, refusal: refusalOfWanted(layer) })));
     const due = await this.#dataSource.transaction(async (manager) => {
       const created = await manager.query<{ digest: Digest; state: ExpansionState; created: boolean }[]>(INSERT_WANTED, [rows, now]);
       // The rows are locked by now, in an order that all callers share.
       const [revived] = await manager.query<[{ digest: Digest }[], number]>(REVIVE_WANTED, [rows, now, PASSING_REFUSALS]);
       return [...created.filter((row) => row.created && row.state === 'wanted'), ...revived];
     });
-    return new Set(due.map((row) => row.digest));
+    return due.map((row) => row.digest);
   }
 
   async progress(claimId: string, readBytes: number): Promise<boolean> {
@@ -107,11 +135,12 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     const sql = `
       UPDATE expanded_layers
       SET state = 'expanded', diff_id = $9, vhd_digest = $2, vhd_size_bytes = $3, piece_crc64s = $4, data_bytes = $5, entry_count = $6, writer_version = $7,
-          expanded_at = $8, read_bytes = size_bytes, ${UNCLAIM}
+          verity_root_hash = $10, verity_hash_offset = $11, expanded_at = $8, read_bytes = size_bytes, ${UNCLAIM}
       WHERE claim_id = $1`;
-    const { vhd, pieceCrc64s, dataBytes, entryCount, writerVersion, diffId } = expanded;
+    const { vhd, pieceCrc64s, dataBytes, entryCount, writerVersion, diffId, verity } = expanded;
+    const tree = [verity?.rootHash ?? null, verity?.hashOffset ?? null];
     return affected(
-      await this.#dataSource.query(sql, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now, diffId]),
+      await this.#dataSource.query(sql, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now, diffId, ...tree]),
     );
   }
 
@@ -131,13 +160,16 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     return rows.map(recordOf);
   }
 
-  async expandAgain(digest: Digest, now: Date): Promise<boolean> {
-    const sql = `
-      UPDATE expanded_layers
-      SET state = 'wanted', wanted_at = $2, read_bytes = 0, attempts = 0, not_before = '-infinity', last_error = NULL, diff_id = NULL,
-          vhd_digest = NULL, vhd_size_bytes = NULL, piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, expanded_at = NULL
-      WHERE digest = $1 AND state = 'expanded'`;
-    return affected(await this.#dataSource.query(sql, [digest, now]));
+  expandAgain(digest: Digest, now: Date): Promise<boolean> {
+    return this.#dataSource.transaction(async (manager) => {
+      const find = `SELECT digest, writer_version FROM expanded_layers WHERE digest = $1 AND state = 'expanded' FOR UPDATE`;
+      const [row] = await manager.query<Pick<LayerRow, 'digest' | 'writer_version'>[]>(find, [digest]);
+      if (row === undefined) return false;
+      await manager.query(`${EXPAND_AGAIN} WHERE digest = $1`, [digest, now]);
+      // Rare, so that no index is kept for it.
+      if (row.writer_version !== LAYER_FILE_VERSION) await manager.query(`${EXPAND_AGAIN} WHERE $1 = ANY(stacks) AND state = 'expanded'`, [digest, now]);
+      return true;
+    });
   }
 
   async markUnreferenced(digests: readonly Digest[], now: Date): Promise<void> {
@@ -171,17 +203,6 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 }
 
-/** One row per digest, the last claim that is expanded wins, with the largest priority; by digest, so that two callers lock rows in the same order. */
-function oneForEach(layers: readonly WantedLayer[]): WantedLayer[] {
-  const byDigest = new Map<Digest, WantedLayer>();
-  for (const layer of layers) {
-    const before = byDigest.get(layer.digest);
-    const better = before === undefined || refusalOfMediaType(layer.mediaType) === undefined ? layer : before;
-    byDigest.set(layer.digest, { ...better, priority: Math.max(layer.priority, before?.priority ?? layer.priority) });
-  }
-  return [...byDigest.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-}
-
 function wantedOf(row: LayerRow): WantedLayer {
   return {
     digest: row.digest,
@@ -189,6 +210,7 @@ function wantedOf(row: LayerRow): WantedLayer {
     sizeBytes: Number(row.size_bytes),
     repository: row.repository,
     priority: row.priority,
+    ...(row.stacks === null ? {} : { stacks: row.stacks }),
   };
 }
 
@@ -212,6 +234,7 @@ function expandedOf(row: LayerRow, vhdDigest: Digest, diffId: Digest): ExpandedL
     diffId,
     writerVersion: row.writer_version,
     vhd: { digest: vhdDigest, sizeBytes: Number(row.vhd_size_bytes) },
+    ...(row.verity_root_hash === null ? {} : { verity: { rootHash: row.verity_root_hash, hashOffset: Number(row.verity_hash_offset) } }),
     pieceCrc64s: row.piece_crc64s,
     dataBytes: Number(row.data_bytes),
     entryCount: row.entry_count,

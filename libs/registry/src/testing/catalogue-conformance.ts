@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { after } from '#clock';
+import { mergedViewDigest } from '#expansion';
 import { type Digest, digestOf, OCI_INDEX, OCI_MANIFEST, type Reference } from '#oci';
 
 import type { CatalogueReader } from '../catalogue-reader.js';
@@ -104,7 +105,7 @@ function imagesConform(at: () => RegistryStores): void {
   it('are found by tag and by digest with everything that was recorded', async () => {
     const image = { ...one, createdAt: new Date('2025-01-01T00:00:00Z'), platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } };
     expect(await at().images.record({ repository: REPOSITORY, image, children: [], tag: 'v1' }, freely)).toBe(true);
-    const recorded = { ...image, pushedAt: image.createdAt };
+    const recorded = { ...image, viewDigest: mergedViewDigest([digestOf('base'), digestOf('top')]), pushedAt: image.createdAt };
     const resolved = { image: { ...recorded, tags: ['v1'] }, images: [recorded] };
     expect(await at().images.resolve(REPOSITORY, tagged('v1'))).toEqual(resolved);
     expect(await at().images.resolve(REPOSITORY, { kind: 'digest', digest: image.digest })).toEqual(resolved);
@@ -223,6 +224,18 @@ function questionsConform(at: () => RegistryStores): void {
     await at().repositories.disable(REPOSITORY, NOW);
     expect(await at().images.referencedLayers(layers)).toEqual(new Set());
     expect(await at().images.referencedLayers([])).toEqual(new Set());
+  });
+
+  it('about references count the merged view of an image with its layers, for as long as the image is recorded', async () => {
+    const one = sampleRecord('one', ['base', 'top']);
+    const view = mergedViewDigest(one.layers.map((layer) => layer.digest)) as Digest;
+    await at().images.record({ repository: REPOSITORY, image: one, children: [] }, freely);
+    expect(await at().images.referencedLayers([view])).toEqual(new Set());
+    await at().repositories.enable(REPOSITORY, NOW);
+    expect(await at().images.referencedLayers([view, digestOf('nothing')])).toEqual(new Set([view]));
+    expect((await at().catalogue.imagesByKey([one]))[0]?.viewDigest).toBe(view);
+    await at().images.removeImage(one, freely);
+    expect(await at().images.referencedLayers([view])).toEqual(new Set());
   });
 }
 

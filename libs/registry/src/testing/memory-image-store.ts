@@ -3,7 +3,7 @@ import type { Digest, Reference } from '#oci';
 import type { Image, ImageKey, RecordedImage, RecordedTag } from '../image.js';
 import {
   type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage,
-  TAGS_PER_IMAGE_MAX,
+  TAGS_PER_IMAGE_MAX, viewDigestOf,
 } from '../image-store.js';
 import { byKey, imageId, MemoryCatalogue } from './memory-catalogue.js';
 
@@ -75,7 +75,7 @@ export class MemoryImageStore extends ImageStore {
 
   async referencedLayers(layers: readonly Digest[]): Promise<Set<Digest>> {
     const enabled = [...this.#catalogue.images.values()].filter((image) => this.#catalogue.repositories.get(image.repository)?.enabled === true);
-    const all = new Set(enabled.flatMap((image) => image.layers.map((layer) => layer.digest)));
+    const all = new Set(enabled.flatMap((image) => [...image.layers.map((layer) => layer.digest), ...(image.viewDigest === undefined ? [] : [image.viewDigest])]));
     return new Set(layers.filter((layer) => all.has(layer)));
   }
 
@@ -90,7 +90,8 @@ export class MemoryImageStore extends ImageStore {
   #write(image: Image, pushedAt: Date): void {
     const known = this.#find(image.repository, image.digest);
     const latest = known === undefined || known.pushedAt < pushedAt ? pushedAt : known.pushedAt;
-    this.#catalogue.images.set(imageId(image.repository, image.digest), { ...image, pushedAt: latest });
+    const viewDigest = viewDigestOf(image);
+    this.#catalogue.images.set(imageId(image.repository, image.digest), { ...image, ...(viewDigest === undefined ? {} : { viewDigest }), pushedAt: latest });
   }
 
   #tagsOfImage({ repository, digest }: ImageKey): string[] {

@@ -15,6 +15,7 @@ export interface ImageRow {
   readonly variant: string | null;
   readonly created_at: Date | null;
   readonly pushed_at: Date;
+  readonly view_digest: Digest | null;
   readonly layers: ImageLayer[];
   readonly children: { readonly digest: Digest; readonly os: string; readonly architecture: string; readonly variant: string | null }[];
 }
@@ -22,7 +23,7 @@ export interface ImageRow {
 /** The columns of {@link ImageRow}; the table `images` must be named `image` in the query. */
 export const IMAGE_COLUMNS = `
   image.repository, image.digest, image.kind, image.media_type, image.size_bytes, image.os, image.architecture, image.variant,
-  image.created_at, image.pushed_at,
+  image.created_at, image.pushed_at, image.view_digest,
   coalesce((SELECT json_agg(json_build_object('digest', layer.digest, 'diffId', layer.diff_id, 'mediaType', layer.media_type, 'sizeBytes', layer.size_bytes)
                             ORDER BY layer.place)
             FROM image_layers AS layer WHERE layer.repository = image.repository AND layer.image = image.digest), '[]') AS layers,
@@ -41,6 +42,7 @@ export function imageOf(row: ImageRow): RecordedImage {
     ...(row.os === null || row.architecture === null ? {} : { platform: platformOf(row.os, row.architecture, row.variant) }),
     ...(row.created_at === null ? {} : { createdAt: row.created_at }),
     pushedAt: row.pushed_at,
+    ...(row.view_digest === null ? {} : { viewDigest: row.view_digest }),
     layers: row.layers,
     children: row.children.map((child): IndexChild => ({ digest: child.digest, platform: platformOf(child.os, child.architecture, child.variant) })),
   };

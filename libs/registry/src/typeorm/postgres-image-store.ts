@@ -5,7 +5,7 @@ import type { Digest, Reference } from '#oci';
 import type { Image, ImageKey, RecordedImage, RecordedTag } from '../image.js';
 import {
   type ImageCursor, type ImageRecording, ImageStore, pushedAtOf, type RecordingContext, type ResolvedImage, type TaggedImage,
-  TAGS_PER_IMAGE_MAX,
+  TAGS_PER_IMAGE_MAX, viewDigestOf,
 } from '../image-store.js';
 import { IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
 
@@ -95,7 +95,9 @@ export class PostgresImageStore extends ImageStore {
     const rows = await this.#dataSource.query<{ digest: Digest }[]>(
       `SELECT asked.digest FROM unnest($1::text[]) AS asked (digest)
        WHERE EXISTS (SELECT FROM image_layers AS layer JOIN repositories ON repositories.name = layer.repository
-                     WHERE layer.digest = asked.digest AND repositories.enabled)`,
+                     WHERE layer.digest = asked.digest AND repositories.enabled)
+          OR EXISTS (SELECT FROM images JOIN repositories ON repositories.name = images.repository
+                     WHERE images.view_digest = asked.digest AND repositories.enabled)`,
       [layers],
     );
     return new Set(rows.map((row) => row.digest));
@@ -117,12 +119,13 @@ export class PostgresImageStore extends ImageStore {
 async function writeImage(db: EntityManager, image: Image, pushedAt: Date): Promise<void> {
   const { repository, digest, platform } = image;
   await db.query(
-    `INSERT INTO images (repository, digest, kind, media_type, size_bytes, os, architecture, variant, created_at, pushed_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-     ON CONFLICT (repository, digest) DO UPDATE SET pushed_at = excluded.pushed_at WHERE images.pushed_at < excluded.pushed_at`,
+    `INSERT INTO images (repository, digest, kind, media_type, size_bytes, os, architecture, variant, created_at, pushed_at, view_digest)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+     ON CONFLICT (repository, digest) DO UPDATE SET pushed_at = greatest(images.pushed_at, excluded.pushed_at), view_digest = excluded.view_digest
+     WHERE images.pushed_at < excluded.pushed_at OR images.view_digest IS DISTINCT FROM excluded.view_digest`,
     [
       repository, digest, image.kind, image.mediaType, image.sizeBytes,
-      platform?.os ?? null, platform?.architecture ?? null, platform?.variant ?? null, image.createdAt ?? null, pushedAt,
+      platform?.os ?? null, platform?.architecture ?? null, platform?.variant ?? null, image.createdAt ?? null, pushedAt, viewDigestOf(image) ?? null,
     ],
   );
   await db.query(
