@@ -1,11 +1,11 @@
 /** Bytes of `struct erofs_xattr_ibody_header`, which stands before an inode's own attributes. */
-const HEADER_BYTES = 12;
+export const HEADER_BYTES = 12;
 /** Bytes of `struct erofs_xattr_entry` before its name. */
 const ENTRY_BYTES = 4;
 /** Most shared attributes of one inode: `h_shared_count` is one byte. */
 const MAX_SHARED = 255;
 /** Largest inline area: kernels before 6.4 keep its size in 16 bits. */
-const MAX_INLINE_BYTES = 65_535;
+export const MAX_INLINE_BYTES = 65_535;
 /** A value longer than this goes to the shared area, so that inodes stay close together and 64 KiB values fit older kernels. */
 const MAX_INLINE_VALUE_BYTES = 1024;
 /** Largest value: `e_value_size` has 16 bits; Linux's own limit is 65,536. */
@@ -75,6 +75,19 @@ export function encodeXattrs(xattrs: ReadonlyMap<string, Uint8Array>): XattrSet 
   }
   if (entries.length === 0) return NO_XATTRS;
   return inlineBytes > MAX_INLINE_BYTES ? undefined : { inlineBytes, entries };
+}
+
+/** Reads one entry of {@link encodeXattrs}'s form; undefined when it is none, or does not end within `bytes`. The value is a view of them. */
+export function readXattrEntry(bytes: Buffer, at: number): { readonly name: string; readonly value: Buffer; readonly endsAt: number } | undefined {
+  if (at + ENTRY_BYTES > bytes.length) return undefined;
+  const nameLength = bytes.readUInt8(at);
+  const index = bytes.readUInt8(at + 1);
+  const valueAt = at + ENTRY_BYTES + nameLength;
+  const valueEnd = valueAt + bytes.readUInt16LE(at + 2);
+  const endsAt = at + Math.ceil((valueEnd - at) / 4) * 4;
+  const prefix = PREFIXES.find(([, number, whole]) => number === index && whole === (nameLength === 0));
+  if (prefix === undefined || endsAt > bytes.length) return undefined;
+  return { name: prefix[0] + bytes.toString('latin1', valueAt - nameLength, valueAt), value: bytes.subarray(valueAt, valueEnd), endsAt };
 }
 
 /** Finds the attributes that several inodes have, and moves them to the shared area: so each stands once, and inodes stay close together. */

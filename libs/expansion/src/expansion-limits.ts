@@ -48,3 +48,5 @@ export const MAX_SYMLINKS_FOLLOWED = 40;
 export const MAX_BYTES_IN_FLIGHT = 64 * MiB;
 /** A run of zeros inside a piece that is worth two writes instead of one: below it, a call costs more than the bytes. */
 export const MIN_HOLE_BYTES = 64 * KiB;
+/** Distinct layers of a merged view: images have at most some 127, and a mount of very many devices helps nobody. */
+export const MAX_VIEW_LAYERS = 500;
