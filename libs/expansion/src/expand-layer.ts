@@ -70,7 +70,7 @@ async function writeLayer(expansion: LayerExpansion, target: ExpansionTarget): P
     let tarBytes = 0;
     const take = async (bytes: Buffer): Promise<void> => {
       tarBytes += bytes.length;
-      if (tarBytes > limits.maxUncompressedBytes) throw refuseSize('maxUncompressedBytes', limits.maxUncompressedBytes);
+      if (tarBytes > limits.maxUncompressedBytes) throw refuseSize('maxUncompressedBytes', limits.maxUncompressedBytes, tar.entryPath);
       tarHash.update(bytes);
       tar.feed(bytes);
       await pieces.ready();
