@@ -12,6 +12,7 @@ import type { ExpansionTarget } from './expansion-target.js';
 import type { FilesystemTree } from './filesystem-tree.js';
 import { layerFileId } from './layer-file-id.js';
 import { makeLayerFile, type WrittenContents } from './make-layer-file.js';
+import { mergedViewDigest } from './merged-view-digest.js';
 import { PieceStream } from './piece-stream.js';
 import { TreeStack } from './stack-trees.js';
 
@@ -24,7 +25,7 @@ const LIKELY_BYTES = 4 * MiB;
 export interface ViewExpansion {
   /** `mergedViewDigest` of the layers. */
   readonly view: Digest;
-  /** The image's layers, the lowest first, repeated ones as often as the image names them: at least one. Their files are on the share. */
+  /** The image's layers, the lowest first, repeated ones as often as the image names them: at least two distinct ones. Their files are on the share. */
   readonly layers: readonly ExpandedLayer[];
   /** The home share: read from, and written to. */
   readonly share: Share;
@@ -49,11 +50,12 @@ export interface ViewExpansion {
  * The same layers always give the same bytes. Only what describes files is read of the layers' files, each held against its record.
  *
  * @throws {ExpansionError} `LAYER_FILE_INVALID` when a layer's file is not what its record says; `TOO_LARGE` when the view passes a limit; `READ_BACK_MISMATCH`,
- * `CLAIM_LOST`. `ShareError` as it is.
+ * `CLAIM_LOST`. `ShareError` as it is. `TypeError` when `view` is not that of the layers.
  */
 export async function expandView(expansion: ViewExpansion): Promise<ExpandedLayer> {
   const { view, layers, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
   const distinct = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
+  if (mergedViewDigest(layers.map((layer) => layer.digest)) !== view) throw new TypeError(`${view} is not the view of these layers`);
   if (distinct.length > MAX_VIEW_LAYERS) throw refuseSize('MAX_VIEW_LAYERS', MAX_VIEW_LAYERS);
   return makeLayerFile({ ...expansion, digest: view, likelyBytes: LIKELY_BYTES }, async (target) => {
     const filesystems = await openAll(distinct, expansion);

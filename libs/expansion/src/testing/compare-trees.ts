@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { type BigIntStats, createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 
@@ -18,7 +18,7 @@ export interface TreeEntry {
   readonly target?: string;
   /** Of devices, `major:minor`. */
   readonly device?: string;
-  /** The first path, in the order of bytes, that is the same file; absent for files with one name. */
+  /** The first path of the walk that is the same file; absent for files with one name in the tree. */
   readonly sameAs?: string;
   readonly xattrs: Readonly<Record<string, string>>;
 }
@@ -27,6 +27,8 @@ export interface TreeEntry {
 export interface ComparisonOptions {
   /** Paths whose modification time one of the trees cannot know, such as directories without an entry of their own. */
   readonly anyTime?: ReadonlySet<string>;
+  /** Leaves names out that a directory lists and that nothing is found under: overlayfs lists whiteouts of directories that it need not merge. */
+  readonly withoutUnfound?: boolean;
 }
 
 /**
@@ -34,25 +36,36 @@ export interface ComparisonOptions {
  * python3 for any: Node cannot read extended attributes.
  */
 export async function readTree(folder: string): Promise<Map<string, TreeEntry>> {
+  return walk(folder, {});
+}
+
+async function walk(folder: string, options: ComparisonOptions): Promise<Map<string, TreeEntry>> {
   const paths = ['.'];
-  const entries = new Map<string, Omit<TreeEntry, 'xattrs'>>();
-  const firstNames = new Map<bigint, string>();
+  const entries = new Map<string, FoundEntry['entry']>();
+  const names = new Map<string, string[]>();
   for (let next = 0; next < paths.length; next += 1) {
     const path = paths[next]!;
     const full = Buffer.from(`${folder}/${path}`, 'latin1');
-    const entry = await readEntry(full, firstNames, path);
+    const found = await readEntry(full, options);
+    if (found === undefined) continue;
+    const { entry, file } = found;
     entries.set(path, entry);
+    if (entry.type !== 'directory') names.set(file, [...(names.get(file) ?? []), path]);
     if (entry.type !== 'directory') continue;
-    const names = (await readdir(full, { encoding: 'buffer' })).map((name) => name.toString('latin1'));
-    paths.push(...names.sort().map((name) => (path === '.' ? name : `${path}/${name}`)));
+    const children = (await readdir(full, { encoding: 'buffer' })).map((name) => name.toString('latin1'));
+    for (const name of children.sort()) paths.push(path === '.' ? name : `${path}/${name}`);
   }
-  const xattrs = await readXattrs(folder, paths);
-  return new Map(paths.map((path) => [path, { ...entries.get(path)!, xattrs: xattrs.get(path) ?? {} }]));
+  const firstNames = new Map([...names.values()].filter((same) => same.length > 1).flatMap((same) => same.map((path) => [path, same[0]!] as const)));
+  const xattrs = await readXattrs(folder, [...entries.keys()]);
+  return new Map([...entries].map(([path, entry]) => {
+    const sameAs = firstNames.get(path);
+    return [path, { ...entry, ...(sameAs === undefined ? {} : { sameAs }), xattrs: xattrs.get(path) ?? {} }];
+  }));
 }
 
 /** The differences between two folders, one line each; none when they are the same. */
 export async function compareTrees(actual: string, expected: string, options: ComparisonOptions = {}): Promise<string[]> {
-  const [left, right] = [await readTree(actual), await readTree(expected)];
+  const [left, right] = [await walk(actual, options), await walk(expected, options)];
   const differences: string[] = [];
   for (const path of new Set([...left.keys(), ...right.keys()])) {
     const ours = left.get(path);
@@ -72,17 +85,22 @@ function show(entry: TreeEntry): string {
   return JSON.stringify(entry, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }
 
-async function readEntry(full: Buffer, firstNames: Map<bigint, string>, path: string): Promise<Omit<TreeEntry, 'xattrs'>> {
-  const stat = await lstat(full, { bigint: true });
+/** What stands under a path, and what tells that two names are one file. */
+interface FoundEntry {
+  readonly entry: Omit<TreeEntry, 'sameAs' | 'xattrs'>;
+  readonly file: string;
+}
+
+async function readEntry(full: Buffer, options: ComparisonOptions): Promise<FoundEntry | undefined> {
+  const stat = await lstatOf(full, options);
+  if (stat === undefined) return undefined;
   const type = stat.isFile() ? 'file'
     : stat.isDirectory() ? 'directory'
       : stat.isSymbolicLink() ? 'symlink'
         : stat.isCharacterDevice() ? 'character'
           : stat.isBlockDevice() ? 'block'
             : stat.isFIFO() ? 'fifo' : 'socket';
-  const first = firstNames.get(stat.ino) ?? path;
-  if (type !== 'directory') firstNames.set(stat.ino, first);
-  return {
+  const entry = {
     type,
     mode: Number(stat.mode & 0o7777n),
     uid: Number(stat.uid),
@@ -91,8 +109,17 @@ async function readEntry(full: Buffer, firstNames: Map<bigint, string>, path: st
     ...(type === 'file' ? { sizeBytes: stat.size, contents: await hashOf(full) } : {}),
     ...(type === 'symlink' ? { target: (await readlink(full, { encoding: 'buffer' })).toString('latin1') } : {}),
     ...(type === 'character' || type === 'block' ? { device: deviceName(stat.rdev) } : {}),
-    ...(type !== 'directory' && stat.nlink > 1n ? { sameAs: first } : {}),
-  };
+  } as const;
+  return { entry, file: `${stat.dev}:${stat.ino}` };
+}
+
+async function lstatOf(full: Buffer, options: ComparisonOptions): Promise<BigIntStats | undefined> {
+  try {
+    return await lstat(full, { bigint: true });
+  } catch (error) {
+    if (options.withoutUnfound === true && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Linux's 64-bit form of a device number (`gnu_dev_makedev`), of which layers use 32 bits. */

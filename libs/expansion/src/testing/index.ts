@@ -4,5 +4,7 @@ export * from './compare-trees.js';
 export * from './expand-bytes.js';
 export * from './mounted-comparison.js';
 export * from './mounted-layer.js';
+export * from './mounted-view.js';
 export * from './seekable-blobs.js';
+export * from './stacked-layers.js';
 export * from './tar-builder.js';
