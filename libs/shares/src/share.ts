@@ -23,6 +23,16 @@ export interface ShareFile {
 export interface CopySource {
   readonly url: string;
   readonly expiresAt: Date;
+  /** Waits until `bytes` may be read from it, by the bound of its own share; whoever has it read asks before. Absent: no bound. */
+  readonly admit?: (bytes: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/** How full a share is, as its provider counts. */
+export interface ShareUsage {
+  /** Bytes that it may hold. */
+  readonly provisionedBytes: number;
+  /** Bytes that it holds: files by their logical sizes, of everybody who writes there. Some providers count late. */
+  readonly usedBytes: number;
 }
 
 /** How a node can reach one file: containerd's `{type, source, options}` without the target. */
@@ -54,8 +64,14 @@ export abstract class Share {
   /** How many bytes of files it may hold, counted by their logical sizes, as the provider bills them. */
   abstract readonly capacityBytes: number;
 
-  /** Creates the share at the provider where it does not exist yet. Repeating it changes nothing. */
+  /**
+   * Creates the share at the provider where it does not exist yet, and has ready what grants are signed with. Repeating it changes nothing.
+   * @throws `SHARE_DENIED` when it is not there, and may not be created.
+   */
   abstract ensureExists(signal?: AbortSignal): Promise<void>;
+
+  /** How full it is; undefined when the credential does not suffice to ask. */
+  abstract usage(signal?: AbortSignal): Promise<ShareUsage | undefined>;
 
   /** Creates or truncates a file of `sizeBytes` zeros (0 to 4 TiB), without metadata. @throws `SHARE_FULL` */
   abstract createFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void>;
@@ -77,8 +93,8 @@ export abstract class Share {
   abstract copyRange(path: string, range: ByteRange, source: CopySource, signal?: AbortSignal): Promise<Crc64>;
 
   /**
-   * Reads `range` whole: any length that fits memory; longer ones are fetched in pieces.
-   * @throws `FILE_NOT_FOUND`, `RANGE_INVALID`, `INTEGRITY_MISMATCH` when the file changed between two pieces
+   * Reads `range` whole: any length that fits memory; longer ones are fetched in pieces. What arrived before a connection was cut is not fetched again.
+   * @throws `FILE_NOT_FOUND`, `RANGE_INVALID`, `INTEGRITY_MISMATCH` when the file changed meanwhile
    */
   abstract readRange(path: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer>;
 
@@ -100,9 +116,18 @@ export abstract class Share {
   /** The files directly in `folder`, by name, with their sizes; an absent folder is empty. */
   abstract list(folder: string, signal?: AbortSignal): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }>;
 
-  /** Grants other shares reading `path` until `expiresAt`. */
+  /** Grants other shares reading `path` until `expiresAt`, or a little less where what signs it ends before. @throws `SHARE_DENIED` when the credential can grant nothing. */
   abstract grantCopySource(path: string, expiresAt: Date): Promise<CopySource>;
 
-  /** How nodes reach `path`, best first. Credentials in it are read-only, for this one file, and hold until `expiresAt`. */
+  /**
+   * How nodes reach `path`, best first; asked within an answer, so it returns at once. Credentials in it are read-only, for this one file, and hold until
+   * `expiresAt`, or until the earlier instant that stands beside them. A way for which there is no credential at the moment is left out.
+   */
   abstract mountSources(path: string, expiresAt: Date): MountSource[];
+
+  /**
+   * Renews what grants are signed with while it still serves. To be called every few minutes by whoever hands out mounts; mostly it does nothing.
+   * @throws when there is nothing to sign with, and none could be had.
+   */
+  abstract renewGrants(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '#clock';
 import type { Config } from '#config';
 import type { RegionName } from '#regions';
 import type { Share } from '#shares';
-import { AzureFilesShare } from '#shares/azure-files';
+import { AzureFilesAccount, AzureFilesShare } from '#shares/azure-files';
 
 import { type EmbeddedShares, embeddedAccount } from './embedded-shares.js';
 
@@ -35,13 +35,15 @@ export function openShares(config: Config, access: { readonly keys: Readonly<Rec
       name,
       region: name,
       capacityBytes: share.capacity,
-      account,
-      accountKey: access.keys[account] ?? '',
+      account: new AzureFilesAccount({
+        name: account,
+        endpoint: emulator === undefined ? (share.endpoint ?? `https://${account}.file.core.windows.net`) : `${emulator.url}/${account}`,
+        credential: { kind: 'key', key: access.keys[account] ?? '' },
+        clock,
+      }),
       shareName: share.shareName,
-      endpoint: emulator === undefined ? (share.endpoint ?? `https://${account}.file.core.windows.net`) : `${emulator.url}/${account}`,
       smbHost: share.smbHost,
       folder: emulator?.shareFolder(account, share.shareName),
-      clock,
     });
   });
   return new ShareSet(shares, config.regions.home);

@@ -38,18 +38,23 @@ const CODES: Readonly<Record<string, ShareErrorCode>> = {
 const BUSY_STATUSES = new Set([429, 503]);
 /** Copy sources that failed with one of these were only busy (what the SDK and azcopy try again). */
 const BUSY_SOURCES = new Set(['InternalError', 'OperationTimedOut', 'ServerBusy']);
+/** The same, told by the status of the source's answer. */
+const BUSY_SOURCE_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
+/** How the service says that it is the account that is asked too much, not the share: "Operations per second is over the account limit." */
+const OVER_ACCOUNT_LIMIT = /over the account limit/i;
 const TRANSIENT: ReadonlySet<ShareErrorCode> = new Set(['SHARE_BUSY', 'SHARE_UNAVAILABLE']);
 
 /**
  * Turns whatever the SDK threw into a {@link ShareError}; an error that is one already is returned as it is. `details` hold the
- * share, the path, and, where the service told them, `azureCode`, `status`, `requestId` and `retryAfterMs`. The cause is a
+ * share, the path, and, where the service told them, `azureCode`, `status`, `requestId`, `retryAfterMs`, `sourceCode` and `sourceStatus` of a copy's source, and
+ * `limitOf: 'account'` when the whole account is over its limit. The cause is a
  * summary: the SDK's own error holds the request with its signature.
  */
 export function shareErrorOf(error: unknown, call: FailedCall): ShareError {
   if (error instanceof ShareError) return error;
   const facts = factsOf(error, call.now);
   const code = codeOf(error, facts);
-  const transient = TRANSIENT.has(code) || (code === 'COPY_SOURCE_FAILED' && BUSY_SOURCES.has(facts.sourceCode ?? ''));
+  const transient = TRANSIENT.has(code) || (code === 'COPY_SOURCE_FAILED' && isBusySource(facts));
   const told = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
   const what = [facts.status, facts.azureCode, facts.sourceCode].filter((part) => part !== undefined).join(' ');
   return new ShareError(code, `${call.share}/${call.path}: ${what === '' ? summaryOf(error) : what}`, {
@@ -64,25 +69,41 @@ interface Facts {
   readonly azureCode: string | undefined;
   /** Why the copy source could not be read. */
   readonly sourceCode: string | undefined;
+  readonly sourceStatus: number | undefined;
   readonly requestId: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly limitOf: 'account' | undefined;
 }
 
+const NO_FACTS: Facts = {
+  status: undefined, azureCode: undefined, sourceCode: undefined, sourceStatus: undefined, requestId: undefined, retryAfterMs: undefined, limitOf: undefined,
+};
+
 function factsOf(error: unknown, now: Date): Facts {
-  if (!(error instanceof RestError)) return { status: undefined, azureCode: undefined, sourceCode: undefined, requestId: undefined, retryAfterMs: undefined };
+  if (!(error instanceof RestError)) return NO_FACTS;
   const header = (name: string): string | undefined => error.response?.headers.get(name);
   return {
     status: error.statusCode,
     // Answers to HEAD have no body: their code is in the header only.
     azureCode: error.statusCode === undefined ? undefined : (header('x-ms-error-code') ?? error.code),
     sourceCode: header('x-ms-copy-source-error-code'),
+    sourceStatus: numberOf(header('x-ms-copy-source-status-code')),
     requestId: header('x-ms-request-id'),
     retryAfterMs: parseRetryAfterMs(header('retry-after'), now),
+    limitOf: OVER_ACCOUNT_LIMIT.test(error.message) ? 'account' : undefined,
   };
 }
 
-function codeOf(error: unknown, { status, azureCode, sourceCode }: Facts): ShareErrorCode {
-  if (sourceCode !== undefined) return 'COPY_SOURCE_FAILED';
+function numberOf(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{3}$/.test(header) ? Number(header) : undefined;
+}
+
+function isBusySource({ sourceCode, sourceStatus }: Facts): boolean {
+  return BUSY_SOURCES.has(sourceCode ?? '') || BUSY_SOURCE_STATUSES.has(sourceStatus ?? 0);
+}
+
+function codeOf(error: unknown, { status, azureCode, sourceCode, sourceStatus }: Facts): ShareErrorCode {
+  if (sourceCode !== undefined || sourceStatus !== undefined) return 'COPY_SOURCE_FAILED';
   const known = azureCode === undefined ? undefined : CODES[azureCode];
   if (known !== undefined) return known;
   if (status === undefined) return isConnectionFailure(error) ? 'SHARE_UNAVAILABLE' : 'SHARE_PROTOCOL';

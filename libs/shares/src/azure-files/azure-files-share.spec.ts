@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { startFileShareEmulator } from '#file-share-emulator';
 
 import { shareConformance, SUITE_CAPACITY_BYTES } from '../testing/share-conformance.js';
+import { AzureFilesAccount } from './azure-files-account.js';
 import { AzureFilesShare } from './azure-files-share.js';
 
 const KEY = Buffer.alloc(64, 'k').toString('base64');
@@ -14,7 +15,8 @@ shareConformance('AzureFilesShare on the emulator', async () => {
   const emulator = await startFileShareEmulator({ folder, port: 0, accounts: [{ name: 'first', key: KEY }, { name: 'second', key: KEY }] });
   const open = (account: string, capacityBytes: number): AzureFilesShare =>
     new AzureFilesShare({
-      name: account, region: 'westeurope', capacityBytes, shareName: 'layers', account, accountKey: KEY, endpoint: `${emulator.url}/${account}`,
+      name: account, region: 'westeurope', capacityBytes, shareName: 'layers',
+      account: new AzureFilesAccount({ name: account, endpoint: `${emulator.url}/${account}`, credential: { kind: 'key', key: KEY } }),
     });
   return {
     share: open('first', SUITE_CAPACITY_BYTES),

@@ -1,71 +1,95 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
-import { type ShareClient, type ShareFileClient, ShareServiceClient, StorageSharedKeyCredential } from '@azure/storage-file-share';
+import type { ShareClient, ShareFileClient } from '@azure/storage-file-share';
 
-import { type Clock, type RetryPolicy, retrying, SystemClock } from '#clock';
-import { GiB, MINUTE_MS, SECOND_MS } from '#quantities';
+import type { Clock } from '#clock';
+import { GiB } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { ByteRangeSet } from '../byte-ranges.js';
+import { ByteRate } from '../byte-rate.js';
 import { PIECE_BYTES } from '../layer-file.js';
-import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile } from '../share.js';
+import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile, type ShareUsage } from '../share.js';
 import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
-import { shareErrorOf } from './azure-files-error.js';
+import type { AzureFilesAccount } from './azure-files-account.js';
+import type { AzureFilesCalls } from './azure-files-calls.js';
 import { type AzureFilesShareOptions, smbHostOf } from './azure-files-options.js';
-import { CallGate } from './call-gate.js';
-import { FileGrants } from './file-grants.js';
-import { readPieces } from './read-pieces.js';
+import type { FileGrants } from './file-grants.js';
+import { PieceDownload } from './piece-download.js';
+import { type FetchedPiece, readPieces } from './read-pieces.js';
 
-/** Full jitter from 0.25 s to 20 s; asked waits are honoured up to a minute. Six tries ride out a throttled share, not an outage. */
-const RETRY: RetryPolicy = { triesMax: 6, firstWaitMs: 250, waitMaxMs: 20 * SECOND_MS, askedWaitMaxMs: MINUTE_MS };
-/** One try of one call: 4 MiB at 100 KiB/s take 40 s. */
-const TRY_TIMEOUT_MS = MINUTE_MS;
-/** Calls under way on one share; the widest copy that is planned has 64 pieces in flight. */
-const CALLS_MAX = 64;
 /** A range list is not paged: it is asked for in windows of this many bytes. */
 const RANGE_WINDOW_BYTES = 4 * GiB;
 const LIST_PAGE = 1000;
+/** From here on a call takes the time of its bytes rather than that of the distance. */
+const BULK_BYTES = PIECE_BYTES / 2;
 
-/**
- * A share on Azure Files, or on anything that speaks its REST API, through Microsoft's SDK. The SDK's own retries are off: they
- * come without jitter and ignore `Retry-After`. Safe to use from many callers at once.
- */
+/** A share on Azure Files, or on anything that speaks its REST API. Safe to use from many callers at once. */
 export class AzureFilesShare extends Share {
   readonly name: string;
   readonly region: RegionName;
   readonly capacityBytes: number;
+  readonly #account: AzureFilesAccount;
   readonly #share: ShareClient;
-  readonly #grants: FileGrants;
+  readonly #calls: AzureFilesCalls;
+  readonly #grants: FileGrants | undefined;
   readonly #clock: Clock;
-  readonly #gate = new CallGate(CALLS_MAX);
+  readonly #in: ByteRate;
+  readonly #out: ByteRate;
   readonly #folder: string | undefined;
   /** `//host/share`, where there is one. */
   readonly #unc: string | undefined;
 
   constructor(options: AzureFilesShareOptions) {
     super();
+    const { account, shareName, bytesPerSecond } = options;
     this.name = options.name;
     this.region = options.region;
     this.capacityBytes = options.capacityBytes;
-    this.#clock = options.clock ?? new SystemClock();
-    const endpoint = options.endpoint.replace(/\/+$/, '');
-    const credential = new StorageSharedKeyCredential(options.account, options.accountKey);
-    this.#share = new ShareServiceClient(endpoint, credential, { retryOptions: { maxTries: 1 } }).getShareClient(options.shareName);
-    this.#grants = new FileGrants({ credential, endpoint, shareName: options.shareName, clock: this.#clock });
+    this.#account = account;
+    this.#clock = account.clock;
+    this.#share = account.client(shareName);
+    this.#calls = account.calls(options.name);
+    this.#grants = account.grants(shareName);
+    this.#in = new ByteRate(bytesPerSecond?.in);
+    this.#out = new ByteRate(bytesPerSecond?.out);
     const smbHost = smbHostOf(options);
-    this.#unc = smbHost === undefined ? undefined : `//${smbHost}/${options.shareName}`;
+    this.#unc = smbHost === undefined ? undefined : `//${smbHost}/${shareName}`;
     this.#folder = options.folder;
+  }
+
+  /** Calls that may be under way on this share now: what it was found to bear. */
+  get callsWidth(): number {
+    return this.#calls.width;
   }
 
   /**
    * The provider's quota is the capacity rounded up to whole GiB, at least one: what is planned stays within the capacity as it is configured, and only
-   * what passes the plan's guess, such as an expansion of unknown size, may reach the quota.
+   * what passes the plan's guess, such as an expansion of unknown size, may reach the quota. A credential that may not create shares suffices when the
+   * share is there.
    */
   async ensureExists(signal?: AbortSignal): Promise<void> {
     const quota = Math.max(1, Math.ceil(this.capacityBytes / GiB));
-    await this.#call('', (abortSignal) => this.#share.createIfNotExists({ quota, abortSignal }), signal);
+    try {
+      await this.#calls.make({ path: '', signal }, (abortSignal) => this.#share.createIfNotExists({ quota, abortSignal }));
+    } catch (error) {
+      if (!isDenied(error)) throw error;
+      await this.#look(signal);
+    }
+    await this.#account.renewGrants();
+  }
+
+  async usage(signal?: AbortSignal): Promise<ShareUsage | undefined> {
+    try {
+      const properties = await this.#calls.make({ path: '', signal }, (abortSignal) => this.#share.getProperties({ abortSignal }));
+      const statistics = await this.#calls.make({ path: '', signal }, (abortSignal) => this.#share.getStatistics({ abortSignal }));
+      return { provisionedBytes: (properties.quota ?? 0) * GiB, usedBytes: statistics.shareUsageBytes };
+    } catch (error) {
+      if (isDenied(error)) return undefined;
+      throw error;
+    }
   }
 
   async createFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
@@ -81,13 +105,16 @@ export class AzureFilesShare extends Share {
     this.#checkPiece(path, { offset, length: bytes.length });
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const contentMD5 = createHash('md5').update(body).digest();
-    await this.#call(path, (abortSignal) => this.#file(path).uploadRange(body, offset, body.length, { contentMD5, abortSignal }), signal);
+    await this.#in.take(bytes.length, this.#clock, signal);
+    await this.#move(path, body, (abortSignal) => this.#file(path).uploadRange(body, offset, body.length, { contentMD5, abortSignal }), signal);
   }
 
   async copyRange(path: string, range: ByteRange, source: CopySource, signal?: AbortSignal): Promise<Crc64> {
     this.#checkPiece(path, range);
     const { offset, length } = range;
-    const answer = await this.#call(path, (abortSignal) => this.#file(path).uploadRangeFromURL(source.url, offset, offset, length, { abortSignal }), signal);
+    await source.admit?.(length, signal);
+    await this.#in.take(length, this.#clock, signal);
+    const answer = await this.#move(path, range, (abortSignal) => this.#file(path).uploadRangeFromURL(source.url, offset, offset, length, { abortSignal }), signal);
     if (answer.xMsContentCrc64 === undefined) throw this.#error('SHARE_PROTOCOL', path, 'the answer to a copy carries no CRC64');
     return Buffer.from(answer.xMsContentCrc64).toString('base64');
   }
@@ -95,9 +122,12 @@ export class AzureFilesShare extends Share {
   async readRange(path: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer> {
     if (range.offset < 0 || range.length <= 0) throw this.#error('RANGE_INVALID', path, `${range.offset}+${range.length} is no range`);
     const file = this.#file(path);
-    return readPieces(range, (piece) => this.#call(path, (abortSignal) => this.#download(path, file, piece, abortSignal), signal), (why) =>
-      this.#error('INTEGRITY_MISMATCH', path, why),
-    );
+    const fetch = async (piece: ByteRange): Promise<FetchedPiece> => {
+      await this.#out.take(piece.length, this.#clock, signal);
+      const download = new PieceDownload(file, piece, (code, why) => this.#error(code, path, why));
+      return this.#move(path, piece, (abortSignal) => download.goOn(abortSignal), signal);
+    };
+    return readPieces(range, fetch, (why) => this.#error('INTEGRITY_MISMATCH', path, why));
   }
 
   async stat(path: string, signal?: AbortSignal): Promise<ShareFile | undefined> {
@@ -166,8 +196,15 @@ export class AzureFilesShare extends Share {
   }
 
   async grantCopySource(path: string, expiresAt: Date): Promise<CopySource> {
-    parseSharePath(path);
-    return this.#grants.grant(path, expiresAt);
+    const { folders, name } = parseSharePath(path);
+    const admit = (bytes: number, signal?: AbortSignal): Promise<void> => this.#out.take(bytes, this.#clock, signal);
+    await this.#account.renewGrants();
+    const grant = this.#grants?.grant(path, expiresAt);
+    if (grant !== undefined) return { ...grant, admit };
+    const { readSas } = this.#account;
+    if (readSas === undefined) throw this.#error('SHARE_DENIED', path, 'the credential of its account can grant nothing');
+    const url = [this.#share.url.split('?')[0], ...[...folders, name].map(encodeURIComponent)].join('/');
+    return { url: `${url}?${readSas}`, expiresAt, admit };
   }
 
   mountSources(path: string, expiresAt: Date): MountSource[] {
@@ -176,22 +213,18 @@ export class AzureFilesShare extends Share {
     const { region } = this;
     if (this.#folder !== undefined) sources.push({ type: 'file', region, source: join(this.#folder, path), options: ['ro'] });
     if (this.#unc !== undefined) sources.push({ type: 'smb', region, source: `${this.#unc}/${path}`, options: ['ro'] });
-    const grant = this.#grants.grant(path, expiresAt);
-    sources.push({ type: 'https', region, source: grant.url, options: [], expiresAt: grant.expiresAt });
+    const grant = this.#grants?.grant(path, expiresAt);
+    if (grant !== undefined) sources.push({ type: 'https', region, source: grant.url, options: [], expiresAt: grant.expiresAt });
     return sources;
   }
 
-  async #download(path: string, file: ShareFileClient, piece: ByteRange, abortSignal: AbortSignal): Promise<{ bytes: Buffer; etag: string }> {
-    const answer = await file.download(piece.offset, piece.length, { abortSignal, maxRetryRequests: 0 });
-    if (answer.contentLength !== piece.length || answer.readableStreamBody === undefined) {
-      answer.readableStreamBody?.on('error', () => undefined).resume();
-      throw this.#error('RANGE_INVALID', path, `${piece.offset}+${piece.length} is not within the file`);
-    }
-    const bytes = Buffer.allocUnsafeSlow(piece.length);
-    let received = 0;
-    for await (const chunk of answer.readableStreamBody as AsyncIterable<Buffer>) received += chunk.copy(bytes, received);
-    if (received !== piece.length) throw new ShareError('SHARE_UNAVAILABLE', `${this.name}/${path}: the answer ended early`, { transient: true });
-    return { bytes, etag: answer.etag ?? '' };
+  renewGrants(): Promise<void> {
+    return this.#account.renewGrants();
+  }
+
+  /** @throws unless the share is there and may be listed. */
+  async #look(signal?: AbortSignal): Promise<void> {
+    await this.#call('', (abortSignal) => this.#share.rootDirectoryClient.listFilesAndDirectories({ abortSignal }).byPage({ maxPageSize: 1 }).next(), signal);
   }
 
   async #properties(path: string, signal?: AbortSignal): Promise<Awaited<ReturnType<ShareFileClient['getProperties']>> | undefined> {
@@ -226,18 +259,13 @@ export class AzureFilesShare extends Share {
     }
   }
 
-  /** One call to the service: bounded, timed, tried again while that may help, its failure turned. */
   #call<T>(path: string, call: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const attempt = async (): Promise<T> => {
-      const timeout = AbortSignal.timeout(TRY_TIMEOUT_MS);
-      try {
-        return await call(signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw shareErrorOf(error, { share: this.name, path, now: this.#clock.now() });
-      }
-    };
-    return retrying({ clock: this.#clock, policy: RETRY, judge, signal }, () => this.#gate.run(attempt, signal));
+    return this.#calls.make({ path, signal }, call);
+  }
+
+  /** A call that moves bytes. */
+  #move<T>(path: string, { length }: { readonly length: number }, call: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#calls.make({ path, signal, bulk: length >= BULK_BYTES }, call);
   }
 
   #file(path: string): ShareFileClient {
@@ -255,10 +283,6 @@ export class AzureFilesShare extends Share {
   }
 }
 
-/** A mismatch of what we sent is tried again too: the bytes are still here. */
-function judge(error: unknown): { readonly retry: boolean; readonly askedWaitMs?: number | undefined } {
-  if (!(error instanceof ShareError)) return { retry: false };
-  const asked = error.details['retryAfterMs'];
-  const retry = error.transient || error.details['azureCode'] === 'Md5Mismatch';
-  return { retry, askedWaitMs: typeof asked === 'number' ? asked : undefined };
+function isDenied(error: unknown): boolean {
+  return error instanceof ShareError && error.code === 'SHARE_DENIED';
 }

@@ -1,7 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +9,9 @@ import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from '#file-
 
 import { PIECE_BYTES } from '../layer-file.js';
 import { ShareError } from '../share-error.js';
+import { type Fault, FaultyFront } from '../testing/faulty-front.js';
 import { expectShareError } from '../testing/share-conformance.js';
+import { AzureFilesAccount, type AzureFilesAccountOptions } from './azure-files-account.js';
 import type { AzureFilesShareOptions } from './azure-files-options.js';
 import { AzureFilesShare } from './azure-files-share.js';
 
@@ -27,111 +26,109 @@ class HurriedClock extends Clock {
   }
 }
 
-/** What happens to one request on its way: refuse it, pass it on and lose the answer, cut the answer, or change its headers. */
-type Fault =
-  | { readonly kind: 'refuse'; readonly status: number; readonly headers?: Record<string, string> }
-  | { readonly kind: 'lose-answer' }
-  | { readonly kind: 'cut-answer'; readonly afterBytes: number }
-  | { readonly kind: 'change'; readonly headers: Record<string, string> };
-
 let emulator: TemporaryEmulator;
-let front: Server;
+let front: FaultyFront;
 let clock: HurriedClock;
-let faults: Fault[] = [];
-let requests: string[] = [];
 let share: AzureFilesShare;
 
 beforeAll(async () => {
   emulator = await startTemporaryEmulator();
-  front = createServer(pass).listen(0, '127.0.0.1');
-  await once(front, 'listening');
+  front = await FaultyFront.start(emulator.port);
 });
 afterAll(async () => {
-  front.closeAllConnections();
   front.close();
   await emulator.close();
 });
 beforeEach(async () => {
-  faults = [];
+  front.forget();
   clock = new HurriedClock();
   share = open({});
   await share.ensureExists();
-  requests = [];
+  front.forget();
 });
 
-function open(options: Partial<AzureFilesShareOptions>): AzureFilesShare {
-  const endpoint = `http://127.0.0.1:${(front.address() as AddressInfo).port}/acct1`;
-  const place = { name: 'home', region: 'westeurope', capacityBytes: 1e9, shareName: 'layers' };
-  return new AzureFilesShare({ ...place, account: 'acct1', accountKey: TEST_KEY, endpoint, clock, ...options });
-}
-
-/** Hands a request on to the emulator, with the next fault if there is one. */
-function pass(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  requests.push(`${incoming.method} ${String(incoming.headers['x-ms-range'] ?? '')}`.trim());
-  const fault = faults.shift();
-  if (fault?.kind === 'refuse') {
-    incoming.resume();
-    outgoing.writeHead(fault.status, fault.headers).end();
-    return;
-  }
-  const { method, url, headers } = incoming;
-  const onward = request({ host: '127.0.0.1', port: emulator.port, method: method!, path: url!, headers, agent: false }, (answer) => {
-    if (fault?.kind === 'lose-answer') {
-      answer.resume().on('end', () => outgoing.destroy());
-      return;
-    }
-    outgoing.writeHead(answer.statusCode!, { ...answer.headers, ...(fault?.kind === 'change' ? fault.headers : {}) });
-    let left = fault?.kind === 'cut-answer' ? fault.afterBytes : Number.POSITIVE_INFINITY;
-    answer.on('data', (chunk: Buffer) => {
-      if (left <= 0) return;
-      outgoing.write(chunk.subarray(0, left), () => left <= 0 && outgoing.destroy());
-      left -= chunk.length;
-    });
-    answer.on('end', () => outgoing.end());
-  });
-  onward.on('error', () => outgoing.destroy());
-  incoming.pipe(onward);
+function open(ofAccount: Partial<AzureFilesAccountOptions>, ofShare: Partial<AzureFilesShareOptions> = {}): AzureFilesShare {
+  const account = new AzureFilesAccount({ name: 'acct1', credential: { kind: 'key', key: TEST_KEY }, endpoint: `${front.url}/acct1`, clock, ...ofAccount });
+  return new AzureFilesShare({ name: 'home', region: 'westeurope', capacityBytes: 1e9, shareName: 'layers', account, ...ofShare });
 }
 
 describe('a read', () => {
-  it('whose connection is cut in a body fetches that piece again and no other', async () => {
+  it('whose connection is cut in a body goes on at that byte, and fetches nothing twice', async () => {
     const bytes = randomBytes(PIECE_BYTES * 3);
     await share.createFile('cut.vhd', bytes.length);
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) await share.writeRange('cut.vhd', at, bytes.subarray(at, at + PIECE_BYTES));
-    requests = [];
-    faults = [{ kind: 'cut-answer', afterBytes: 100_000 }];
+    front.forget();
+    front.faults = [{ kind: 'cut-answer', afterBytes: 100_000 }];
     expect((await share.readRange('cut.vhd', { offset: 0, length: bytes.length })).equals(bytes)).toBe(true);
-    const first = `GET bytes=0-${PIECE_BYTES - 1}`;
-    expect(requests.filter((line) => line === first)).toHaveLength(2);
-    expect(requests).toHaveLength(4);
+    expect(front.lines.toSorted()).toEqual([
+      `GET bytes=0-${PIECE_BYTES - 1}`, `GET bytes=100000-${PIECE_BYTES - 1}`,
+      `GET bytes=${PIECE_BYTES}-${PIECE_BYTES * 2 - 1}`, `GET bytes=${PIECE_BYTES * 2}-${PIECE_BYTES * 3 - 1}`,
+    ].toSorted());
+  });
+
+  it('that is cut several times in one piece still comes to its end, byte for byte', async () => {
+    const bytes = randomBytes(1_000_003);
+    await share.createFile('cuts.vhd', bytes.length);
+    await share.writeRange('cuts.vhd', 0, bytes);
+    front.faults = [1, 200_000, 77_777, 0].map((afterBytes) => ({ kind: 'cut-answer', afterBytes }));
+    expect((await share.readRange('cuts.vhd', { offset: 0, length: bytes.length })).equals(bytes)).toBe(true);
+  });
+
+  it('that goes on in a file which was written to meanwhile is refused', async () => {
+    await share.createFile('rewritten.vhd', 100_000);
+    front.faults = [{ kind: 'cut-answer', afterBytes: 50_000 }];
+    front.faultOf = () => ({ kind: 'change', headers: { etag: '"0x2"' } });
+    await expectShareError(share.readRange('rewritten.vhd', { offset: 0, length: 100_000 }), 'INTEGRITY_MISMATCH');
   });
 
   it('of a file that changes meanwhile is refused', async () => {
     await share.createFile('changing.vhd', PIECE_BYTES * 2);
-    faults = [{ kind: 'change', headers: { etag: '"0x1"' } }];
+    front.faults = [{ kind: 'change', headers: { etag: '"0x1"' } }];
     await expectShareError(share.readRange('changing.vhd', { offset: 0, length: PIECE_BYTES * 2 }), 'INTEGRITY_MISMATCH');
   });
 });
 
 describe('a call', () => {
   it.each([408, 429, 500, 503])('answered with %i is tried again', async (status) => {
-    faults = [{ kind: 'refuse', status }, { kind: 'refuse', status }];
+    front.faults = [{ kind: 'refuse', status }, { kind: 'refuse', status }];
     await share.createFile('retried.vhd', 10);
-    expect(requests).toHaveLength(3);
+    expect(front.lines).toHaveLength(3);
     expect(clock.sleeps).toHaveLength(2);
   });
 
+  it('begins no try later than five minutes after its first one', async () => {
+    const begun: number[] = [];
+    const slow = new ManualClock();
+    const stubborn = open({ clock: slow });
+    const started = slow.now().getTime();
+    front.faultOf = () => {
+      begun.push(slow.now().getTime() - started);
+      void slow.advance(130_000);
+      return { kind: 'refuse', status: 503, headers: { 'retry-after': '0' } };
+    };
+    const failed = stubborn.stat('x.vhd').catch((error: unknown) => error);
+    let ended = false;
+    void failed.finally(() => (ended = true));
+    while (!ended) {
+      if (slow.sleeperCount > 0) await slow.advance(1);
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+    expect(await failed).toMatchObject({ code: 'SHARE_BUSY' });
+    expect(begun).toHaveLength(3);
+    expect(begun.at(-1)).toBeLessThan(300_000);
+  });
+
   it.each([[403, 'SHARE_DENIED'], [400, 'SHARE_PROTOCOL'], [412, 'SHARE_PROTOCOL']] as const)('answered with %i is not tried again', async (status, code) => {
-    faults = [{ kind: 'refuse', status }];
+    front.faults = [{ kind: 'refuse', status }];
     expect((await expectShareError(share.stat('x.vhd'), code)).transient).toBe(false);
-    expect(requests).toHaveLength(1);
+    expect(front.lines).toHaveLength(1);
   });
 
   it('waits as long as Retry-After asks, and fails at once when that is too long', async () => {
-    faults = [{ kind: 'refuse', status: 503, headers: { 'retry-after': '7' } }];
+    front.faults = [{ kind: 'refuse', status: 503, headers: { 'retry-after': '7' } }];
     await share.stat('x.vhd');
     expect(clock.sleeps[0]).toBeGreaterThanOrEqual(7000);
-    faults = [{ kind: 'refuse', status: 503, headers: { 'retry-after': '3600' } }];
+    front.faults = [{ kind: 'refuse', status: 503, headers: { 'retry-after': '3600' } }];
     expect(await expectShareError(share.stat('x.vhd'), 'SHARE_BUSY')).toMatchObject({ transient: true, details: { retryAfterMs: 3_600_000 } });
   });
 
@@ -158,7 +155,7 @@ describe('a call', () => {
     ['DeletePending', 409, 'FILE_IN_USE'],
     ['ShareNotFound', 404, 'SHARE_NOT_FOUND'],
   ] as const)('refused with %s tells %i as %s', async (azureCode, status, code) => {
-    faults = [{ kind: 'refuse', status, headers: { 'x-ms-error-code': azureCode } }];
+    front.faults = [{ kind: 'refuse', status, headers: { 'x-ms-error-code': azureCode } }];
     await expectShareError(share.remove('x.vhd'), code);
   });
 });
@@ -166,14 +163,14 @@ describe('a call', () => {
 describe('an answer that is lost', () => {
   it('does not turn a rename that happened into a failure', async () => {
     await share.createFile('before.vhd', 10);
-    faults = [{ kind: 'change', headers: {} }, { kind: 'lose-answer' }];
+    front.faults = [{ kind: 'change', headers: {} }, { kind: 'lose-answer' }];
     await share.rename('before.vhd', 'after.vhd');
     expect(await share.stat('after.vhd')).toMatchObject({ sizeBytes: 10 });
   });
 
   it('does not turn a removal that happened into a file that was not there', async () => {
     await share.createFile('removed.vhd', 10);
-    faults = [{ kind: 'lose-answer' }];
+    front.faults = [{ kind: 'lose-answer' }];
     expect(await share.remove('removed.vhd')).toBe(true);
   });
 });
@@ -184,11 +181,89 @@ describe('a copy', () => {
     await share.createFile('source.vhd', 512);
     const source = await open({ endpoint: `${emulator.url}/acct1` }).grantCopySource('source.vhd', new Date(Date.now() + 60_000));
     const busy: Fault = { kind: 'refuse', status: 400, headers: { 'x-ms-error-code': 'CannotVerifyCopySource', 'x-ms-copy-source-error-code': 'ServerBusy' } };
-    faults = [busy, busy];
+    front.faults = [busy, busy];
     await share.copyRange('target.vhd', { offset: 0, length: 512 }, source);
-    faults = Array.from({ length: 6 }, () => busy);
+    front.faults = Array.from({ length: 6 }, () => busy);
     const error = await expectShareError(share.copyRange('target.vhd', { offset: 0, length: 512 }, source), 'COPY_SOURCE_FAILED');
     expect(error).toMatchObject({ transient: true, details: { sourceCode: 'ServerBusy' } });
+  });
+});
+
+describe('a copy whose source failed', () => {
+  it.each([
+    ['ServerBusy', undefined, true],
+    ['OperationTimedOut', '500', true],
+    ['InternalError', '500', true],
+    [undefined, '429', true],
+    [undefined, '503', true],
+    ['AuthenticationFailed', '403', false],
+    ['ResourceNotFound', '404', false],
+  ])('with %s (%s) is tried again: %s', async (code, status, again) => {
+    await share.createFile('t.vhd', 512);
+    front.forget();
+    const headers = { 'x-ms-error-code': 'CannotVerifyCopySource', ...(code && { 'x-ms-copy-source-error-code': code }), ...(status && { 'x-ms-copy-source-status-code': status }) };
+    front.faultOf = () => ({ kind: 'refuse', status: 403, headers });
+    const source = { url: 'https://else.file.core.windows.net/layers/x?sig=abc', expiresAt: new Date() };
+    const error = await expectShareError(share.copyRange('t.vhd', { offset: 0, length: 512 }, source), 'COPY_SOURCE_FAILED');
+    expect(error.transient).toBe(again);
+    expect(front.lines).toHaveLength(again ? 6 : 1);
+  });
+});
+
+describe('calls under way', () => {
+  it('become fewer while the share throttles, and more again', async () => {
+    await share.createFile('w.vhd', PIECE_BYTES * 8);
+    const write = (n: number): Promise<void> => share.writeRange('w.vhd', (n % 8) * PIECE_BYTES, Buffer.alloc(1000, n));
+    const before = share.callsWidth;
+    front.faults = Array.from({ length: 30 }, () => ({ kind: 'refuse', status: 503, headers: { 'x-ms-error-code': 'ServerBusy' } }));
+    await Promise.all(Array.from({ length: 40 }, (_, n) => write(n)));
+    const throttled = share.callsWidth;
+    expect(throttled).toBeLessThan(before);
+    for (let round = 0; round < 10; round += 1) await Promise.all(Array.from({ length: 40 }, (_, n) => write(n)));
+    expect(share.callsWidth).toBeGreaterThan(throttled);
+  });
+
+  it('become fewer on all shares of an account when it says that the account is over its limit', async () => {
+    const account = new AzureFilesAccount({ name: 'acct1', credential: { kind: 'key', key: TEST_KEY }, endpoint: `${front.url}/acct1`, clock });
+    const one = open({}, { account });
+    const busy = (message: string): Fault => ({
+      kind: 'refuse', status: 503, headers: { 'x-ms-error-code': 'ServerBusy', 'content-type': 'application/xml' },
+      body: `<?xml version="1.0" encoding="utf-8"?><Error><Code>ServerBusy</Code><Message>${message}</Message></Error>`,
+    });
+    front.faults = [busy('The server is busy.')];
+    await one.usage();
+    const [ofAccount, ofShare] = [account.callsWidth, one.callsWidth];
+    front.faults = [busy('Operations per second is over the account limit.')];
+    await one.usage();
+    expect(account.callsWidth).toBe(ofAccount / 2);
+    expect(one.callsWidth).toBe(ofShare / 2);
+  });
+});
+
+describe('the bounds of a share', () => {
+  it('make writes and copies into it wait, and reads of it, also when another share reads', async () => {
+    const standing = new ManualClock();
+    const bounded = open({ clock: standing }, { bytesPerSecond: { in: 1000, out: 500 } });
+    const target = open({ clock: standing });
+    await bounded.createFile('b.vhd', 3000);
+    await target.createFile('c.vhd', 3000);
+    const waits = async (call: () => Promise<unknown>): Promise<number> => {
+      const began = standing.now().getTime();
+      let ended = false;
+      const done = call().finally(() => (ended = true));
+      while (!ended) {
+        if (standing.sleeperCount > 0) await standing.advance(100);
+        await new Promise((resolve) => { setImmediate(resolve); });
+      }
+      await done;
+      return standing.now().getTime() - began;
+    };
+    await bounded.writeRange('b.vhd', 0, Buffer.alloc(1000, 1));
+    expect(await waits(() => bounded.writeRange('b.vhd', 0, Buffer.alloc(1000, 2)))).toBe(1000);
+    await bounded.readRange('b.vhd', { offset: 0, length: 1000 });
+    expect(await waits(() => bounded.readRange('b.vhd', { offset: 0, length: 1000 }))).toBe(2000);
+    const source = await bounded.grantCopySource('b.vhd', new Date(Date.now() + 3_600_000));
+    expect(await waits(() => target.copyRange('c.vhd', { offset: 0, length: 1000 }, source))).toBe(2000);
   });
 });
 
@@ -197,7 +272,7 @@ describe('secrets', () => {
     const source = await share.grantCopySource('secret.vhd', new Date(Date.now() + 60_000));
     const failures = [
       await share.copyRange('none.vhd', { offset: 0, length: 1 }, source).catch((error: unknown) => error),
-      await open({ accountKey: Buffer.alloc(64, 'w').toString('base64') }).stat('x.vhd').catch((error: unknown) => error),
+      await open({ credential: { kind: 'key', key: Buffer.alloc(64, 'w').toString('base64') } }).stat('x.vhd').catch((error: unknown) => error),
       await open({ endpoint: 'http://127.0.0.1:1/acct1' }).copyRange('x.vhd', { offset: 0, length: 1 }, source).catch((error: unknown) => error),
     ];
     const signature = new URL(source.url).searchParams.get('sig')!;
@@ -214,7 +289,7 @@ describe('mounts', () => {
   const inOneHour = (): Date => new Date(Date.now() + 3_600_000);
 
   it('of a real account are its UNC name and an https URL for the file alone', () => {
-    const [smb, https, ...more] = open({ account: 'acct', endpoint: 'https://acct.file.core.windows.net' }).mountSources('sha256/ab/x.vhd', inOneHour());
+    const [smb, https, ...more] = open({ name: 'acct', endpoint: 'https://acct.file.core.windows.net' }).mountSources('sha256/ab/x.vhd', inOneHour());
     expect(smb).toEqual({ type: 'smb', region: 'westeurope', source: '//acct.file.core.windows.net/layers/sha256/ab/x.vhd', options: ['ro'] });
     expect(more).toEqual([]);
     const url = new URL(https!.source);
@@ -224,8 +299,8 @@ describe('mounts', () => {
 
   it('of an emulator name its folder and its Samba only where they are configured', () => {
     const types = (options: Partial<AzureFilesShareOptions>): string[] =>
-      open(options).mountSources('a.vhd', inOneHour()).map(({ type, source }) => `${type} ${source.split('?')[0]}`);
-    const https = `https http://127.0.0.1:${(front.address() as AddressInfo).port}/acct1/layers/a.vhd`;
+      open({}, options).mountSources('a.vhd', inOneHour()).map(({ type, source }) => `${type} ${source.split('?')[0]}`);
+    const https = `https ${front.url}/acct1/layers/a.vhd`;
     expect(types({})).toEqual([https]);
     expect(types({ folder: '/srv/layers', smbHost: 'localhost' })).toEqual(['file /srv/layers/a.vhd', 'smb //localhost/layers/a.vhd', https]);
   });

@@ -1,2 +1,3 @@
+export * from './faulty-front.js';
 export * from './memory-share.js';
 export * from './share-conformance.js';

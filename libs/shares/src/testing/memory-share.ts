@@ -6,14 +6,14 @@ import type { RegionName } from '#regions';
 
 import { crc64Of } from '../crc64.js';
 import { PIECE_BYTES } from '../layer-file.js';
-import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile } from '../share.js';
+import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile, type ShareUsage } from '../share.js';
 import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
 import { SparseBytes } from './sparse-bytes.js';
 
 /** The methods of a share that a fault can be put before. */
 export type ShareOperation =
-  | 'ensureExists' | 'createFile' | 'resizeFile' | 'writeRange' | 'copyRange' | 'readRange'
+  | 'ensureExists' | 'usage' | 'renewGrants' | 'createFile' | 'resizeFile' | 'writeRange' | 'copyRange' | 'readRange'
   | 'stat' | 'dataRanges' | 'setMetadata' | 'rename' | 'remove' | 'list' | 'grantCopySource';
 
 /** One call that a memory share is about to serve. `range` where the call has one. */
@@ -117,6 +117,15 @@ export class MemoryShare extends Share {
 
   async ensureExists(signal?: AbortSignal): Promise<void> {
     await this.#begin({ operation: 'ensureExists', path: '' }, signal);
+  }
+
+  async usage(signal?: AbortSignal): Promise<ShareUsage | undefined> {
+    await this.#begin({ operation: 'usage', path: '' }, signal);
+    return { provisionedBytes: this.capacityBytes, usedBytes: this.usedBytes };
+  }
+
+  async renewGrants(): Promise<void> {
+    await this.#begin({ operation: 'renewGrants', path: '' });
   }
 
   async createFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {

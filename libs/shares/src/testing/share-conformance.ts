@@ -105,6 +105,15 @@ function filesConform(share: () => Share): void {
     expect(after?.etag).not.toBe(before?.etag);
   });
 
+  it('tells how full it is: files count by their sizes', async () => {
+    const before = await share().usage();
+    expect(before?.provisionedBytes).toBe(SUITE_CAPACITY_BYTES);
+    await share().createFile('counted.vhd', 5_000_000);
+    expect((await share().usage())?.usedBytes).toBe((before?.usedBytes ?? 0) + 5_000_000);
+    await share().remove('counted.vhd');
+    expect(await share().usage()).toEqual(before);
+  });
+
   it('refuses a file for which it has no room, and takes it once there is some', async () => {
     await share().createFile('large.vhd', SUITE_CAPACITY_BYTES * 0.75);
     const error = await expectShareError(share().createFile('larger.vhd', SUITE_CAPACITY_BYTES * 0.5), 'SHARE_FULL');
@@ -266,6 +275,11 @@ function namesConform(share: () => Share): void {
 }
 
 function accessConforms(share: () => Share): void {
+  it('renews what it signs grants with, however often it is asked', async () => {
+    await share().renewGrants();
+    await share().renewGrants();
+  });
+
   it('hands out read-only mounts of this region that name the file and end with their grant', () => {
     const expiresAt = inOneHour();
     const sources = share().mountSources('sha256/aa/file.vhd', expiresAt);
