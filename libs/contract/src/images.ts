@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { VerityBody } from './mount.js';
 import { pageOf, pageParameters } from './page.js';
 import { ReplicaStateName } from './replicas.js';
 import { Bytes, Code, Count, DigestText, Instant, LAYERS_MAX, Percent, ReferenceText, RegionText, REGIONS_MAX, RepositoryName, Sentence, ShareText } from './words.js';
@@ -47,6 +48,7 @@ export const LayerStatusBody = z
     state: z.enum(['unknown', 'wanted', 'expanding', 'expanded', 'refused']),
     percent: Percent.meta({ description: 'Of the expansion, by bytes read.' }),
     vhd: z.object({ digest: DigestText, sizeBytes: Bytes }).optional(),
+    verity: VerityBody.optional(),
     refusal: z.object({ code: Code, message: Sentence }).optional().meta({ description: 'Why it will never be expanded.' }),
     lastError: Sentence.optional().meta({ description: 'Why the last try to expand it failed.' }),
     replicas: z.array(LayerReplicaBody).max(REGIONS_MAX),
@@ -74,6 +76,7 @@ export const PlatformStatusBody = z
     platform: platform.optional(),
     expandedLayerCount: Count,
     layers: z.array(LayerStatusBody).max(LAYERS_MAX).meta({ description: 'The lowest first.' }),
+    view: LayerStatusBody.optional().meta({ description: 'Its merged view, which is kept like one more layer; absent where one layer is all there is. It counts in no number here.' }),
     regions: z.array(ImageInRegionBody).max(REGIONS_MAX),
   })
   .meta({ description: 'The status of one image.' });

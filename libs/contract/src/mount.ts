@@ -32,15 +32,41 @@ export const LayerMountBody = z
   })
   .meta({ description: 'One way to reach the file of an expanded layer.' });
 
+/** Where the hash tree of a file stands. */
+export const VerityBody = z
+  .object({
+    rootHash: z.string().regex(/^[0-9a-f]{64}$/).meta({ description: 'The root of the tree: what a kernel verifies every block against.' }),
+    hashOffset: Bytes.meta({ description: "Where the tree's superblock stands in the file, which is where the filesystem ends: veritysetup's --hash-offset." }),
+  })
+  .meta({ description: 'The dm-verity hash tree in the file (format 1, sha256, 4096-byte blocks, no salt). Absent for files that were made before there were trees.' });
+
+const expandedFile = {
+  filesystem: z.literal('erofs'),
+  vhd: z.object({ digest: DigestText, sizeBytes: Bytes }).meta({ description: 'The file: the filesystem, its hash tree and a 512-byte fixed VHD footer.' }),
+  verity: VerityBody.optional(),
+  mounts: z.array(LayerMountBody).min(1).max(MOUNTS_MAX).meta({ description: 'The best first.' }),
+};
+
+/** The merged view of an image. */
+export const MergedViewBody = z
+  .object({
+    digest: DigestText.meta({ description: 'Of the view; no layer has it.' }),
+    ...expandedFile,
+    devices: z.array(DigestText).min(2).max(LAYERS_MAX).meta({ description: 'The layers whose files are its devices, in the order in which mount(8) is to be given them.' }),
+  })
+  .meta({
+    description:
+      'All layers of the image as one filesystem. Instead of an overlay of mounted layers: `mount -t erofs -o ro,device=LAYER1,device=LAYER2,… VIEW DIR`, with the file of each of ' +
+      '`devices`, as `layers` says how to reach it, in that order. Files are given as they are from Linux 6.12, and through loop devices from 5.16.',
+  });
+
 /** A layer that can be mounted. */
 export const MountedLayerBody = z
   .object({
     digest: DigestText,
     diffId: DigestText.meta({ description: 'The digest of the uncompressed tar, verified.' }),
     kind: z.literal('mount'),
-    filesystem: z.literal('erofs'),
-    vhd: z.object({ digest: DigestText, sizeBytes: Bytes }).meta({ description: 'The file: the filesystem and a 512-byte fixed VHD footer.' }),
-    mounts: z.array(LayerMountBody).min(1).max(MOUNTS_MAX).meta({ description: 'The best first.' }),
+    ...expandedFile,
   })
   .meta({ description: 'A layer that can be mounted.' });
 
@@ -64,6 +90,7 @@ export const MountAnswerBody = z
     region: RegionText.nullable().meta({ description: "The caller's region; null when it is unknown." }),
     asOf: Instant.nullable().meta({ description: 'How old the knowledge behind this answer is; null when there was none.' }),
     lease: z.object({ id: Id, expiresAt: Instant }).optional().meta({ description: 'Keeps the replicas that this answer names from being removed.' }),
+    image: MergedViewBody.optional().meta({ description: 'Present when the merged view is near, and every layer is a mount here or was held by the caller before.' }),
     layers: z.array(z.discriminatedUnion('kind', [MountedLayerBody, BlobLayerBody])).max(LAYERS_MAX).meta({ description: 'Every layer of the image, lowest first.' }),
   })
   .meta({ description: 'Every layer of one image, each to be mounted or to be pulled.' });

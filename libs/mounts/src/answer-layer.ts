@@ -3,8 +3,8 @@ import type { Digest } from '#oci';
 
 import type { HeldReplica } from './lease.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
-import type { MappedReplicaState } from './map-row.js';
-import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type PullReason, type Transport } from './mount-answer.js';
+import type { ExpandedFile, HashTreePlace, MappedReplicaState } from './map-row.js';
+import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type MergedView, type PullReason, type Transport } from './mount-answer.js';
 import type { LayerFile, MountSources } from './mount-sources.js';
 import type { NearShares, PlacedShare } from './near-shares.js';
 
@@ -70,13 +70,37 @@ export function answerLayer(layer: MappedImageLayer, context: LayerContext): Ans
     case 'expanded':
       break;
   }
-  const { diffId, writerVersion, vhd } = expansion;
-  if (diffId !== layer.diffId) return blobLayer(repository, digest, 'DIFF_ID_MISMATCH');
-  const found = findMounts({ record, writerVersion }, near, context);
-  if (found.mounts.length > 0) return { digest, diffId, kind: 'mount', filesystem: 'erofs', vhd, mounts: found.mounts };
+  const { diffId, vhd } = expansion;
+  if (diffId === undefined || diffId !== layer.diffId) return blobLayer(repository, digest, 'DIFF_ID_MISMATCH');
+  const found = findMounts({ record, writerVersion: expansion.writerVersion }, near, context);
+  if (found.mounts.length > 0) return { digest, diffId, kind: 'mount', filesystem: 'erofs', vhd, ...verityOf(expansion), mounts: found.mounts };
   const copyingTo = found.reason === 'REPLICA_COPYING' ? found.share : undefined;
   const expectedAt = copyingTo === undefined ? undefined : soon(context.now, context.distances.copyFromHomeMs(copyingTo.region, vhd.sizeBytes));
   return blobLayer(repository, digest, found.reason, expectedAt);
+}
+
+/**
+ * Adds the merged view to the layers of its image, answered before: when it is expanded and a ready replica is near, and when the caller gets or has every
+ * layer, because the view is of no use without one of them. Never throws.
+ * @param image with its layers, the lowest first.
+ */
+export function answerView(
+  image: { readonly view: LayerRecord | undefined; readonly layers: readonly MappedImageLayer[] },
+  answered: readonly AnsweredLayer[],
+  context: LayerContext,
+): MergedView | undefined {
+  const { view, layers } = image;
+  if (view?.expansion?.state !== 'expanded' || context.near === undefined || context.onlyBlobs !== undefined) return undefined;
+  if (!answered.every((layer) => layer.kind === 'mount' || layer.reason === 'ALREADY_HELD')) return undefined;
+  const { writerVersion, vhd } = view.expansion;
+  const { mounts } = findMounts({ record: view, writerVersion }, context.near, context);
+  if (mounts.length === 0) return undefined;
+  const devices = [...new Set(layers.map((layer) => layer.digest))];
+  return { digest: view.digest, filesystem: 'erofs', vhd, ...verityOf(view.expansion), devices, mounts };
+}
+
+function verityOf({ verity }: ExpandedFile): { readonly verity?: HashTreePlace } {
+  return verity === undefined ? {} : { verity };
 }
 
 /** When that many bytes of stored blob will have been expanded, at the usual speed. */
@@ -88,6 +112,12 @@ function soon(now: Date, ms: number): Date {
   return after(now, Math.max(EXPECTED_MIN_MS, Math.ceil(ms)));
 }
 
+/** The file that a record is of. */
+interface RecordedFile {
+  readonly record: LayerRecord;
+  readonly writerVersion: number;
+}
+
 interface FoundMounts {
   readonly mounts: readonly LayerMount[];
   /** Why `mounts` is empty, and the share that this is said of. */
@@ -95,7 +125,7 @@ interface FoundMounts {
   readonly share: PlacedShare | undefined;
 }
 
-function findMounts({ record, writerVersion }: { readonly record: LayerRecord; readonly writerVersion: number }, near: readonly NumberedShare[], context: LayerContext): FoundMounts {
+function findMounts({ record, writerVersion }: RecordedFile, near: readonly NumberedShare[], context: LayerContext): FoundMounts {
   const mounts: LayerMount[] = [];
   let reason: PullReason = 'REPLICA_NONE';
   let rank = 0;

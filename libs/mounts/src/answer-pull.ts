@@ -2,10 +2,10 @@ import { type Digest, isSamePlatform, type Platform, type Reference } from '#oci
 import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { answerLayer, blobLayer, expansionExpectedAt, type LayerContext } from './answer-layer.js';
-import type { MappedImageLayer } from './layer-record.js';
+import { answerLayer, answerView, blobLayer, expansionExpectedAt, type LayerContext } from './answer-layer.js';
+import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { HeldReplica } from './lease.js';
-import type { AnsweredLayer, MountAnswer, PullReason, Transport } from './mount-answer.js';
+import type { AnsweredLayer, MergedView, MountAnswer, PullReason, Transport } from './mount-answer.js';
 import type { MountSources } from './mount-sources.js';
 import type { NearShares } from './near-shares.js';
 import type { MappedImage, ReplicaMap } from './replica-map.js';
@@ -122,7 +122,8 @@ export function answerPull(request: PullRequest, context: AnswerContext): PullOu
     const waits = progress !== undefined && now.getTime() - progress.since.getTime() < EXPANDING_ANSWER_MAX_MS;
     if (waits) return { kind: 'expanding', region: request.region ?? null, retryAfterMs: retryAfterMs(progress, shared, now), progress };
   }
-  return answered({ request, digest: found.digest, context, shared }, found.layers.map((layer) => answerLayer(layer, shared)));
+  const layers = found.layers.map((layer) => answerLayer(layer, shared));
+  return answered({ request, digest: found.digest, context, shared }, layers, answerView(found, layers, shared));
 }
 
 /** Whether a mount would be of use to the caller at all. One without a region may be a client that learns it only from the answer. */
@@ -138,13 +139,33 @@ export function answerLookup(request: LookupRequest, context: AnswerContext): An
   const { repository, manifest } = request;
   const shared = layerContext(request, context);
   const refusal = context.map.asOf === undefined ? 'MAP_STALE' : repositoryRefusal(context.map.enabled(repository));
-  const own = refusal === undefined ? layersByDigest(context.map, repository, manifest) : undefined;
+  const images = refusal === undefined ? imagesOf(context.map, repository, manifest) : undefined;
+  const own = images && new Map(images.flatMap((image) => image.layers).map((layer) => [layer.digest, layer]));
   const layers = request.layers.map((digest): AnsweredLayer => {
     if (own === undefined) return blobLayer(repository, digest, shared.onlyBlobs ?? refusal ?? 'IMAGE_UNKNOWN');
     const layer = own.get(digest);
     return layer === undefined ? blobLayer(repository, digest, 'LAYER_NOT_IN_IMAGE') : answerLayer(layer, shared);
   });
-  return answered({ request, digest: manifest, context, shared, imageKnown: own !== undefined }, layers);
+  const whole = images?.find((image) => isWhole(image, layers));
+  return answered({ request, digest: manifest, context, shared, imageKnown: own !== undefined }, layers, whole && answerView(whole, layers, shared));
+}
+
+/**
+ * The merged view for an answer that was put together from layers answered in another one: as `answerPull` adds it, where these are all layers of an image of
+ * that manifest. `held` takes the view's replicas.
+ */
+export function answerViewOf(request: LookupRequest & { readonly answered: readonly AnsweredLayer[] }, context: AnswerContext, held: HeldReplica[]): MergedView | undefined {
+  const { repository, manifest, answered: layers } = request;
+  if (context.map.enabled(repository) !== true) return undefined;
+  const whole = imagesOf(context.map, repository, manifest)?.find((image) => isWhole(image, layers));
+  return whole && answerView(whole, layers, { ...layerContext(request, context), held });
+}
+
+/** Whether these are all layers of the image and no others, in whatever order and however often. */
+function isWhole(image: ImageParts, layers: readonly AnsweredLayer[]): boolean {
+  const named = new Set(layers.map((layer) => layer.digest));
+  const own = new Set(image.layers.map((layer) => layer.digest));
+  return named.size === own.size && image.layers.every((layer) => named.has(layer.digest));
 }
 
 function repositoryRefusal(enabled: boolean | undefined): PullReason | undefined {
@@ -178,39 +199,45 @@ interface AnswerParts {
   readonly imageKnown?: boolean;
 }
 
-function answered({ request, digest, context, shared, imageKnown = true }: AnswerParts, layers: readonly AnsweredLayer[]): Answered {
+function answered({ request, digest, context, shared, imageKnown = true }: AnswerParts, layers: readonly AnsweredLayer[], image: MergedView | undefined): Answered {
   const answer: MountAnswer = {
     schemaVersion: 1,
     repository: request.repository,
     digest,
     region: shared.near === undefined ? null : (request.region ?? null),
     asOf: context.map.asOf?.toISOString() ?? null,
+    ...(image === undefined ? {} : { image }),
     layers,
   };
   return { kind: 'answer', answer, held: shared.held, imageKnown };
 }
 
-interface FoundImage {
-  readonly digest: Digest;
+/** An image in the map: its layers, the lowest first, and the record of its merged view. */
+interface ImageParts {
   readonly layers: readonly MappedImageLayer[];
+  readonly view: LayerRecord | undefined;
+}
+
+interface FoundImage extends ImageParts {
+  readonly digest: Digest;
 }
 
 function findImage(map: ReplicaMap, wanted: { readonly repository: string; readonly digest: Digest; readonly platform: Platform }): FoundImage | undefined {
   const { repository, digest, platform } = wanted;
   const named = map.image(repository, digest);
   if (named === undefined) return undefined;
-  if (named.kind === 'image') return { digest, layers: named.layers };
+  if (named.kind === 'image') return { digest, layers: named.layers, view: named.view };
   const child = named.children.find((each) => isSamePlatform(each.platform, platform));
   const image = child === undefined ? undefined : map.image(repository, child.digest);
-  return child === undefined || image?.kind !== 'image' ? undefined : { digest: child.digest, layers: image.layers };
+  return child === undefined || image?.kind !== 'image' ? undefined : { digest: child.digest, layers: image.layers, view: image.view };
 }
 
-/** The layers that a manifest of this repository has; of an index, those of all its images. Undefined when the manifest is not known. */
-function layersByDigest(map: ReplicaMap, repository: string, manifest: Digest): Map<Digest, MappedImageLayer> | undefined {
+/** The images that a manifest of this repository stands for: itself, or those of an index. Undefined when the manifest is not known. */
+function imagesOf(map: ReplicaMap, repository: string, manifest: Digest): ImageParts[] | undefined {
   const named = map.image(repository, manifest);
   if (named === undefined) return undefined;
   const images: (MappedImage | undefined)[] = named.kind === 'image' ? [named] : named.children.map((child) => map.image(repository, child.digest));
-  return new Map(images.flatMap((image) => (image?.kind === 'image' ? image.layers : [])).map((layer) => [layer.digest, layer]));
+  return images.flatMap((image) => (image?.kind === 'image' ? image : []));
 }
 
 /** The progress of an image of which nothing is expanded while something is under way; undefined for every other image. */

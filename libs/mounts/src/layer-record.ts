@@ -25,7 +25,7 @@ export class LayerRecord {
   expansion: LayerState | undefined = undefined;
   /** How the first image that named this layer described it. */
   described: MappedImageLayer | undefined = undefined;
-  /** How often images name it. */
+  /** How often images name it, as a layer or as their merged view. */
   imageCount = 0;
   #replicas = NO_REPLICAS;
 

@@ -38,9 +38,9 @@ export interface IndexChildRow {
   readonly platform: Platform;
 }
 
-/** What a manifest's digest stands for: an image's layers, lowest first, or an index of images. */
+/** What a manifest's digest stands for: an image's layers, lowest first, and the digest of its merged view if it has one; or an index of images. */
 export type ManifestContent =
-  | { readonly kind: 'image'; readonly layers: readonly ImageLayerRow[] }
+  | { readonly kind: 'image'; readonly layers: readonly ImageLayerRow[]; readonly view?: Digest | undefined }
   | { readonly kind: 'index'; readonly children: readonly IndexChildRow[] };
 
 /** A manifest of a repository. */
@@ -53,10 +53,19 @@ export interface ImageRow {
 
 /** The file of an expanded layer. */
 export interface ExpandedFile {
-  readonly diffId: Digest;
+  /** Undefined for the merged view of an image: it is no layer, and an image that names its digest as one is wrong. */
+  readonly diffId: Digest | undefined;
   /** Which version of the format it has: a part of its path. */
   readonly writerVersion: number;
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  /** Where its hash tree stands; undefined for a file without one. */
+  readonly verity?: HashTreePlace | undefined;
+}
+
+/** Where the hash tree of a file begins, in bytes, and its root: 64 hexadecimal digits. */
+export interface HashTreePlace {
+  readonly rootHash: string;
+  readonly hashOffset: number;
 }
 
 /** How far the expansion of a layer is. */

@@ -2,6 +2,8 @@ import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 import type { MountSource } from '#shares';
 
+import type { HashTreePlace } from './map-row.js';
+
 /** Every reason for which a layer is answered as a blob. New ones may be added; a client treats an unknown one as "use the blob". */
 export const PULL_REASONS = [
   /** The caller named no region, or one that this deployment does not have. */
@@ -71,6 +73,24 @@ export interface MountedLayer {
   readonly kind: 'mount';
   readonly filesystem: 'erofs';
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  /** The hash tree in the file; absent where it has none. */
+  readonly verity?: HashTreePlace | undefined;
+  readonly mounts: readonly LayerMount[];
+}
+
+/**
+ * All layers of an image as one filesystem: a small one of metadata, which finds the contents of files in the layers' own files, its devices. One mount
+ * instead of an overlay of many: `mount -t erofs -o ro,device=L1,device=L2,… VIEW DIR`.
+ */
+export interface MergedView {
+  /** Of the view: what names it among layers. */
+  readonly digest: Digest;
+  readonly filesystem: 'erofs';
+  readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+  readonly verity?: HashTreePlace | undefined;
+  /** Digests of the layers whose files are its devices, in the order in which they have to be named; each once. */
+  readonly devices: readonly Digest[];
+  /** Never empty, best first. */
   readonly mounts: readonly LayerMount[];
 }
 
@@ -100,6 +120,8 @@ export interface MountAnswer {
   readonly asOf: string | null;
   /** Present when some layer is a mount and the node's hold on it is kept. */
   readonly lease?: { readonly id: string; readonly expiresAt: string } | undefined;
+  /** Present when the image's merged view can be mounted, and every layer is a mount here or held by the caller already. It replaces the mounting of each. */
+  readonly image?: MergedView | undefined;
   readonly layers: readonly AnsweredLayer[];
 }
 

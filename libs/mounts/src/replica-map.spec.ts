@@ -9,6 +9,10 @@ const anyRow: fc.Arbitrary<MapRow> = fc.oneof(
   fc.record({ topic: fc.constant('repository' as const), name: fc.constantFrom('a', 'b'), enabled: fc.boolean() }),
   fc.record({ topic: fc.constant('tag' as const), repository: fc.constantFrom('a', 'b'), tag: fc.constantFrom('1', '2'), digest: fc.constantFrom('x', 'y').map(digestNamed) }),
   fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom('x', 'y'), fc.array(fc.constantFrom('l1', 'l2', 'l3'), { maxLength: 4 })).map((args) => imageRow(...args)),
+  fc.tuple(fc.constantFrom('x', 'y'), fc.constantFrom('l1', 'l3')).map(([name, view]): MapRow => {
+    const { content, ...row } = imageRow('a', name, ['l1', 'l2']);
+    return { ...row, content: content.kind === 'image' ? { ...content, view: digestNamed(view) } : content };
+  }),
   fc.constantFrom('l1', 'l2', 'l3').map(expandedRow),
   fc.constantFrom('l1', 'l2', 'l3').map((layer): MapRow => ({ topic: 'layer', digest: digestNamed(layer), state: 'wanted', since: new Date(0) })),
   fc.record({
@@ -27,7 +31,7 @@ function told(map: ReplicaMap): unknown {
     counts: map.counts,
     repositories: ['a', 'b'].map((name) => [map.enabled(name), ['1', '2'].map((tag) => map.tagged(name, tag)), ['x', 'y'].map((image) => {
       const found = map.image(name, digestNamed(image));
-      return found?.kind === 'image' ? found.layers.map(({ digest, diffId, sizeBytes }) => [digest, diffId, sizeBytes]) : found;
+      return found?.kind === 'image' ? [...found.layers.map(({ digest, diffId, sizeBytes }) => [digest, diffId, sizeBytes]), found.view?.digest] : found;
     })]),
     layers: layers.map((record) => [record?.expansion, record?.imageCount]),
     replicas: ['l1', 'l2', 'l3'].map((name) => ['east', 'west', 'north'].map((share) => map.replicaState(digestNamed(name), share))),

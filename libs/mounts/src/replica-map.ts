@@ -5,7 +5,7 @@ import type { ImageLayerRow, ImageRow, IndexChildRow, LayerRow, MapKey, MapRow, 
 
 /** A manifest in the map. */
 export type MappedImage =
-  | { readonly kind: 'image'; readonly layers: readonly MappedImageLayer[] }
+  | { readonly kind: 'image'; readonly layers: readonly MappedImageLayer[]; readonly view: LayerRecord | undefined }
   | { readonly kind: 'index'; readonly children: readonly IndexChildRow[] };
 
 /** How much a map holds. */
@@ -148,7 +148,7 @@ export class ReplicaMap {
     const before = images.get(row.digest);
     const { content } = row;
     // The new one first: what both refer to stays where it is.
-    images.set(row.digest, content.kind === 'index' ? content : { kind: 'image', layers: content.layers.map((layer) => this.#describe(layer)) });
+    images.set(row.digest, content.kind === 'index' ? content : { kind: 'image', layers: content.layers.map((layer) => this.#describe(layer)), view: this.#viewed(content.view) });
     if (before === undefined) this.#imageCount += 1;
     else this.#letGo(before);
   }
@@ -174,7 +174,8 @@ export class ReplicaMap {
     }
     const known = record.described?.diffId;
     const diffId = known === row.diffId ? known : row.diffId;
-    record.expansion = { state: row.state, diffId, writerVersion: row.writerVersion, vhd: { digest: row.vhd.digest, sizeBytes: row.vhd.sizeBytes } };
+    const verity = row.verity === undefined ? undefined : { rootHash: row.verity.rootHash, hashOffset: row.verity.hashOffset };
+    record.expansion = { state: row.state, diffId, writerVersion: row.writerVersion, vhd: { digest: row.vhd.digest, sizeBytes: row.vhd.sizeBytes }, verity };
   }
 
   /** Forgets the expansion of a layer. */
@@ -242,11 +243,22 @@ export class ReplicaMap {
     return described;
   }
 
+  /** Counts one more image that has the merged view. */
+  #viewed(view: Digest | undefined): LayerRecord | undefined {
+    if (view === undefined) return undefined;
+    const record = this.#record(view);
+    record.imageCount += 1;
+    return record;
+  }
+
   #letGo(image: MappedImage): void {
     if (image.kind !== 'image') return;
-    for (const { record } of image.layers) {
-      record.imageCount -= 1;
-      this.#dropIfUnused(record);
-    }
+    for (const { record } of image.layers) this.#letGoOf(record);
+    if (image.view !== undefined) this.#letGoOf(image.view);
+  }
+
+  #letGoOf(record: LayerRecord): void {
+    record.imageCount -= 1;
+    this.#dropIfUnused(record);
   }
 }

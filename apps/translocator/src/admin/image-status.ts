@@ -20,16 +20,19 @@ export class ImageStatusReader {
 
   /** The status of each of `images`, in their order: two queries, however many layers and regions there are. */
   async statusOf(images: readonly RecordedImage[]): Promise<PlatformStatusBody[]> {
-    const digests = [...new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest)))];
+    const digests = [...new Set(images.flatMap((image) => [...image.layers.map((layer) => layer.digest), ...(image.viewDigest === undefined ? [] : [image.viewDigest])]))];
     const records = new Map((await this.layers.find(digests)).map((record) => [record.digest, record]));
     const replicas = Map.groupBy(await this.replicas.find(digests), (replica) => replica.layer);
     return images.map((image) => {
-      const layers = image.layers.map((layer) => layerStatus(layer, records.get(layer.digest), replicas.get(layer.digest) ?? []));
+      const statusOf = (layer: { readonly digest: Digest; readonly sizeBytes: number }): LayerStatusBody =>
+        layerStatus(layer, records.get(layer.digest), replicas.get(layer.digest) ?? []);
+      const layers = image.layers.map(statusOf);
       return {
         digest: image.digest,
         ...(image.platform === undefined ? {} : { platform: formatPlatform(image.platform) }),
         expandedLayerCount: layers.filter((layer) => layer.state === 'expanded').length,
         layers,
+        ...(image.viewDigest === undefined ? {} : { view: statusOf({ digest: image.viewDigest, sizeBytes: 0 }) }),
         regions: this.regions.regions.map(({ name }) => inRegion(name, layers)),
       };
     });
@@ -42,8 +45,8 @@ function layerStatus({ digest, sizeBytes }: { readonly digest: Digest; readonly 
     digest,
     sizeBytes,
     state,
-    percent: state === 'expanded' ? 100 : state === 'expanding' ? percentOf(record?.readBytes ?? 0, sizeBytes) : 0,
-    ...(record?.expanded === undefined ? {} : { vhd: record.expanded.vhd }),
+    percent: state === 'expanded' ? 100 : state === 'expanding' && sizeBytes > 0 ? percentOf(record?.readBytes ?? 0, sizeBytes) : 0,
+    ...(record?.expanded === undefined ? {} : { vhd: record.expanded.vhd, ...(record.expanded.verity === undefined ? {} : { verity: record.expanded.verity }) }),
     ...(record?.refusal === undefined ? {} : { refusal: record.refusal }),
     ...(record?.lastError === undefined ? {} : { lastError: record.lastError }),
     replicas: replicas.map(replicaBody),

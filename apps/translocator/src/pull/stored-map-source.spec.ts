@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { expandedForm, MemoryExpandedLayerStore, wantedLayer } from '#expansion/testing';
+import { mergedViewDigest } from '#expansion';
+import { expandedForm, MemoryExpandedLayerStore, wantedLayer, wantedView } from '#expansion/testing';
 import type { MapKey, MapRow, MapTopic } from '#mounts';
 import { type Digest, digestOf } from '#oci';
 import { MemoryCatalogue, MemoryCatalogueReader, MemoryImageStore, MemoryRepositoryStore, sampleIndex, sampleRecord } from '#registry/testing';
@@ -76,7 +77,10 @@ describe('the rows of the lookup map', () => {
     expect(rows).toHaveLength(2);
     expect(rows).toContainEqual({
       topic: 'image', repository: 'team/app', digest: child.digest,
-      content: { kind: 'image', layers: child.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })) },
+      content: {
+        kind: 'image', layers: child.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })),
+        view: mergedViewDigest(child.layers.map(({ digest }) => digest)),
+      },
     });
     expect(rows).toContainEqual({ topic: 'image', repository: 'team/app', digest: index.digest, content: { kind: 'index', children: index.children } });
   });
@@ -91,10 +95,19 @@ describe('the rows of the lookup map', () => {
     expect(rows).toHaveLength(4);
     expect(rows).toEqual(expect.arrayContaining([
       { topic: 'layer', digest: expanding, state: 'expanding', since: NOW, doneBytes: 300 },
-      { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, writerVersion: record.writerVersion, vhd: record.vhd },
+      { topic: 'layer', digest: expanded, state: 'expanded', diffId: record.diffId, writerVersion: record.writerVersion, vhd: record.vhd, verity: record.verity },
       { topic: 'layer', digest: refused, state: 'refused', refusal: 'TAR_INVALID' },
       { topic: 'layer', digest: waiting, state: 'wanted', since: NOW },
     ]));
+  });
+
+  it('tell a merged view like a layer, but without a diffID: no image has it as one', async () => {
+    const view = wantedView([wantedLayer('low'), wantedLayer('high')]);
+    await layers.want([view], NOW);
+    const [claimed] = await layers.claim({ owner: 'w', limit: 1, now: NOW, leaseMs: 60_000 });
+    const { diffId: _, vhd, writerVersion, verity } = expandedForm(view);
+    await layers.complete(claimed!.claim.id, { ...expandedForm(view), diffId: view.digest }, NOW);
+    expect(await rowsOf('layer', [[view.digest]])).toEqual([{ topic: 'layer', digest: view.digest, state: 'expanded', diffId: undefined, vhd, writerVersion, verity }]);
   });
 
   it('tell replicas by layer and share, and none that was not asked for', async () => {

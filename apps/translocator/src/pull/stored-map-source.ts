@@ -92,18 +92,21 @@ function toTagRow({ repository, tag, digest }: { readonly repository: string; re
   return { topic: 'tag', repository, tag, digest };
 }
 
-function toImageRow({ repository, digest, kind, layers, children }: RecordedImage): ImageRow {
+function toImageRow({ repository, digest, kind, layers, children, viewDigest }: RecordedImage): ImageRow {
   const content: ImageRow['content'] =
     kind === 'image'
-      ? { kind, layers: layers.map((layer) => ({ digest: layer.digest, diffId: layer.diffId, sizeBytes: layer.sizeBytes })) }
+      ? { kind, layers: layers.map((layer) => ({ digest: layer.digest, diffId: layer.diffId, sizeBytes: layer.sizeBytes })), view: viewDigest }
       : { kind, children: children.map((child) => ({ digest: child.digest, platform: child.platform })) };
   return { topic: 'image', repository, digest, content };
 }
 
 function toLayerRow(record: LayerRecord): LayerRow {
-  const { digest, state, expanded, refusal, readBytes, wantedAt: since } = record;
+  const { digest, state, expanded, refusal, readBytes, stacks, wantedAt: since } = record;
   const row = { topic: 'layer', digest } as const;
-  if (state === 'expanded' && expanded !== undefined) return { ...row, state, diffId: expanded.diffId, writerVersion: expanded.writerVersion, vhd: expanded.vhd };
+  if (state === 'expanded' && expanded !== undefined) {
+    const { diffId, writerVersion, vhd, verity } = expanded;
+    return { ...row, state, diffId: stacks === undefined ? diffId : undefined, writerVersion, vhd, verity };
+  }
   if (state === 'refused') return { ...row, state, refusal: refusal?.code ?? '' };
   return state === 'expanding' ? { ...row, state, since, doneBytes: readBytes } : { ...row, state: 'wanted', since };
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { MemoryExpandedLayerStore } from '#expansion/testing';
+import { VIEW_LAYER_REFUSAL } from '#expansion';
+import { expandedForm, MemoryExpandedLayerStore, wantedLayer, wantedView } from '#expansion/testing';
 import { MemoryLeaseStore } from '#mounts/testing';
 import { type Digest, digestOf } from '#oci';
 import { RegionMap } from '#regions';
@@ -59,6 +60,41 @@ describe('the facts that plans are made from', () => {
     expect(placeable).toMatchObject([{ digest: digestOf('refused'), tags: ['v1'], layers: [] }]);
     const byDigest = unfinished.toSorted((a, b) => b.tags.length - a.tags.length);
     expect(byDigest).toMatchObject([{ digest: digestOf('pending'), tags: ['v2'], layers: [digestOf('foreign'), digestOf('pending')] }, { digest: digestOf('unknown'), tags: [] }]);
+  });
+
+  it('give an image its merged view as one more layer once that is expanded, and wait for none', async () => {
+    const form = expandedForm(wantedLayer('base'));
+    const view = wantedView([wantedLayer('base'), wantedLayer('top')]);
+    record(anImage('image', ['base', 'top'], { viewDigest: view.digest }));
+    const layersOf = async (): Promise<unknown> => {
+      const { placeable, unfinished } = await facts.images(LIMIT);
+      return placeable[0]?.layers.map(({ digest }) => digest) ?? unfinished[0]?.layers;
+    };
+    const finishOne = async (): Promise<void> => {
+      const [claimed] = await layers.claim({ owner: 'w', limit: 1, now: NOW, leaseMs: 60_000 });
+      await layers.complete(claimed!.claim.id, { ...form, digest: claimed!.item.digest }, NOW);
+    };
+    const parts = [digestOf('base'), digestOf('top')];
+    await layers.want([wantedLayer('base'), wantedLayer('top'), view], NOW);
+    await finishOne();
+    expect(await layersOf()).toEqual([...parts, view.digest]);
+    await finishOne();
+    expect(await layersOf()).toEqual(parts);
+    await finishOne();
+    expect(await layersOf()).toEqual([...parts, view.digest]);
+    expect(await facts.referencedLayers(NOW, LIMIT)).toContain(view.digest);
+  });
+
+  it('place an image whose merged view is refused', async () => {
+    const view = wantedView([wantedLayer('base'), wantedLayer('foreign')]);
+    record(anImage('image', ['base', 'foreign'], { viewDigest: view.digest }));
+    await layers.want([wantedLayer('foreign', { mediaType: 'application/octet-stream' }), view], NOW);
+    const [claimed] = await layers.claim({ owner: 'w', limit: 1, now: NOW, leaseMs: 60_000 });
+    await layers.refuse(claimed!.claim.id, { code: VIEW_LAYER_REFUSAL, message: 'a layer is refused' });
+    await want('base');
+    const [base] = await layers.claim({ owner: 'w', limit: 1, now: NOW, leaseMs: 60_000 });
+    await layers.complete(base!.claim.id, expandedForm(base!.item), NOW);
+    expect((await facts.images(LIMIT)).placeable).toMatchObject([{ layers: [{ digest: digestOf('base') }] }]);
   });
 
   it('give the tags of an index to its images, and its digest', async () => {

@@ -50,13 +50,13 @@ export class StoredPlacementFacts extends PlacementFacts {
     const images = recorded.filter((image) => image.kind === 'image');
     for (let begin = 0; begin < images.length; begin += PAGE_ROWS) {
       const page = images.slice(begin, begin + PAGE_ROWS);
-      const records = await this.#records(page.flatMap((image) => image.layers.map((layer) => layer.digest)));
+      const records = await this.#records(page.flatMap(digestsOf));
       for (const image of page) {
         const { repository, digest, pushedAt } = image;
         const { tags, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
         const named = { repository, digest, tags: [...tags].toSorted(), indexes };
         const layers = expandedLayers(image, records);
-        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(image.layers.map((layer) => layer.digest))] });
+        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
         else placeable.push({ ...named, pushedAt, layers });
       }
     }
@@ -156,7 +156,12 @@ interface ImageNames {
   readonly indexes: Digest[];
 }
 
-/** The layers of an image that can be placed; undefined while one of them is still to be expanded. */
+/** An image's layers, and its merged view, which is placed with them like one more. */
+function digestsOf({ layers, viewDigest }: RecordedImage): Digest[] {
+  return [...layers.map((layer) => layer.digest), ...(viewDigest === undefined ? [] : [viewDigest])];
+}
+
+/** The layers of an image that can be placed, with its merged view where that is expanded: one that is not holds nothing up; undefined while one of them is still to be expanded. */
 function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['layers'] | undefined {
   const layers = new Map<Digest, number>();
   for (const { digest } of image.layers) {
@@ -165,6 +170,8 @@ function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, Layer
     if (record?.expanded === undefined) return undefined;
     layers.set(digest, record.expanded.vhd.sizeBytes);
   }
+  const view = image.viewDigest === undefined ? undefined : records.get(image.viewDigest)?.expanded;
+  if (view !== undefined) layers.set(view.digest, view.vhd.sizeBytes);
   return [...layers].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
 }
 

@@ -1,6 +1,6 @@
 import { type Digest, digestOf } from '#oci';
 
-import type { ImageRow, LayerRow } from '../map-row.js';
+import type { ExpandedFile, ImageRow, LayerRow } from '../map-row.js';
 import { type LayerMount, type Transport } from '../mount-answer.js';
 import { type LayerFile, MountSources } from '../mount-sources.js';
 
@@ -20,10 +20,22 @@ export function imageRow(repository: string, name: string, layers: readonly stri
   return { topic: 'image', repository, digest: digestNamed(name), content: { kind: 'image', layers: described } };
 }
 
+/** The same with a merged view, and the row of that view, expanded. */
+export function viewedRows(repository: string, name: string, layers: readonly string[]): [ImageRow, LayerRow] {
+  const { content, ...row } = imageRow(repository, name, layers);
+  if (content.kind !== 'image') throw new Error('an image row is of an image');
+  const { digest, vhd, verity, writerVersion } = { ...expandedFile(`view of ${name}`), digest: digestNamed(`view of ${name}`) };
+  return [{ ...row, content: { ...content, view: digest } }, { topic: 'layer', digest, state: 'expanded', diffId: undefined, writerVersion, vhd, verity }];
+}
+
+function expandedFile(name: string): ExpandedFile {
+  const vhd = { digest: digestOf(`${name}, as a vhd`), sizeBytes: 40_000_000 };
+  return { diffId: diffIdNamed(name), writerVersion: 2, vhd, verity: { rootHash: digestOf(`${name}, hashed`).slice('sha256:'.length), hashOffset: 39_000_064 } };
+}
+
 /** The row of an expanded layer: a vhd of 40 MB. */
 export function expandedRow(layer: string): LayerRow {
-  const vhd = { digest: digestOf(`${layer}, as a vhd`), sizeBytes: 40_000_000 };
-  return { topic: 'layer', digest: digestNamed(layer), state: 'expanded', diffId: diffIdNamed(layer), writerVersion: 2, vhd };
+  return { topic: 'layer', digest: digestNamed(layer), state: 'expanded', ...expandedFile(layer) };
 }
 
 /** Sources of shares that are named after their regions: `//eastus/layers/<first digits of the layer>`, one for each transport. */
