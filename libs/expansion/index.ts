@@ -2,6 +2,7 @@ export * from './src/estimate-expansion.js';
 export * from './src/expand-layer.js';
 export * from './src/expand-view.js';
 export * from './src/expand-wanted-layer.js';
+export * from './src/expand-wanted-view.js';
 export * from './src/expanded-layer-store.js';
 export * from './src/expanded-layer.js';
 export * from './src/expansion-error.js';

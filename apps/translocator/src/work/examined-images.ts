@@ -1,13 +1,13 @@
-import type { ExpandedLayerStore } from '#expansion';
+import { type ExpandedLayerStore, MERGED_VIEW_MEDIA_TYPE, type WantedLayer } from '#expansion';
 import type { Reference } from '#oci';
-import { ExaminedImages, type ExaminedReference } from '#registry';
+import { ExaminedImages, type ExaminedReference, viewDigestOf } from '#registry';
 
 import type { WorkSurroundings } from './work-surroundings.js';
 
-/** The urgency of expanding what was just pushed; what a backfill finds has none. */
+/** The urgency of expanding what was just pushed; what a backfill finds has none. Merged views come after all layers of their class. */
 const PUSHED_LAYER_PRIORITY = 100;
 
-/** What follows from an examination: the layers of its images are wanted expanded. The planner hears of the rest through the change feed. */
+/** What follows from an examination: the layers of its images, and the merged view of each, are wanted expanded. The planner hears of the rest through the change feed. */
 export class WantedLayers extends ExaminedImages {
   readonly #surroundings: WorkSurroundings;
   readonly #layers: ExpandedLayerStore;
@@ -22,8 +22,13 @@ export class WantedLayers extends ExaminedImages {
     const { clock, logger, signals } = this.#surroundings;
     const priority = pushed ? PUSHED_LAYER_PRIORITY : 0;
     const wanted = images.flatMap((each) => each.layers).map(({ digest, mediaType, sizeBytes }) => ({ digest, mediaType, sizeBytes, repository, priority }));
-    const fresh = await this.#layers.want(wanted, clock.now());
-    logger.info({ repository, reference, digest: image.digest, layers: wanted.length, newLayers: fresh.size }, 'an image was recorded');
+    const views = images.flatMap((each): WantedLayer[] => {
+      const digest = viewDigestOf(each);
+      const stacks = each.layers.map((layer) => layer.digest);
+      return digest === undefined ? [] : [{ digest, mediaType: MERGED_VIEW_MEDIA_TYPE, sizeBytes: 0, repository, priority: priority - 1, stacks }];
+    });
+    const fresh = await this.#layers.want([...wanted, ...views], clock.now());
+    logger.info({ repository, reference, digest: image.digest, layers: wanted.length, views: views.length, newLayers: fresh.size }, 'an image was recorded');
     if (fresh.size > 0) signals.layersWanted();
   }
 

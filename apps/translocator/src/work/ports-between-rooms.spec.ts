@@ -22,13 +22,13 @@ describe('a layer that is expanded at home', () => {
 describe('the room of the home share', () => {
   const clock = new ManualClock();
   const share = new MemoryShare({ name: 'home', capacityBytes: 40_000 });
-  const layer = (name: string, sizeBytes: number) => wantedLayer(name, { sizeBytes, mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' });
+  const layer = (name: string, sizeBytes: number) => ({ layer: wantedLayer(name).digest, likelyBytes: 3 * sizeBytes });
   let store: MemoryReplicaStore;
   let home: StoredHomeReplicas;
   beforeEach(async () => {
     store = new MemoryReplicaStore();
     home = new StoredHomeReplicas(store, clock);
-    await home.ready(layer('there', 1).digest, share.name, 34_000);
+    await home.ready(layer('there', 1).layer, share.name, 34_000);
   });
 
   it('takes a layer whose likely size fits', async () => {
@@ -47,9 +47,9 @@ describe('the room of the home share', () => {
 
   it('believes a claimed size only up to a quarter of the capacity, so that a false one keeps a layer from nobody for ever', async () => {
     const roomy = new MemoryShare({ name: 'other', capacityBytes: 40_000 });
-    await home.ready(layer('elsewhere', 1).digest, roomy.name, 30_000);
+    await home.ready(layer('elsewhere', 1).layer, roomy.name, 30_000);
     await home.ensureRoom(roomy, layer('a', 2 ** 45));
-    await home.ready(layer('one more', 1).digest, roomy.name, 1);
+    await home.ready(layer('one more', 1).layer, roomy.name, 1);
     await expect(home.ensureRoom(roomy, layer('a', 2 ** 45))).rejects.toMatchObject({ code: 'SHARE_FULL' });
   });
 });

@@ -1,5 +1,5 @@
 import type { Clock } from '#clock';
-import { estimateExpandedBytes, type ExpandedLayerStore, HomeReplicas, type WantedLayer } from '#expansion';
+import { type ExpandedLayerStore, HomeReplicas } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
 import type { ImageStore } from '#registry';
@@ -20,6 +20,14 @@ import { type Share, ShareError } from '#shares';
  * layer from all other images for ever. What is larger is begun when this much is free, and ends at the share's quota.
  */
 const BELIEVED_RATIO = 1 / 4;
+
+/** A file that is about to be made. */
+export interface LikelyFile {
+  /** Of the layer, or of the merged view. */
+  readonly layer: Digest;
+  /** What it will probably have. */
+  readonly likelyBytes: number;
+}
 
 /** Where expansion notes what the home share holds, and asks whether it holds more: among the replicas. */
 export class StoredHomeReplicas extends HomeReplicas {
@@ -45,13 +53,13 @@ export class StoredHomeReplicas extends HomeReplicas {
    * To be asked before a layer is expanded onto `share` (I6). A layer that is noted there already counts already.
    * @throws {ShareError} `SHARE_FULL`, transient, when the share has not the room that the layer will probably take.
    */
-  async ensureRoom(share: Share, layer: WantedLayer): Promise<void> {
-    const present = (await this.replicas.find([layer.digest])).some((replica) => replica.share === share.name);
+  async ensureRoom(share: Share, { layer, likelyBytes: estimatedBytes }: LikelyFile): Promise<void> {
+    const present = (await this.replicas.find([layer])).some((replica) => replica.share === share.name);
     if (present) return;
-    const likelyBytes = Math.min(estimateExpandedBytes(layer), Math.floor(share.capacityBytes * BELIEVED_RATIO));
+    const likelyBytes = Math.min(estimatedBytes, Math.floor(share.capacityBytes * BELIEVED_RATIO));
     const roomBytes = await this.replicas.roomOn(share);
     if (likelyBytes <= roomBytes) return;
-    const details = { share: share.name, layer: layer.digest, likelyBytes, roomBytes };
+    const details = { share: share.name, layer, likelyBytes, roomBytes };
     throw new ShareError('SHARE_FULL', `${share.name} has room for ${Math.max(0, roomBytes)} bytes, and the layer takes about ${likelyBytes}`, { transient: true, details });
   }
 }

@@ -15,6 +15,8 @@ export interface MemoryWorkKind<Row extends MemoryWork, Item> {
   readonly rows: () => Iterable<Row>;
   /** Which rows are work at all. */
   readonly isOpen: (row: Row) => boolean;
+  /** Which of them may be claimed as things are; who has claimed one keeps it, whatever becomes of this. Default: all. */
+  readonly isClaimable?: (row: Row) => boolean;
   /** The most urgent first. */
   readonly order: (a: Row, b: Row) => number;
   readonly item: (row: Row) => Item;
@@ -41,7 +43,7 @@ export class MemoryClaims<Row extends MemoryWork, Item> extends ClaimSource<Item
 
   async claim({ owner, limit, now, leaseMs }: ClaimRequest): Promise<Claimed<Item>[]> {
     const isFree = (row: Row): boolean => row.notBefore <= now && (row.claim === undefined || row.claim.expiresAt <= now);
-    const due = [...this.#kind.rows()].filter((row) => isFree(row) && this.#kind.isOpen(row)).toSorted(this.#kind.order);
+    const due = [...this.#kind.rows()].filter((row) => isFree(row) && this.#kind.isOpen(row) && this.#kind.isClaimable?.(row) !== false).toSorted(this.#kind.order);
     return due.slice(0, limit).map((row) => {
       row.attempts += 1;
       row.claim = { id: randomUUID(), owner, expiresAt: new Date(now.getTime() + leaseMs), attempt: row.attempts };

@@ -25,7 +25,8 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
   readonly #rows = new Map<Digest, Row>();
   readonly #work = new MemoryClaims<Row, WantedLayer>({
     rows: () => this.#rows.values(),
-    isOpen: (row) => isUnderWay(row) && !(row.layer.stacks ?? []).some((digest) => isUnderWay(this.#rows.get(digest))),
+    isOpen: isUnderWay,
+    isClaimable: (row) => !(row.layer.stacks ?? []).some((digest) => isUnderWay(this.#rows.get(digest))),
     order: (a, b) => b.layer.priority - a.layer.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || (a.layer.digest < b.layer.digest ? -1 : 1),
     item: (row) => row.layer,
     begin: (row) => {
