@@ -3,7 +3,7 @@ import { type ShareClient, ShareServiceClient, StorageSharedKeyCredential } from
 import { type Clock, SystemClock } from '#clock';
 
 import { ACCOUNT_CALLS, AzureFilesCalls } from './azure-files-calls.js';
-import { type AzureFilesCredential, checkCredential } from './azure-files-credential.js';
+import { type AzureFilesCredential, checkCredential, toldAsShareErrors } from './azure-files-credential.js';
 import { CallGate } from './call-gate.js';
 import { DelegationKeys } from './delegation-keys.js';
 import { FileGrants, type GrantSigner } from './file-grants.js';
@@ -53,7 +53,7 @@ export class AzureFilesAccount {
         break;
       case 'token': {
         // Without the intent the service refuses tokens: they pass over the access lists of files.
-        const service = new ShareServiceClient(this.endpoint, credential.token, { ...options, fileRequestIntent: 'backup' });
+        const service = new ShareServiceClient(this.endpoint, toldAsShareErrors(credential.token, name), { ...options, fileRequestIntent: 'backup' });
         this.#service = service;
         const calls = this.calls(name);
         const fetch = (startsOn: Date, expiresOn: Date) => calls.make({ path: '' }, (abortSignal) => service.getUserDelegationKey(startsOn, expiresOn, { abortSignal }));

@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 
 import { ShareError } from '../share-error.js';
+import { summaryOf } from './azure-files-error.js';
 
 /**
  * With what the service itself reaches a storage account. All of it is secret, and nothing of it is handed to anybody:
@@ -27,4 +28,18 @@ export function checkCredential(credential: AzureFilesCredential, account: strin
   if (credential.kind !== 'sas' || credential.readSas === undefined) return;
   const permissions = new URLSearchParams(credential.readSas).get('sp') ?? '';
   if (!/^[rl]+$/.test(permissions)) refuse('the signature for reading must allow reading and listing at most');
+}
+
+/** The same tokens; a failure to get one is a {@link ShareError}, `SHARE_UNAVAILABLE` and transient: whoever gives them may be away for a moment. */
+export function toldAsShareErrors(tokens: TokenCredential, account: string): TokenCredential {
+  return {
+    getToken: async (scopes, options) => {
+      try {
+        return await tokens.getToken(scopes, options);
+      } catch (error) {
+        const why = summaryOf(error);
+        throw new ShareError('SHARE_UNAVAILABLE', `account ${account}: no token could be had: ${why}`, { cause: new Error(why), transient: true, details: { account } });
+      }
+    },
+  };
 }

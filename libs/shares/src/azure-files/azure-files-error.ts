@@ -122,7 +122,8 @@ function isConnectionFailure(error: unknown): boolean {
   return code === RestError.REQUEST_SEND_ERROR || /^(?:E[A-Z_]{3,}|UND_ERR_.*)$/.test(code) || code === RestError.PARSE_ERROR;
 }
 
-function summaryOf(error: unknown): string {
+/** Name and message of any error, at most 500 characters, without signatures. */
+export function summaryOf(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return text.replaceAll(/sig=[^&\s"']+/gi, 'sig=(hidden)').slice(0, 500);
 }
