@@ -44,6 +44,7 @@ export async function openLayerFilesystem(file: LayerFile): Promise<LayerFilesys
   const { layer } = file;
   const { rootNid, inodeCount, blockCount, metaBlock, xattrBlock } = superblock;
   const filesystemBytes = layer.verity?.hashOffset ?? layer.vhd.sizeBytes - VHD_FOOTER_BYTES;
+  if (filesystemBytes > layer.vhd.sizeBytes) throw invalid('size', 'is less than that of the filesystem');
   if (blockCount * BLOCK_BYTES !== filesystemBytes) throw invalid('blocks', `is not ${filesystemBytes / BLOCK_BYTES}`);
   if (metaBlock < 1 || metaBlock >= blockCount) throw invalid('meta_blkaddr', 'is not in the filesystem');
   if (xattrBlock >= metaBlock) throw invalid('xattr_blkaddr', 'is not before the inodes');

@@ -10,13 +10,14 @@ import { TarReader } from '../tar-reader.js';
 /** The tree that a tar becomes, with the addresses that its contents get; they are not kept. */
 export function treeOfTar(tar: Buffer): FilesystemTree {
   const tree = new FileTree(DEFAULT_EXPANSION_LIMITS);
-  const reader = new TarReader(new LayerTar(tree, new ErofsWriter(new PieceStream(new Nowhere())), DEFAULT_EXPANSION_LIMITS.maxUncompressedBytes));
+  const reader = new TarReader(new LayerTar(tree, new ErofsWriter(new PieceStream(new DiscardingTarget())), DEFAULT_EXPANSION_LIMITS.maxUncompressedBytes));
   reader.feed(tar);
   reader.end();
   return tree;
 }
 
-class Nowhere extends ExpansionTarget {
+/** A target that keeps nothing. */
+export class DiscardingTarget extends ExpansionTarget {
   readonly name = 'nowhere';
 
   write(): Promise<void> {
