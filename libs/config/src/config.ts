@@ -28,6 +28,9 @@ const bytes = (text: string, max = 256 * TiB) =>
       return z.NEVER;
     });
 
+/** The same without a default. */
+const bytesIfGiven = (example: string) => bytes(example).optional();
+
 const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
 
 const region = z.strictObject({
@@ -40,6 +43,8 @@ const region = z.strictObject({
       shareName: z.string().regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a share name: 3 to 63 lower-case letters, digits and single hyphens').default('layers'),
       endpoint: z.url({ protocol: /^https?$/ }).optional(),
       smbHost: z.string().regex(/^[A-Za-z0-9.-]+$/).optional(),
+      throughputIn: bytesIfGiven('100MiB'),
+      throughputOut: bytesIfGiven('100MiB'),
     })
     .prefault({}),
 });
@@ -95,7 +100,7 @@ export const configSchema = z
     shares: z
       .discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('embedded'), port: z.number().int().min(0).max(65_535).default(11_004) }),
-        z.strictObject({ kind: z.literal('azure') }),
+        z.strictObject({ kind: z.literal('azure'), credential: z.enum(['key', 'sas', 'identity']).default('key') }),
       ])
       .default({ kind: 'embedded', port: 11_004 }),
     expansion: z
@@ -143,7 +148,7 @@ export type Role = Config['roles'][number];
 type Shape = {
   readonly roles: readonly string[];
   readonly database: { readonly kind: string };
-  readonly shares: { readonly kind: string };
+  readonly shares: { readonly kind: string; readonly credential?: string };
   readonly regions: { readonly home: string; readonly list: readonly z.infer<typeof region>[]; readonly links: readonly z.infer<typeof link>[] };
 };
 
@@ -162,6 +167,9 @@ function contradictions({ roles, database, shares, regions }: Shape): { path: (s
   });
   if (shares.kind === 'azure') {
     regions.list.forEach((each, index) => {
+      if (shares.credential === 'identity' && each.share.endpoint?.startsWith('http:') === true) {
+        found.push({ path: ['regions', 'list', index, 'share', 'endpoint'], message: 'must be https for shares.credential identity: tokens are not sent over plain http' });
+      }
       if (each.share.account === undefined) found.push({ path: ['regions', 'list', index, 'share', 'account'], message: 'is required for shares.kind azure' });
     });
   }

@@ -11,7 +11,9 @@ export const ENVIRONMENT_VARIABLES = {
   TRANSLOCATOR_ADMIN_TOKEN: 'secret: bearer token of the admin API, 16 characters or more',
   TRANSLOCATOR_SERVICE_TOKEN: 'secret: bearer token of /v1 lookups, for registries, 16 characters or more',
   TRANSLOCATOR_NOTIFICATION_TOKEN: 'secret: what registries send as Authorization: Bearer with notifications; none: any sender is heard',
-  TRANSLOCATOR_SHARE_KEYS: 'secret: account=base64key pairs joined by commas, for shares.kind azure',
+  TRANSLOCATOR_SHARE_KEYS: 'secret: account=base64key pairs joined by commas, for shares.credential key',
+  TRANSLOCATOR_SHARE_SAS: 'secret: account=signature pairs joined by commas, for shares.credential sas: of the account, or of the share with rcwdl',
+  TRANSLOCATOR_SHARE_READ_SAS: 'secret: the same with signatures that only read, by which other shares copy from these; without: they are no sources',
 } as const;
 
 /** The name of a variable that the service reads. */

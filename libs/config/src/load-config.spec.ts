@@ -77,6 +77,18 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('asks for what the credential of the shares needs, and takes tokens over https only', () => {
+    const yaml = (credential: string, endpoint = 'https://acct1.file.core.windows.net'): string =>
+      `shares: { kind: azure, credential: ${credential} }\nregions: { home: r1, list: [{ name: r1, share: { account: acct1, endpoint: "${endpoint}" } }] }`;
+    expect(problems(yaml('identity'))).toEqual([]);
+    expect(problems(yaml('identity', 'http://10.0.0.1/acct1')).map((each) => each.field)).toEqual(['regions.list.0.share.endpoint']);
+    expect(problems(yaml('sas')).map((each) => each.field)).toEqual(['TRANSLOCATOR_SHARE_SAS']);
+    expect(problems(yaml('sas'), { TRANSLOCATOR_SHARE_SAS: 'acct1=sv=2026' })[0]).toMatchObject({ field: 'TRANSLOCATOR_SHARE_SAS' });
+    const { config, secrets } = load(yaml('sas'), { TRANSLOCATOR_SHARE_SAS: 'acct1=?sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D', TRANSLOCATOR_SHARE_READ_SAS: 'acct1=sp=r&sig=hush' });
+    expect(secrets.shareSas).toEqual({ acct1: 'sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D' });
+    expect(printConfig(config, secrets)).not.toMatch(/abc|hush/);
+  });
+
   it('reads a secret from a file and never prints one', () => {
     const { config, secrets } = load('{}', { TRANSLOCATOR_ADMIN_TOKEN_FILE: 'token.txt', TRANSLOCATOR_SHARE_KEYS: `acct1=${KEY}` });
     expect(secrets.adminToken).toBe('from-a-file-0123456789');

@@ -12,6 +12,10 @@ export interface Secrets {
   readonly notificationToken?: string;
   /** Storage account name → its key in base64. */
   readonly shareKeys: Readonly<Record<string, string>>;
+  /** Storage account name → a shared access signature, without the question mark. */
+  readonly shareSas: Readonly<Record<string, string>>;
+  /** The same, of signatures that can only read. */
+  readonly shareReadSas: Readonly<Record<string, string>>;
 }
 
 /** The shortest token that is let through: 16 characters of a random one are beyond guessing. */
@@ -26,8 +30,10 @@ export function readSecrets(environment: Environment, config: Config | undefined
       problems.push({ field: name, rule: `must be ${TOKEN_LENGTH_MIN} to 512 printable characters without spaces` });
     }
   }
-  const shareKeys = readShareKeys(environment.TRANSLOCATOR_SHARE_KEYS ?? '', problems);
-  if (config !== undefined) problems.push(...missing(environment, config, shareKeys));
+  const shareKeys = readPairs(environment, SHARE_KEYS, problems);
+  const shareSas = readPairs(environment, SHARE_SAS, problems);
+  const shareReadSas = readPairs(environment, { ...SHARE_SAS, variable: 'TRANSLOCATOR_SHARE_READ_SAS' }, problems);
+  if (config !== undefined) problems.push(...missing(environment, config, { key: shareKeys, sas: shareSas }));
   return {
     secrets: {
       ...(environment.TRANSLOCATOR_DATABASE_URL === undefined ? {} : { databaseUrl: environment.TRANSLOCATOR_DATABASE_URL }),
@@ -36,25 +42,38 @@ export function readSecrets(environment: Environment, config: Config | undefined
       ...(environment.TRANSLOCATOR_SERVICE_TOKEN === undefined ? {} : { serviceToken: environment.TRANSLOCATOR_SERVICE_TOKEN }),
       ...(environment.TRANSLOCATOR_NOTIFICATION_TOKEN === undefined ? {} : { notificationToken: environment.TRANSLOCATOR_NOTIFICATION_TOKEN }),
       shareKeys,
+      shareSas,
+      shareReadSas,
     },
     problems,
   };
 }
 
-function readShareKeys(text: string, problems: ConfigProblem[]): Record<string, string> {
-  const keys: Record<string, string> = {};
-  for (const pair of text.split(',').filter((each) => each !== '')) {
-    const match = /^([a-z0-9]{3,24})=([A-Za-z0-9+/]{40,}={0,2})$/.exec(pair.trim());
-    if (match?.[1] === undefined || match[2] === undefined) {
-      problems.push({ field: 'TRANSLOCATOR_SHARE_KEYS', rule: 'must be account=base64key pairs joined by commas' });
-    } else {
-      keys[match[1]] = match[2];
-    }
-  }
-  return keys;
+/** A variable with something secret for each storage account. */
+interface AccountPairs {
+  readonly variable: keyof Environment;
+  readonly pair: RegExp;
+  readonly rule: string;
 }
 
-function missing(environment: Environment, config: Config, shareKeys: Readonly<Record<string, string>>): ConfigProblem[] {
+const SHARE_KEYS: AccountPairs = {
+  variable: 'TRANSLOCATOR_SHARE_KEYS', pair: /^([a-z0-9]{3,24})=([A-Za-z0-9+/]{40,}={0,2})$/, rule: 'must be account=base64key pairs joined by commas',
+};
+const SHARE_SAS: AccountPairs = {
+  variable: 'TRANSLOCATOR_SHARE_SAS', pair: /^([a-z0-9]{3,24})=\??([\w=&%:.~+/-]*\bsig=[\w=&%:.~+/-]+)$/, rule: 'must be account=signature pairs joined by commas, each signature with its sig=',
+};
+
+function readPairs(environment: Environment, { variable, pair, rule }: AccountPairs, problems: ConfigProblem[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const text of (environment[variable] ?? '').split(',').filter((each) => each !== '')) {
+    const [, account, secret] = pair.exec(text.trim()) ?? [];
+    if (account === undefined || secret === undefined) problems.push({ field: variable, rule });
+    else found[account] = secret;
+  }
+  return found;
+}
+
+function missing(environment: Environment, config: Config, ofAccounts: Readonly<Record<'key' | 'sas', Readonly<Record<string, string>>>>): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const need = (name: keyof Environment, why: string): void => {
     if (environment[name] === undefined) problems.push({ field: name, rule: `is required ${why}` });
@@ -66,10 +85,12 @@ function missing(environment: Environment, config: Config, shareKeys: Readonly<R
     need('TRANSLOCATOR_SERVICE_TOKEN', 'unless the service listens on loopback with the embedded default');
     need('TRANSLOCATOR_NOTIFICATION_TOKEN', 'unless the service listens on loopback with the embedded default');
   }
-  if (config.shares.kind === 'azure') {
+  if (config.shares.kind === 'azure' && config.shares.credential !== 'identity') {
+    const { credential } = config.shares;
+    const { variable, what } = { key: { variable: 'TRANSLOCATOR_SHARE_KEYS', what: 'the key' }, sas: { variable: 'TRANSLOCATOR_SHARE_SAS', what: 'the signature' } }[credential];
     for (const { name, share } of config.regions.list) {
-      if (share.account !== undefined && shareKeys[share.account] === undefined) {
-        problems.push({ field: 'TRANSLOCATOR_SHARE_KEYS', rule: `must have the key of account ${share.account}, for region ${name}` });
+      if (share.account !== undefined && ofAccounts[credential][share.account] === undefined) {
+        problems.push({ field: variable, rule: `must have ${what} of account ${share.account}, for region ${name}` });
       }
     }
   }

@@ -18,6 +18,7 @@ import { RegistryModule } from '#registry/nest';
 import { ReplicationModule } from '#replication/nest';
 import { type Logger, Metrics } from '#telemetry';
 
+import { GrantRenewal } from './grant-renewal.js';
 import type { Resources } from './resources.js';
 import { Settings } from './settings.js';
 import { ShareSet } from './share-set.js';
@@ -50,6 +51,7 @@ export class FoundationModule {
       { provide: ChangeFeed, useValue: new ChangeFeed(resources.dataSource) },
       { provide: RegionMap, useValue: resources.regions },
       { provide: ShareSet, useValue: resources.shares },
+      { provide: GrantRenewal, useValue: new GrantRenewal(resources.shares.byName.values(), logger) },
       { provide: RegistryClient, useValue: registry },
       { provide: RegistryReader, useExisting: RegistryClient },
       { provide: ProcessName, useValue: new ProcessName(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`) },

@@ -10,6 +10,7 @@ import { type Region, type RegionLink, RegionMap } from '#regions';
 
 import { startEmbeddedShares } from './embedded-shares.js';
 import type { Settings } from './settings.js';
+import { keyCredentials, shareCredentials } from './share-credentials.js';
 import { openShares, ShareSet } from './share-set.js';
 
 /** What the service stands on; opened before anything is served and closed after everything has stopped. */
@@ -31,7 +32,7 @@ export async function openResources(settings: Settings, clock: Clock): Promise<R
     for (const each of opened.splice(0).toReversed()) await each();
   };
   try {
-    const { config, secrets } = settings;
+    const { config } = settings;
     const embedded = config.database.kind === 'embedded' ? await startEmbeddedDatabase({ folder: join(config.folder, 'database') }) : undefined;
     if (embedded !== undefined) opened.push(() => embedded.close());
     const dataSource = await openDataSource(databaseAddress(settings, embedded), MIGRATIONS);
@@ -39,7 +40,8 @@ export async function openResources(settings: Settings, clock: Clock): Promise<R
     await new ChangeFeed(dataSource).repair();
     const emulated = config.shares.kind === 'embedded' ? await startEmbeddedShares(config) : undefined;
     if (emulated !== undefined) opened.push(() => emulated.emulator.close());
-    const shares = openShares(config, emulated ?? { keys: secrets.shareKeys }, clock);
+    const credentialOf = emulated === undefined ? await shareCredentials(settings) : keyCredentials(emulated.keys);
+    const shares = openShares(config, { credentialOf, emulator: emulated?.emulator }, clock);
     await Promise.all([...shares.byName.values()].map((share) => share.ensureExists()));
     return { dataSource, regions: regionMap(settings), shares, emulator: emulated?.emulator, failed: embedded?.failed ?? new Promise<never>(() => undefined), close };
   } catch (error) {

@@ -32,7 +32,7 @@ describe('the settings of a process', () => {
 
   it('make nothing up beyond loopback or beside a server, even where a token is missing', () => {
     const { config } = settings('server: {host: 0.0.0.0}', TOKENS);
-    const made = new Settings(config, { shareKeys: {} });
+    const made = new Settings(config, { shareKeys: {}, shareSas: {}, shareReadSas: {} });
     expect(made.madeUpTokens).toEqual({});
     expect([made.tokens('admin'), made.tokens('service'), made.tokens('notification')]).toEqual([[], [], []]);
     expect(settings('database: {kind: server}', { ...TOKENS, TRANSLOCATOR_DATABASE_URL: 'postgres://a:b@db/c' }).madeUpTokens).toEqual({});

@@ -1,10 +1,12 @@
 import type { Clock } from '#clock';
 import type { Config } from '#config';
+import type { FileShareEmulator } from '#file-share-emulator';
 import type { RegionName } from '#regions';
 import type { Share } from '#shares';
 import { AzureFilesAccount, AzureFilesShare } from '#shares/azure-files';
 
-import { type EmbeddedShares, embeddedAccount } from './embedded-shares.js';
+import { embeddedAccount } from './embedded-shares.js';
+import type { ShareCredentials } from './share-credentials.js';
 
 /** The shares of the deployment: one in each region, called like it. */
 export class ShareSet {
@@ -26,22 +28,31 @@ export class ShareSet {
   }
 }
 
-/** The driver of every region's share: at the emulator where there is one, at the provider otherwise. */
-export function openShares(config: Config, access: { readonly keys: Readonly<Record<string, string>> } & Partial<EmbeddedShares>, clock: Clock): ShareSet {
+/** Where the shares are, and what opens them. */
+export interface ShareAccess {
+  readonly credentialOf: ShareCredentials;
+  /** With the embedded default. */
+  readonly emulator?: FileShareEmulator | undefined;
+}
+
+/** The driver of every region's share: at the emulator where there is one, at the provider otherwise. Shares of one account share its limits. */
+export function openShares(config: Config, { credentialOf, emulator }: ShareAccess, clock: Clock): ShareSet {
+  const accounts = new Map<string, AzureFilesAccount>();
+  const accountAt = (name: string, endpoint: string): AzureFilesAccount => {
+    const account = accounts.get(endpoint) ?? new AzureFilesAccount({ name, endpoint, credential: credentialOf(name), clock });
+    accounts.set(endpoint, account);
+    return account;
+  };
   const shares = config.regions.list.map(({ name, share }) => {
-    const { emulator } = access;
     const account = emulator === undefined ? (share.account ?? '') : embeddedAccount(name);
+    const endpoint = emulator === undefined ? (share.endpoint ?? `https://${account}.file.core.windows.net`) : `${emulator.url}/${account}`;
     return new AzureFilesShare({
       name,
       region: name,
       capacityBytes: share.capacity,
-      account: new AzureFilesAccount({
-        name: account,
-        endpoint: emulator === undefined ? (share.endpoint ?? `https://${account}.file.core.windows.net`) : `${emulator.url}/${account}`,
-        credential: { kind: 'key', key: access.keys[account] ?? '' },
-        clock,
-      }),
+      account: accountAt(account, endpoint),
       shareName: share.shareName,
+      bytesPerSecond: { in: share.throughputIn, out: share.throughputOut },
       smbHost: share.smbHost,
       folder: emulator?.shareFolder(account, share.shareName),
     });
