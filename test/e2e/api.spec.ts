@@ -27,7 +27,7 @@ beforeAll(async () => {
   await world.push('team/other', 'v1', smallImage('other'));
   await client.enable('team/app');
   await client.enable('team/other');
-  await eventually('both repositories are expanded at home', async () => (await client.replicas()).filter((replica) => replica.state === 'ready').length === 4);
+  await eventually('both repositories, and the merged views of their two images, are expanded at home', async () => (await client.replicas()).filter((replica) => replica.state === 'ready').length === 6);
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 

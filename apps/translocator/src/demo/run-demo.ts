@@ -205,13 +205,18 @@ class Demo {
     return pushed;
   }
 
-  /** The status of an image once every layer of it is ready in `region`. */
+  /** The status of an image once every layer of it, and its merged view, is ready in `region`. */
   #ready(image: DemoImage, region: string): Promise<ImageStatus> {
     return until(`${image.repository}:${image.tag} being ready in ${region}`, async () => {
       const status = await this.#here.api.status(image.repository, image.tag);
       const refused = status?.images.flatMap((each) => each.layers).find((layer) => layer.refusal !== undefined);
       if (refused !== undefined) throw new Error(`layer ${refused.digest} was refused: ${refused.refusal?.message}`);
-      return status?.images.every((each) => each.regions.some((here) => here.region === region && here.state === 'ready')) === true ? status : undefined;
+      const refusedView = status?.images.find((each) => each.view?.refusal !== undefined)?.view;
+      if (refusedView !== undefined) throw new Error(`merged view ${refusedView.digest} was refused: ${refusedView.refusal?.message}`);
+      const isReady = ({ regions, view }: ImageStatus['images'][number]): boolean =>
+        regions.some((here) => here.region === region && here.state === 'ready') &&
+        (view === undefined || view.replicas.some((here) => here.region === region && here.state === 'ready'));
+      return status?.images.every(isReady) === true ? status : undefined;
     });
   }
 
