@@ -2,7 +2,7 @@ import { StorageCRC64Calculator } from '@azure/storage-common';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { crc64Of } from './crc64.js';
+import { crc64Of, RunningCrc64 } from './crc64.js';
 
 function azureCrc64(bytes: Uint8Array): string {
   const calculator = new StorageCRC64Calculator();
@@ -24,6 +24,18 @@ describe('crc64Of', () => {
         expect(crc64Of(view)).toBe(azureCrc64(view));
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('is the same for bytes that come in parts', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 9000 }), fc.array(fc.nat({ max: 9000 }), { maxLength: 4 }), (bytes, cuts) => {
+        const running = new RunningCrc64();
+        const edges = [0, ...cuts.map((cut) => cut % bytes.length).toSorted((a, b) => a - b), bytes.length];
+        for (const [index, edge] of edges.slice(1).entries()) running.update(bytes.subarray(edges[index], edge));
+        expect(running.digest()).toBe(crc64Of(bytes));
+      }),
+      { numRuns: 100 },
     );
   });
 
