@@ -37,10 +37,10 @@ export async function mountLayer(file: string, folder: string): Promise<AsyncDis
   };
 }
 
-/** What `fsck.erofs` says against a file: empty when it is clean. */
-export async function checkErofs(file: string): Promise<string> {
+/** What `fsck.erofs` says against a file, and the files that are its further devices: empty when it is clean. */
+export async function checkErofs(file: string, devices: readonly string[] = []): Promise<string> {
   try {
-    const { stdout, stderr } = await run('fsck.erofs', [file], { maxBuffer: MAX_OUTPUT_BYTES });
+    const { stdout, stderr } = await run('fsck.erofs', [...devices.map((device) => `--device=${device}`), file], { maxBuffer: MAX_OUTPUT_BYTES });
     return stdout.includes('No errors found') ? '' : stdout + stderr;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

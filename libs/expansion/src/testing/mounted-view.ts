@@ -1,5 +1,9 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
 import { promisify } from 'node:util';
+
+import { canMountLayers } from './mounted-layer.js';
 
 const run = promisify(execFile);
 /** Mounts with as many settings as there are: mount(2) has room for a page of them. Linux's numbers of the calls are the same on every architecture. */
@@ -24,6 +28,21 @@ call(FSCONFIG, fs, CREATE, None, None, 0)
 mount = call(FSMOUNT, fs, 0, READ_ONLY)
 call(MOVE_MOUNT, mount, b'', HERE, folder, FROM_EMPTY_PATH)
 `;
+
+/** True when this machine can mount merged views on loop devices, and overlays of many layers: besides what {@link canMountLayers} takes, Linux 6.7. */
+export function canMountViews(): boolean {
+  return canMountLayers() && existsSync('/sys/fs/erofs/features/device_table') && isKernelAtLeast(6, 7);
+}
+
+/** True when the kernel reads filesystems from files without loop devices: from those of most filesystems, tmpfs is none of them. */
+export function canMountThroughFiles(): boolean {
+  return canMountViews() && isKernelAtLeast(6, 12);
+}
+
+function isKernelAtLeast(major: number, minor: number): boolean {
+  const [ours = 0, oursMinor = 0] = release().split('.').map(Number);
+  return ours > major || (ours === major && oursMinor >= minor);
+}
 
 /** A merged view and the layers' files that it is a view of. */
 export interface ViewToMount {
