@@ -10,14 +10,16 @@ export interface LayerTable {
   /** By repository, then digest. */
   readonly images: readonly PlacementImage[];
   readonly imageNumber: ReadonlyMap<string, number>;
-  /** By digest; also layers that only replicas have. */
+  /** By digest; also merged views, and layers that only replicas have. */
   readonly layers: readonly Digest[];
   readonly layerNumber: ReadonlyMap<Digest, number>;
   /** Bytes of each layer. */
   readonly sizes: Float64Array;
-  /** The layers of each image, each once, ascending. */
+  /** The layers of each image, each once, ascending, without its merged view: what decides whether the image is there. */
   readonly layersOf: readonly Int32Array[];
-  /** The images of each layer, ascending. */
+  /** The number of each image's merged view; -1 where it has none, or none yet. */
+  readonly viewOf: Int32Array;
+  /** The images of each layer, and of each merged view, ascending. */
   readonly imagesOf: readonly (readonly number[])[];
 }
 
@@ -26,16 +28,19 @@ export function tabulate(images: readonly PlacementImage[], replicas: readonly H
   const keyed = images.map((image) => ({ key: imageKey(image), image })).toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   const sizeOf = new Map<Digest, number>();
   const note = (digest: Digest, sizeBytes: number): unknown => sizeOf.set(digest, Math.max(sizeBytes, sizeOf.get(digest) ?? 0));
-  for (const image of images) for (const layer of image.layers) note(layer.digest, layer.sizeBytes);
+  for (const { layers: own, view } of images) for (const layer of view === undefined ? own : [...own, view]) note(layer.digest, layer.sizeBytes);
   for (const replica of replicas) note(replica.layer, replica.sizeBytes);
 
   const layers = [...sizeOf.keys()].toSorted();
   const layerNumber = new Map(layers.map((digest, number) => [digest, number]));
   const numbers = (image: PlacementImage): number[] => image.layers.map((layer) => layerNumber.get(layer.digest) ?? -1);
   const layersOf = keyed.map(({ image }) => Int32Array.from(new Set(numbers(image))).toSorted());
+  const viewOf = Int32Array.from(keyed, ({ image }) => (image.view === undefined ? -1 : (layerNumber.get(image.view.digest) ?? -1)));
   const imagesOf: number[][] = layers.map(() => []);
   layersOf.forEach((of, image) => {
     for (const layer of of) imagesOf[layer]?.push(image);
+    const view = viewOf[image] ?? -1;
+    if (view >= 0 && !of.includes(view)) imagesOf[view]?.push(image);
   });
   return {
     images: keyed.map(({ image }) => image),
@@ -44,6 +49,7 @@ export function tabulate(images: readonly PlacementImage[], replicas: readonly H
     layerNumber,
     sizes: Float64Array.from(layers, (digest) => sizeOf.get(digest) ?? 0),
     layersOf,
+    viewOf,
     imagesOf,
   };
 }

@@ -17,7 +17,7 @@ function forAnyRegion(holds: (facts: RegionFacts, plan: RegionPlan) => void): ()
 }
 
 function sizes(facts: RegionFacts): Map<Digest, number> {
-  const ofImages = facts.images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.sizeBytes] as const));
+  const ofImages = facts.images.flatMap(({ layers, view }) => [...layers, ...(view === undefined ? [] : [view])].map((layer) => [layer.digest, layer.sizeBytes] as const));
   return new Map([...ofImages, ...facts.replicas.map((replica) => [replica.layer, replica.sizeBytes] as const)]);
 }
 
@@ -110,6 +110,30 @@ describe('the laws of a plan', () => {
     }
   }));
 
+  it('decides about images as if there were no merged views, where none is held up', forAnyRegion((facts, plan) => {
+    const ofViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])));
+    const free = facts.replicas.filter((replica) => !ofViews.has(replica.layer));
+    if (facts.replicas.some((replica) => ofViews.has(replica.layer) && (replica.state === 'copying' || replica.leased || facts.mustKeep.has(replica.layer)))) return;
+    const without = planRegion({ ...facts, images: facts.images.map(({ view: _, ...image }) => image), replicas: free });
+    expect(plan.decisions).toEqual(without.decisions);
+    expect(plan.wants.filter((want) => !ofViews.has(want.layer))).toEqual(without.wants);
+    expect(plan.drains.filter((drain) => !ofViews.has(drain.layer))).toEqual(without.drains);
+  }));
+
+  it('has a merged view only where its image is whole, and wherever there is room for it then', forAnyRegion((facts, plan) => {
+    if (facts.home) return;
+    const there = new Set(applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining').map((replica) => replica.layer));
+    const whole = facts.images.filter((image) => image.layers.every((layer) => there.has(layer.digest)));
+    for (const { view } of whole) {
+      if (view === undefined || there.has(view.digest)) continue;
+      expect(plan.usedBytes + (sizes(facts).get(view.digest) ?? 0)).toBeGreaterThan(facts.capacityBytes);
+    }
+    for (const want of plan.wants) {
+      const images = facts.images.filter((image) => image.view?.digest === want.layer);
+      if (images.length > 0) expect(images.some((image) => whole.includes(image))).toBe(true);
+    }
+  }));
+
   it('takes images whole: whatever is pinned, placed or kept has all of its layers there or wanted', forAnyRegion((facts, plan) => {
     const there = new Set(applyOrders(facts, plan).replicas.filter((replica) => replica.state !== 'draining').map((replica) => replica.layer));
     for (const decision of plan.decisions) {
@@ -128,7 +152,11 @@ describe('the laws of a plan', () => {
       usedBytes += decision.marginalBytes;
       expect(decision.usedBytesAfter).toBe(usedBytes);
     }
-    expect(plan.usedBytes).toBe(usedBytes);
+    // What is over is in merged views that follow their images; one that cannot go is among what is forced.
+    const ofViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])));
+    const forced = new Set(facts.replicas.filter(({ layer, state, leased }) => state === 'copying' || (state === 'ready' && (leased || facts.mustKeep.has(layer)))).map(({ layer }) => layer));
+    const views = applyOrders(facts, plan).replicas.filter(({ layer, state }) => ofViews.has(layer) && !forced.has(layer) && state !== 'draining');
+    expect(plan.usedBytes).toBe(usedBytes + views.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'OVER_CAPACITY')) expect(refused.missingBytes).toBeGreaterThan(0);
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'DEMAND_TOO_SMALL')) expect(refused.missingPulls).toBeGreaterThan(0);
   }));
@@ -147,9 +175,11 @@ describe('the laws of a plan', () => {
   it('at home nothing that is referenced goes, and what images lack is wanted as far as it can be had and fits', forAnyRegion((facts) => {
     const plan = planRegion({ ...facts, home: true });
     const stateOf = new Map(facts.replicas.map((replica) => [replica.layer, replica.state]));
-    const lacking = new Set(facts.images.flatMap((image) => image.layers.map((layer) => layer.digest)).filter((layer) => (stateOf.get(layer) ?? 'draining') === 'draining'));
+    const isLacking = (layer: Digest): boolean => (stateOf.get(layer) ?? 'draining') === 'draining';
+    const lacking = new Set(facts.images.flatMap((image) => image.layers.map((layer) => layer.digest)).filter(isLacking));
+    const lackingViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])).filter(isLacking));
     const wanted = new Set(plan.wants.map((want) => want.layer));
-    for (const layer of wanted) expect([lacking.has(layer), facts.readyElsewhere.has(layer) || stateOf.get(layer) === 'draining']).toEqual([true, true]);
+    for (const layer of wanted) expect([lacking.has(layer) || lackingViews.has(layer), facts.readyElsewhere.has(layer) || stateOf.get(layer) === 'draining']).toEqual([true, true]);
     if (wanted.size > 0) expect(plan.usedBytes).toBeLessThanOrEqual(facts.capacityBytes);
     for (const layer of lacking) {
       if (facts.readyElsewhere.has(layer) && !wanted.has(layer)) expect(plan.usedBytes + (sizes(facts).get(layer) ?? 0)).toBeGreaterThan(facts.capacityBytes);

@@ -41,6 +41,32 @@ describe('a plan for a region', () => {
     expect(digests(plan.wants)).toEqual(layerDigests(aLayer('new code', 20)));
   });
 
+  it('has the merged view follow its image, once there is one, and go with it', () => {
+    const view = aLayer('view', 2);
+    const viewed = { ...app, view };
+    const scene = { images: [viewed], demand: aDemand({ 'team/app:v1': 6 }), referenced: new Set([...app.layers, view].map((layer) => layer.digest)) };
+    expect(digests(planRegion(aRegion(scene)).wants)).toEqual(layerDigests(base, code, view));
+    const later = planRegion(aRegion({ ...scene, replicas: replicasOf(app.layers) }));
+    expect([of(later, viewed)?.verdict, digests(later.wants), later.wants[0]?.image.digest]).toEqual(['kept', layerDigests(view), app.digest]);
+    const idle = planRegion(aRegion({ ...scene, demand: aDemand({}), replicas: replicasOf([...app.layers, view]) }));
+    expect(digests(idle.drains)).toEqual(layerDigests(base, code, view));
+  });
+
+  it('leaves an image alone that has no room for its merged view, or is kept by less demand than a newcomer needs', () => {
+    const view = aLayer('view', 2);
+    const scene = { images: [{ ...app, view }], demand: aDemand({ 'team/app:v1': 0.4 }), replicas: replicasOf(app.layers) };
+    const plan = planRegion(aRegion(scene));
+    expect([plan.drains, digests(plan.wants)]).toEqual([[], layerDigests(view)]);
+    expect(isEmptyPlan(planRegion(aRegion({ ...scene, capacityBytes: 121 * MiB })))).toBe(true);
+  });
+
+  it('brings a merged view back to home that another region has', () => {
+    const view = aLayer('view', 2);
+    const scene = { home: true, images: [{ ...app, view }], replicas: replicasOf(app.layers) };
+    expect(isEmptyPlan(planRegion(aRegion(scene)))).toBe(true);
+    expect(digests(planRegion(aRegion({ ...scene, readyElsewhere: new Set([view.digest]) })).wants)).toEqual(layerDigests(view));
+  });
+
   it('pays a shared layer once', () => {
     const other = anImage('team/other:v1', [base, aLayer('other', 30)]);
     const plan = planRegion(aRegion({ capacityBytes: 150 * MiB, images: [app, other], demand: aDemand({ 'team/app:v1': 5, 'team/other:v1': 5 }) }));

@@ -14,13 +14,14 @@ const ROUNDS_MAX = 16;
 
 /**
  * Decides what should be in one region. What cannot go comes first, then pins by priority and age as long as they fit, then whole images by expected
- * pulls for each byte that they add. Depends on nothing but its input and not on the order of that; never uses more than the capacity beyond what
+ * pulls for each byte that they add; what room that leaves goes to the merged views of the images that are whole. Depends on nothing but its input and not on the order of that; never uses more than the capacity beyond what
  * cannot go; and once its orders are applied, planning again gives no orders. Cost: some ten milliseconds for 1,500 images of 6,400 layers.
  */
 export function planRegion(facts: RegionFacts): RegionPlan {
   const region = facts.home ? openCase(facts) : retain(openCase(facts));
-  const target = facts.home ? targetAtHome(region) : chooseTarget(region);
-  const decisions = facts.home ? decideImagesAtHome(region, target) : decideImages(region, target);
+  const chosen = facts.home ? targetAtHome(region) : chooseTarget(region);
+  const decisions = facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen);
+  const target = withViews(region, chosen);
   return {
     region: facts.region,
     capacityBytes: facts.capacityBytes,
@@ -30,6 +31,22 @@ export function planRegion(facts: RegionFacts): RegionPlan {
     decisions,
     ...ordersOf(region, target),
   };
+}
+
+/**
+ * Adds the merged views of the images that are wholly within the target, each as long as it fits: of pinned images first, then of the most pulled. At home, where
+ * everything that is needed stays, what is lacking is added only where some region has it.
+ */
+function withViews(region: RegionCase, target: Target): Target {
+  const { facts, table, values, replicas } = region;
+  const canBeHad = (digest: Digest): boolean => !facts.home || facts.readyElsewhere.has(digest) || replicas.get(digest)?.state === 'draining';
+  const pinned = target.pinTurns.filter((turn) => turn.met).map((turn) => turn.image);
+  const byValue = [...values.keys()].toSorted((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+  const whole = [...new Set([...pinned, ...byValue])].filter((image) => isWithin(table, image, target.layers));
+  const views = whole.map((image) => table.viewOf[image] ?? -1).filter((view) => view >= 0 && canBeHad(table.layers[view] as Digest));
+  const layers = Uint8Array.from(target.layers);
+  keepFitting(region, views, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
+  return { ...target, layers };
 }
 
 function targetAtHome(region: RegionCase): Target {

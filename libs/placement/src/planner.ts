@@ -205,7 +205,7 @@ export class Planner {
     const fresh = (await listActivePins(pins, clock.now())).filter((pin) => pin.regions.includes(region) && !pinIds.has(pin.id));
     const repositories = new Set(fresh.map((pin) => pin.repository));
     if (repositories.size === 0) return new Set();
-    const ofPlaceable = images.placeable.filter((image) => repositories.has(image.repository)).flatMap((image) => image.layers.map((layer) => layer.digest));
+    const ofPlaceable = images.placeable.filter((image) => repositories.has(image.repository)).flatMap(({ layers, view }) => [...layers, ...(view === undefined ? [] : [view])].map((layer) => layer.digest));
     const ofUnfinished = images.unfinished.filter((image) => repositories.has(image.repository)).flatMap((image) => image.layers);
     return new Set([...ofPlaceable, ...ofUnfinished]);
   }

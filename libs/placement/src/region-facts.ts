@@ -20,8 +20,17 @@ export interface NamedImage extends ImageName {
 /** An image that may be placed: all of its layers have been expanded, or refused for good. */
 export interface PlacementImage extends NamedImage {
   readonly pushedAt: Date;
-  /** Its expanded layers, without those that were refused; `sizeBytes` is the size of the `.vhd` on a share. */
-  readonly layers: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+  /** Its expanded layers, without those that were refused. */
+  readonly layers: readonly StoredLayer[];
+  /** Its merged view, once that is expanded. It goes where all the layers are, as far as there is room, and decides nothing: neither what is placed, nor what gives way. */
+  readonly view?: StoredLayer | undefined;
+}
+
+/** The expanded form of a layer, or of a merged view. */
+export interface StoredLayer {
+  readonly digest: Digest;
+  /** Of the `.vhd` on a share. */
+  readonly sizeBytes: number;
 }
 
 /** An image that may not be placed yet: some of its layers are still to be expanded, or expanded again. Plans only keep what it will need. */

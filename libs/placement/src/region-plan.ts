@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 import type { ImageName } from './region-facts.js';
 
 /**
- * What a plan decided about an image: `pinned` and there or on its way; `placed`: something has to be copied; `kept`: nothing has to;
+ * What a plan decided about an image: `pinned` and there or on its way; `placed`: some layer has to be copied; `kept`: none has to;
  * `refused`; `unmet`: pinned, and does not fit.
  */
 export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
@@ -26,7 +26,7 @@ export interface PlacementDecision extends ImageName {
   readonly expectedPulls: number;
   readonly ownPulls: number;
   readonly inheritedPulls: number;
-  /** All of its layers. */
+  /** All of its layers; its merged view, some hundred bytes for each of its files, is counted only in what the plan uses in all. */
   readonly imageBytes: number;
   /** What it adds to the layers that are there before it; for a refused image, to all that were chosen. */
   readonly marginalBytes: number;

@@ -15,6 +15,7 @@ import type { ShareSet } from '../foundation/share-set.js';
 import type { ClockedTask } from './clocked-tasks.js';
 import { drainGraceMs } from './drain-grace.js';
 import { CatalogueReferences, ExpandedLayerRecords, ExpandedReleasableLayers } from './ports-between-rooms.js';
+import { scrubbing } from './scrubbing.js';
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** How often what is over is forgotten. */
@@ -73,6 +74,9 @@ export function housekeepingTasks(surroundings: WorkSurroundings, stores: Housek
       },
     },
     auditing(surroundings, stores),
+    scrubbing(surroundings, {
+      store: stores.replicas, records: new ExpandedLayerRecords(stores.layers), layers: new ExpandedReleasableLayers(stores.layers), shares: stores.shares.byName, ledger: stores.ledger,
+    }),
     ...prunings(surroundings, stores),
   ];
 }

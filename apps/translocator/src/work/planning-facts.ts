@@ -57,7 +57,7 @@ export class StoredPlacementFacts extends PlacementFacts {
         const named = { repository, digest, tags: [...tags].toSorted(), indexes };
         const layers = expandedLayers(image, records);
         if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
-        else placeable.push({ ...named, pushedAt, layers });
+        else placeable.push({ ...named, pushedAt, layers, view: expandedView(image, records) });
       }
     }
     const known = new Set(images.map(imageKey));
@@ -161,7 +161,13 @@ function digestsOf({ layers, viewDigest }: RecordedImage): Digest[] {
   return [...layers.map((layer) => layer.digest), ...(viewDigest === undefined ? [] : [viewDigest])];
 }
 
-/** The layers of an image that can be placed, with its merged view where that is expanded: one that is not holds nothing up; undefined while one of them is still to be expanded. */
+/** The merged view of an image once it is expanded; until then, and when it is refused, the image goes without. */
+function expandedView({ viewDigest }: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['view'] {
+  const expanded = viewDigest === undefined ? undefined : records.get(viewDigest)?.expanded;
+  return expanded && { digest: expanded.digest, sizeBytes: expanded.vhd.sizeBytes };
+}
+
+/** The layers of an image that can be placed; undefined while one of them is still to be expanded. */
 function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['layers'] | undefined {
   const layers = new Map<Digest, number>();
   for (const { digest } of image.layers) {
@@ -170,8 +176,6 @@ function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, Layer
     if (record?.expanded === undefined) return undefined;
     layers.set(digest, record.expanded.vhd.sizeBytes);
   }
-  const view = image.viewDigest === undefined ? undefined : records.get(image.viewDigest)?.expanded;
-  if (view !== undefined) layers.set(view.digest, view.vhd.sizeBytes);
   return [...layers].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
 }
 

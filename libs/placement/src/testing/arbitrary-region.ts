@@ -7,13 +7,17 @@ import { aLayer, anImage, aRegion, unfinished } from './region-scene.js';
 
 const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
 
+/** Merged views are small, and sometimes nothing at all. */
+const views = fc.array(fc.nat({ max: 6 }), { minLength: 3, maxLength: 3 }).map((sizes) => sizes.map((size, n) => aLayer(`view ${n}`, size)));
+
 const rarely = fc.nat({ max: 7 }).map((draw) => draw === 0);
 
-/** Any region small enough to reason about: shared layers, empty images, pins, leases, last replicas, replicas in every state, room for all or for nothing. */
-export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => {
-  const some = fc.oneof(fc.subarray(all), fc.subarray(all, { maxLength: Math.min(3, all.length) }));
+/** Any region small enough to reason about: shared layers, empty images, merged views, pins, leases, last replicas, replicas in every state, room for all or for nothing. */
+export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views).chain(([ofImages, viewsOfImages]) => {
+  const all = [...ofImages, ...viewsOfImages];
+  const some = fc.oneof(fc.subarray(ofImages), fc.subarray(ofImages, { maxLength: Math.min(3, ofImages.length) }));
   const image = fc.record({
-    layers: some, repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
+    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
   });
   const replica = fc.option(
     fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
@@ -31,7 +35,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => 
       }),
     })
     .map(({ images, held, elsewhere, pins, capacityMiB, parameters }) => {
-      const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }) }));
+      const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
       const repositories = new Map<string, number>();
       for (const of of images) repositories.set(of.repository, (repositories.get(of.repository) ?? 0) + of.weight);
       const replicas = all.flatMap((layer, n): HeldReplica[] => {
@@ -41,7 +45,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = layers.chain((all) => 
       return aRegion({
         images: placed.filter((_, n) => images[n]?.expanded === true),
         unfinished: placed.filter((_, n) => images[n]?.expanded === false).map(unfinished),
-        referenced: new Set(placed.flatMap((of) => of.layers.map((layer) => layer.digest))),
+        referenced: new Set(placed.flatMap((of) => [...of.layers, ...(of.view === undefined ? [] : [of.view])].map((layer) => layer.digest))),
         capacityBytes: capacityMiB * MiB,
         demand: { images: new Map(placed.map((of, n) => [imageKey(of), images[n]?.weight ?? 0])), repositories },
         replicas,
