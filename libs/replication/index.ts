@@ -12,3 +12,4 @@ export * from './src/replica-store.js';
 export * from './src/replica.js';
 export * from './src/replication-error.js';
 export * from './src/replication-ports.js';
+export * from './src/scrub-replicas.js';

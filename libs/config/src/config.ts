@@ -117,6 +117,8 @@ export const configSchema = z
         claimLease: duration('1m', SECOND_MS, HOUR_MS),
         poll: duration('1s', 50, MINUTE_MS),
         bytesPerLinkDay: bytes('10TiB'),
+        scrubBytesPerDay: bytes('20GiB'),
+        scrubEvery: duration('1m', 100, DAY_MS),
         unreferencedGrace: duration('1d', 0, 90 * DAY_MS),
         releaseEvery: duration('5m', 100, DAY_MS),
       })

@@ -30,6 +30,7 @@ it('finds nothing where all files are whole', async () => {
 it.each([
   ['is missing', (path: string) => world.east.remove(path)],
   ['has another size', (path: string) => world.east.resizeFile(path, 512)],
+  ['is not noted as whole', (path: string) => world.east.setMetadata(path, { damaged_piece: '1' })],
 ])('takes a replica whose file %s out of the answers, and has it copied again', async (_title, spoil) => {
   const layer = await onTwo();
   await spoil(pathOf(layer));

@@ -27,7 +27,7 @@ export interface AuditPart {
 export interface AuditReport {
   /** Ready replicas whose file was looked at. */
   readonly checked: number;
-  /** Whose file is missing or of another size, and which are copied again from another share. */
+  /** Whose file is missing, of another size or not noted as whole, and which are copied again from another share. */
   readonly ordered: readonly ReplicaKey[];
   /** The same, but of layers of which no other replica is ready: expanded again. */
   readonly expandedAgain: readonly ReplicaKey[];
@@ -38,8 +38,8 @@ export interface AuditReport {
 }
 
 /**
- * Looks whether the files of some ready replicas are still there, whole: one stat and one record for each, no byte is read. One that is missing or of another size leaves
- * the answers at once and is ordered again. The last ready replica of a layer is not taken out of them, for there is nothing to copy it from: its layer is
+ * Looks whether the files of some ready replicas are still there, whole: one stat and one record for each, no byte is read. One that is missing, of another size, or not noted as whole (as scrubbing leaves what
+ * it found damaged) leaves the answers at once and is ordered again. The last ready replica of a layer is not taken out of them, for there is nothing to copy it from: its layer is
  * expanded again, and while it is, no share is handed out for it. Files that a node has open are not touched here. Idempotent; it may end anywhere.
  */
 export async function auditReplicas({ store, records, layers, shares, clock }: AuditPorts, { after, limit }: AuditPart, signal?: AbortSignal): Promise<AuditReport> {
@@ -77,7 +77,8 @@ async function damageOf(
   try {
     const file = await share.stat(layerFilePath(replica.layer, record.writerVersion), signal);
     if (file === undefined) return 'its file was missing';
-    return file.sizeBytes === sizeBytes ? undefined : `its file had ${file.sizeBytes} bytes, not ${sizeBytes}`;
+    if (file.sizeBytes !== sizeBytes) return `its file had ${file.sizeBytes} bytes, not ${sizeBytes}`;
+    return file.metadata['vhd_digest'] === record.vhd.digest ? undefined : 'its file was not noted as whole';
   } catch (error) {
     if (error instanceof ShareError) return 'silent';
     throw error;

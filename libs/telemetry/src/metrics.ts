@@ -19,6 +19,12 @@ export class Metrics {
   readonly workSeconds = this.#histogram('translocator_work_duration_seconds', 'Time a piece of work took', ['loop'], [0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800]);
   readonly expandedBytes = this.#counter('translocator_expanded_bytes_total', 'Bytes of expanded layers written to the home share', []);
   readonly copiedBytes = this.#counter('translocator_copied_bytes_total', 'Bytes that copies were allowed to move over a link, repeated pieces included', ['from', 'to']);
+  readonly scrubbedBytes = this.#counter('translocator_scrubbed_bytes_total', 'Bytes of replicas that were read again and compared with their records', []);
+  /** By `found`: damaged (copied again), last (damaged, expanded again), unsteady (wrong once, right when read again). */
+  readonly scrubFindings = this.#counter('translocator_scrub_findings_total', 'Replicas whose bytes were not those of their record', ['region', 'found']);
+  readonly shareFull = this.#counter('translocator_share_full_total', 'Times a share turned out full', ['region']);
+  readonly shareStoredBytes = this.#gauge('translocator_share_stored_bytes', 'Bytes on a share as its provider counts them, of everybody who writes there', ['region']);
+  readonly shareProvisionedBytes = this.#gauge('translocator_share_provisioned_bytes', 'Bytes that a share may hold at its provider', ['region']);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);
