@@ -9,6 +9,7 @@ import { MountLeases1763500000000 } from './1763500000000-mount-leases.js';
 import { ReplicaRecall1763600000000 } from './1763600000000-replica-recall.js';
 import { ExpansionProgress1763700000000 } from './1763700000000-expansion-progress.js';
 import { FileVersion21763800000000 } from './1763800000000-file-version-2.js';
+import { RoomReservations1763950000000 } from './1763950000000-room-reservations.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -23,4 +24,5 @@ export const MIGRATIONS = [
   ReplicaRecall1763600000000,
   ExpansionProgress1763700000000,
   FileVersion21763800000000,
+  RoomReservations1763950000000,
 ] as const;

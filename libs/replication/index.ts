@@ -12,4 +12,5 @@ export * from './src/replica-store.js';
 export * from './src/replica.js';
 export * from './src/replication-error.js';
 export * from './src/replication-ports.js';
+export * from './src/room-ledger.js';
 export * from './src/scrub-replicas.js';

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 import { digestOf } from '#oci';
-import { linkLedgerConforms, replicaOrder, replicaStoreConforms } from '#replication/testing';
-import { PostgresLinkLedger, PostgresReplicaStore } from '#replication/typeorm';
+import { linkLedgerConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms } from '#replication/testing';
+import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger } from '#replication/typeorm';
 
 import { readToldChanges } from './told-changes.js';
 
@@ -13,6 +13,10 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
 
   describe('the account of links', () => {
     linkLedgerConforms(() => new PostgresLinkLedger(dataSource()));
+  });
+
+  describe('the account of room', () => {
+    roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource()), ledger: new PostgresRoomLedger(dataSource()) }));
   });
 
   if (database.severalSessions) {

@@ -65,7 +65,7 @@ export abstract class ReplicaStore {
   /**
    * Takes orders for one share, in one transaction, as `admitOrders` decides; replicas that are kept take the larger priority, and
    * the reason unless they are ready. A draining replica that was ready before, and whose removal has not begun, is ready again at once; who claimed
-   * its removal has lost that claim. Two callers never pass the share's capacity together. Idempotent.
+   * its removal has lost that claim. Two callers never pass the share's capacity together; what {@link RoomLedger} has reserved is not left for orders. Idempotent.
    * @returns what became of each order, in the order given.
    */
   abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]>;

@@ -3,14 +3,16 @@ import { DataSource } from 'typeorm';
 
 import { LinkLedger } from '../link-ledger.js';
 import { ReplicaStore } from '../replica-store.js';
-import { PostgresLinkLedger, PostgresReplicaStore } from '../typeorm/index.js';
+import { RoomLedger } from '../room-ledger.js';
+import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger } from '../typeorm/index.js';
 
-/** Provides {@link ReplicaStore} and {@link LinkLedger} over the application's `DataSource`, which a global module must provide. */
+/** Provides {@link ReplicaStore}, {@link LinkLedger} and {@link RoomLedger} over the application's `DataSource`, which a global module must provide. */
 @Module({
   providers: [
     { provide: ReplicaStore, useFactory: (dataSource: DataSource) => new PostgresReplicaStore(dataSource), inject: [DataSource] },
     { provide: LinkLedger, useFactory: (dataSource: DataSource) => new PostgresLinkLedger(dataSource), inject: [DataSource] },
+    { provide: RoomLedger, useFactory: (dataSource: DataSource) => new PostgresRoomLedger(dataSource), inject: [DataSource] },
   ],
-  exports: [ReplicaStore, LinkLedger],
+  exports: [ReplicaStore, LinkLedger, RoomLedger],
 })
 export class ReplicationModule {}

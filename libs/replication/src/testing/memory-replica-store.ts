@@ -8,6 +8,7 @@ import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
 import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
+import { MemoryRoomLedger } from './memory-room-ledger.js';
 
 interface Row extends MemoryWork {
   readonly layer: Digest;
@@ -32,6 +33,12 @@ const byKey = (a: Row, b: Row): number => (keyOf(a) < keyOf(b) ? -1 : 1);
 export class MemoryReplicaStore extends ReplicaStore {
   readonly #rows = new Map<string, Row>();
 
+  /** The account of room that counts these replicas. */
+  readonly room = new MemoryRoomLedger((share) => {
+    const here = [...this.#rows.values()].filter((row) => row.share === share);
+    return { bytes: this.#usedBytes(share), layers: new Set(here.map((row) => row.layer)) };
+  });
+
   readonly copies = new MemoryClaims<Row, ReplicaCopy>({
     rows: () => this.#rows.values(),
     isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
@@ -50,7 +57,7 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);
-    const usedBytes = this.#usedBytes(share.name);
+    const usedBytes = this.#usedBytes(share.name) + this.room.reservedNow(share.name, now);
     const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
     const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes });
     orders.forEach((order, n) => {

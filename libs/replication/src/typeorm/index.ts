@@ -1,2 +1,3 @@
 export * from './postgres-link-ledger.js';
 export * from './postgres-replica-store.js';
+export { PostgresRoomLedger } from './postgres-room-ledger.js';

@@ -12,6 +12,7 @@ import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
+import { lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
 
 /** The condition that a row's state takes `event`, from the table of transitions. */
 function takes(event: ReplicaEvent): string {
@@ -62,7 +63,8 @@ export class PostgresReplicaStore extends ReplicaStore {
         `SELECT layer, state, ${RECALLABLE} AS recallable FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE`,
         [share.name, orders.map((order) => order.layer)],
       );
-      const room = { usedBytes: await usedBytes(manager, share.name), capacityBytes: share.capacityBytes };
+      const usedBytes = (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, now }));
+      const room = { usedBytes, capacityBytes: share.capacityBytes };
       const present = new Map(existing.map(({ layer, state, recallable }) => [layer, { state, isRecallable: recallable }]));
       const outcomes = admitOrders(orders, present, room);
       await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);
@@ -179,7 +181,7 @@ export class PostgresReplicaStore extends ReplicaStore {
   }
 
   async roomOn(share: ShareCapacity): Promise<number> {
-    return share.capacityBytes - (await usedBytes(this.#dataSource, share.name));
+    return share.capacityBytes - (await replicaBytes(this.#dataSource, share.name));
   }
 
   async usage(): Promise<ReplicaUsage[]> {
@@ -188,17 +190,6 @@ export class PostgresReplicaStore extends ReplicaStore {
     );
     return rows.map((row) => ({ share: row.share, state: row.state, count: row.count, sizeBytes: Number(row.bytes) }));
   }
-}
-
-/** Held until the transaction ends: whoever adds bytes to a share stands in line. */
-async function lockCapacity(manager: EntityManager, share: string): Promise<void> {
-  await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('capacity of ' || $1, 0))`, [share]);
-}
-
-/** Bytes of all replicas of a share that are not gone. */
-async function usedBytes(db: DataSource | EntityManager, share: string): Promise<number> {
-  const rows = await db.query<{ bytes: string }[]>('SELECT coalesce(sum(size_bytes), 0) AS bytes FROM replicas WHERE share = $1', [share]);
-  return Number(rows[0]?.bytes);
 }
 
 /** Locks all replicas of a layer, so that two callers never see the same one as the last but one. */
