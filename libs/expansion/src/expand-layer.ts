@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-
 import type { Digest } from '#oci';
 import type { Share } from '#shares';
 
+import { StreamHash } from './digest-threads.js';
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
 import { ErofsWriter } from './erofs-writer.js';
 import { type ExpandedLayer, type LayerToExpand } from './expanded-layer.js';
@@ -62,11 +61,11 @@ async function writeLayer(expansion: LayerExpansion, target: ExpansionTarget): P
   const { signal, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
   const blob = new VerifiedBlob({ ...expansion, maxBytes: limits.maxBlobBytes });
   const pieces = new PieceStream(target);
+  const tarHash = new StreamHash();
   try {
     const writer = new ErofsWriter(pieces);
     const tree = new FileTree(limits);
     const tar = new TarReader(new LayerTar(tree, writer, limits.maxUncompressedBytes));
-    const tarHash = createHash('sha256');
     let tarBytes = 0;
     const take = async (bytes: Buffer): Promise<void> => {
       tarBytes += bytes.length;
@@ -74,14 +73,16 @@ async function writeLayer(expansion: LayerExpansion, target: ExpansionTarget): P
       tarHash.update(bytes);
       tar.feed(bytes);
       await pieces.ready();
+      await tarHash.ready();
     };
     await decompress({ blob: blob.chunks(), take }, signal);
     tar.end();
     blob.verify();
-    return await completeFilesystem(`sha256:${tarHash.digest('hex')}`, { writer, tree, pieces });
+    return await completeFilesystem(`sha256:${await tarHash.digest()}`, { writer, tree, pieces });
   } catch (error) {
     throw await judge(error, blob);
   } finally {
+    tarHash.close();
     await pieces.settle();
     await blob.close();
   }

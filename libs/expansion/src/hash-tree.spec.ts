@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { blockDigests, HASH_BLOCK_BYTES, HashTreeBuilder, hashTreeSuperblock, shapeHashTree, TREE_DIGEST_BYTES } from './hash-tree.js';
+import { blockDigests, HASH_BLOCK_BYTES, TREE_DIGEST_BYTES } from './block-digests.js';
+import { HashTreeBuilder, hashTreeSuperblock, shapeHashTree } from './hash-tree.js';
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 /** A digest per number: stands for the digest of a data block. */

@@ -1,13 +1,8 @@
 import { hash } from 'node:crypto';
 
-/** Bytes of a data block and of a block of the tree. */
-export const HASH_BLOCK_BYTES = 4096;
-/** Bytes of one digest in the tree: sha256. */
-export const TREE_DIGEST_BYTES = 32;
+import { blockDigests, HASH_BLOCK_BYTES, TREE_DIGEST_BYTES } from './block-digests.js';
 
 const DIGESTS_PER_BLOCK = HASH_BLOCK_BYTES / TREE_DIGEST_BYTES;
-const ZERO_BLOCK = Buffer.alloc(HASH_BLOCK_BYTES);
-const ZERO_BLOCK_DIGEST = sha256(ZERO_BLOCK);
 
 /** How large the tree over a filesystem is: it follows from the number of blocks alone. */
 export interface HashTreeShape {
@@ -68,16 +63,6 @@ export function hashTreeSuperblock({ dataBlockCount }: HashTreeShape, uuid: Uint
   block.writeUInt32LE(HASH_BLOCK_BYTES, 68);
   block.writeBigUInt64LE(BigInt(dataBlockCount), 72);
   return block;
-}
-
-/** The digests of the blocks of `bytes`, one behind the other. Blocks of zeros cost a comparison. @param bytes whole blocks. */
-export function blockDigests(bytes: Uint8Array): Buffer {
-  const digests = Buffer.allocUnsafe((bytes.length / HASH_BLOCK_BYTES) * TREE_DIGEST_BYTES);
-  for (let at = 0, to = 0; at < bytes.length; at += HASH_BLOCK_BYTES, to += TREE_DIGEST_BYTES) {
-    const block = bytes.subarray(at, at + HASH_BLOCK_BYTES);
-    digests.set(ZERO_BLOCK.equals(block) ? ZERO_BLOCK_DIGEST : sha256(block), to);
-  }
-  return digests;
 }
 
 /** A tree that is finished, apart from level 0. */

@@ -3,16 +3,20 @@ import { createHash } from 'node:crypto';
 import type { Digest } from '#oci';
 import { type Crc64, crc64Of, PIECE_BYTES } from '#shares';
 
+import { HASH_BLOCK_BYTES } from './block-digests.js';
+import { BlockDigester } from './digest-threads.js';
 import type { HashTree } from './expanded-layer.js';
 import { ExpansionError } from './expansion-error.js';
 import type { ExpansionTarget } from './expansion-target.js';
-import { blockDigests, HASH_BLOCK_BYTES, HashTreeBuilder, hashTreeSuperblock, shapeHashTree } from './hash-tree.js';
+import { HashTreeBuilder, hashTreeSuperblock, shapeHashTree } from './hash-tree.js';
 import { layerFileId } from './layer-file-id.js';
 import { PieceStream, type WrittenPieces } from './piece-stream.js';
 import { VHD_FOOTER_BYTES, vhdFooter } from './vhd-footer.js';
 
 /** Pieces of the tree on the way at once: it grows by a 128th of what is read meanwhile. */
 const MAX_TREE_PIECES_IN_FLIGHT = 2;
+/** Pieces whose digests are not there yet when the next is read. */
+const MAX_PIECES_AHEAD = 1;
 const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
 
 /** What is known of a file that is whole, and verified whole. */
@@ -48,11 +52,13 @@ export async function sealFile(filesystem: WrittenPieces, contents: Digest, targ
     const tree = new HashTreeBuilder(shape, (block) => end.append(block));
     const fileHash = createHash('sha256');
     let last: Buffer = ZERO_PIECE;
-    for await (const piece of readVerified(filesystem, target)) {
+    const take = (piece: Buffer): void => {
       fileHash.update(piece);
-      tree.add(blockDigests(piece));
-      await end.ready();
       last = piece;
+    };
+    for await (const digests of digestsOf(readVerified(filesystem, target), take)) {
+      tree.add(digests);
+      await end.ready();
     }
     const { rootHash, upperLevels } = tree.finish();
     end.append(vhdFooter(diskBytes, layerFileId('vhd', contents)));
@@ -76,6 +82,25 @@ export async function sealFile(filesystem: WrittenPieces, contents: Digest, targ
     };
   } finally {
     await end.settle();
+  }
+}
+
+/** The digests of the blocks of all pieces, in order. While a thread computes them, `take` has its turn with the piece, and the next one comes. */
+async function* digestsOf(pieces: AsyncIterable<Buffer>, take: (piece: Buffer) => void): AsyncGenerator<Uint8Array> {
+  const digester = new BlockDigester();
+  const ahead: Promise<Uint8Array>[] = [];
+  try {
+    for await (const piece of pieces) {
+      const digests = digester.digests(piece);
+      // A failure is met where it is awaited, unless another one ends it all before.
+      digests.catch(() => undefined);
+      ahead.push(digests);
+      take(piece);
+      if (ahead.length > MAX_PIECES_AHEAD) yield await ahead.shift()!;
+    }
+    for (const digests of ahead) yield await digests;
+  } finally {
+    digester.close();
   }
 }
 
