@@ -51,5 +51,6 @@ export async function runCampaign({ firstSeed, minutes, print }: Campaign): Prom
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause)}`;
+  if (!(error.cause instanceof Error)) return error.message;
+  return `${error.message}: ${error.cause.stack ?? error.cause.message}`;
 }

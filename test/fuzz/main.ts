@@ -7,23 +7,11 @@
  */
 import { parseArgs } from 'node:util';
 
-import { createServer, createServerModuleRunner } from 'vite';
-
-type CampaignModule = typeof import('./campaign.js');
+import { runCampaign } from './campaign.js';
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } } });
 const minutes = Number(values.minutes);
 const firstSeed = Number(values.seed);
 if (!(minutes > 0) || !Number.isInteger(firstSeed) || firstSeed < 0) throw new Error('--minutes is a number above 0, --seed a whole number from 0 on');
-
-// `#room` imports resolve to the TypeScript sources under the condition `source`. The server listens nowhere: it only compiles.
-const server = await createServer({
-  configFile: false, appType: 'custom', logLevel: 'error', server: { middlewareMode: true, hmr: false, ws: false, watch: null }, ssr: { resolve: { conditions: ['source', 'node'] } },
-  optimizeDeps: { noDiscovery: true },
-});
-const runner = createServerModuleRunner(server.environments.ssr, { hmr: false });
-const { runCampaign } = (await runner.import(`${import.meta.dirname}/campaign.ts`)) as CampaignModule;
 const failed = await runCampaign({ firstSeed, minutes, print: (line) => process.stdout.write(`${line}\n`) });
-await runner.close();
-await server.close();
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -14,6 +14,9 @@ export interface Attributes {
 }
 
 const FIRST_CAPACITY = 1024;
+/** What a distinct set of attributes, and each attribute in it, takes in memory besides its bytes, which are held twice: as measured, rounded up. */
+const SET_BYTES = 256;
+const ATTRIBUTE_BYTES = 256;
 
 /**
  * All inodes of one filesystem as columns: about 40 bytes for each, whatever the layer holds. An inode is its index; the first is the root.
@@ -34,7 +37,7 @@ export class InodeTable {
 
   #xattrBytes = 0;
 
-  /** Bytes of all distinct sets of extended attributes that were ever set. */
+  /** Bytes of memory that all distinct sets of extended attributes take that were ever set, about. */
   get xattrBytes(): number {
     return this.#xattrBytes;
   }
@@ -110,7 +113,7 @@ export class InodeTable {
     const known = this.#setNumbers.get(key);
     if (known !== undefined) return known;
     this.#setNumbers.set(key, this.#sets.length);
-    this.#xattrBytes += key.length;
+    this.#xattrBytes += SET_BYTES + set.entries.length * ATTRIBUTE_BYTES + 2 * key.length;
     return this.#sets.push(set) - 1;
   }
 
