@@ -8,6 +8,7 @@ import type { ImageStatus, MountAnswerBody } from '#contract';
 import { formatBytes, formatDuration } from '#quantities';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
+import { compareWithView } from './compare-with-view.js';
 import { type DemoDeployment, startDemoDeployment } from './demo-deployment.js';
 import { buildDemoImages, type DemoImage, type DemoImages } from './images/demo-images.js';
 import { type PushedImage, pushDemoImage } from './push-demo-image.js';
@@ -25,7 +26,7 @@ export async function runDemo(onResult: (result: StepResult) => void): Promise<r
     await steps.step('the service, a registry and three regions start', () => demo.start());
     await steps.step('two images that share a base are built', () => demo.build());
     await steps.step('the images are pushed over HTTP', () => demo.push());
-    await steps.step('every layer is expanded in westeurope', () => demo.expand());
+    await steps.step('every layer is expanded in westeurope, and a merged view of each image', () => demo.expand());
     await steps.step('a lookup from eastus answers blobs, with reasons', () => demo.lookUpTooEarly());
     await steps.step('pulls from eastus are observed', () => demo.observe());
     await steps.step('the scheduler replicates to eastus without being told', () => demo.replicate());
@@ -36,6 +37,7 @@ export async function runDemo(onResult: (result: StepResult) => void): Promise<r
     await steps.step('every replica equals its source, byte for byte', () => demo.compare());
     await steps.step('removing the pin drains it', () => demo.unpin());
     await steps.step('the program runs from the mounted layers', () => demo.run());
+    await steps.step('the merged view of the image, one mount, equals the overlay of its layers', () => demo.view());
   } finally {
     await demo.close();
   }
@@ -136,9 +138,9 @@ class Demo {
     const readyAfterMs = performance.now() - startedAt;
     const pulled = (await this.#here.api.demand('eastus', apiNext.repository)).some((entry) => entry.image === digest);
     require(!pulled, `${apiNext.tag} was pulled in eastus before`);
-    const answer = await until('the lookup of the new tag answering mounts', async () => {
+    const answer = await until('the lookup of the new tag answering mounts and the merged view', async () => {
       const seen = await this.#here.api.pull(apiNext.repository, apiNext.tag, { region: 'eastus', node: 'node-2' });
-      return seen?.layers.every((layer) => layer.kind === 'mount') === true ? seen : undefined;
+      return seen?.layers.every((layer) => layer.kind === 'mount') === true && seen.image !== undefined ? seen : undefined;
     });
     this.#answer = answer;
     return `${apiNext.repository}:${apiNext.tag}, ${formatBytes(sentBytes)} pushed, ready in eastus ${formatDuration(readyAfterMs)} after the push began; its first pull there gets ${answer.layers.length} mounts`;
@@ -183,6 +185,14 @@ class Demo {
     require(output['name'] === 'api' && output['version'] === apiNext.tag, `the program said ${JSON.stringify(output)}`);
     require(output['motd'] === false, 'a file that a whiteout hides is visible');
     return `mounted in ${formatDuration(mountMs)}, ran in ${formatDuration(runMs)}: ${JSON.stringify(output)}`;
+  }
+
+  async view(): Promise<string> {
+    const answer = this.#answer;
+    require(answer?.image !== undefined, 'there is no merged view to mount');
+    const { entryCount, viewMs, overlayMs } = await compareWithView(answer, join(this.#here.folder, 'viewed'));
+    const { image, layers } = answer;
+    return `${entryCount} entries are the same; ${formatBytes(image.vhd.sizeBytes)} beside the files of ${layers.length} layers, mounted in ${formatDuration(viewMs)}, the overlay in ${formatDuration(overlayMs)}`;
   }
 
   async close(): Promise<void> {
