@@ -26,12 +26,21 @@ const FORBIDDEN = /["\\/:|<>*?\p{Cc}]/u;
 export interface AddressReading {
   /** Without it the service drops dots at the end of names. */
   readonly keepTrailingDots: boolean;
+  /** The `Host` of the request: `{account}.file.…` names the account, which is then not in the path. */
+  readonly host?: string | undefined;
   /** The URL a file is renamed from. Microsoft's JavaScript client (12.31.0) leaves the account out of the URL it renames to: it is taken from here. */
   readonly renameSource?: string | undefined;
 }
 
+const ACCOUNT_HOST = /^([a-z0-9]{3,24})\.file\./i;
+
+/** The account that a host name stands for (`acct.file.example.net`), if it is one of those. */
+export function accountOfHost(host: string | undefined): string | undefined {
+  return ACCOUNT_HOST.exec(host ?? '')?.[1]?.toLowerCase();
+}
+
 /**
- * Reads the target of a request in path style: `/{account}/{share}/{path}?…`.
+ * Reads the target of a request: `/{account}/{share}/{path}?…`, or `/{share}/{path}?…` where the host names the account.
  * @throws {AzureFilesError} for everything that cannot name something on a share; nothing of it ever reaches the host's file system.
  */
 export function parseAddress(target: string, reading: AddressReading): Address {
@@ -39,8 +48,10 @@ export function parseAddress(target: string, reading: AddressReading): Address {
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const query = parseQuery(mark < 0 ? '' : target.slice(mark + 1));
   if (!rawPath.startsWith('/')) throw new AzureFilesError('InvalidUri');
-  const named = rawPath.replace(/\/$/, '').slice(1).split('/').map(decode);
-  const missing = query.get('comp') === 'rename' ? accountLeftOut(named, reading.renameSource) : undefined;
+  const trimmed = rawPath.replace(/\/$/, '').slice(1);
+  const named = trimmed === '' ? [] : trimmed.split('/').map(decode);
+  const hostAccount = accountOfHost(reading.host);
+  const missing = hostAccount ?? (query.get('comp') === 'rename' ? accountLeftOut(named, reading.renameSource) : undefined);
   const [account = '', share, ...components] = missing === undefined ? named : [missing, ...named];
   if (share !== undefined && (share.length < 3 || share.length > 63)) throw new AzureFilesError('OutOfRangeInput');
   if (share !== undefined && !SHARE_NAME.test(share)) throw new AzureFilesError('InvalidResourceName');

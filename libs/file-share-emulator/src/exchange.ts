@@ -44,11 +44,12 @@ export class Exchange {
       method: this.request.method ?? '',
       address: parseAddress(this.request.url ?? '', {
         keepTrailingDots: this.headers.get('x-ms-allow-trailing-dot') === 'true',
+        host: this.headers.get('host'),
         renameSource: this.headers.get('x-ms-file-rename-source'),
       }),
       headers: this.headers,
       remoteAddress: (this.request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
-      secure: false,
+      secure: 'encrypted' in this.request.socket,
     };
     return this.#head;
   }
@@ -63,6 +64,13 @@ export class Exchange {
     const value = this.header(name);
     if (value === undefined) throw new AzureFilesError('MissingRequiredHeader', { elements: { HeaderName: name } });
     return value;
+  }
+
+  /** True for a header that says `true`; its absence says the contrary. */
+  flag(name: string): boolean {
+    const value = this.header(name)?.toLowerCase();
+    if (value !== undefined && value !== 'true' && value !== 'false') throw invalidHeader(name, value);
+    return value === 'true';
   }
 
   /** A query parameter of the request. */
@@ -106,6 +114,12 @@ export class Exchange {
     if (hasBody && !this.request.complete) this.response.setHeader('connection', 'close');
     if (this.request.method === 'HEAD') this.reply(error.status, headers);
     else this.replyXml(error.status, headers, error.toXml(this.requestId, new Date()));
+  }
+
+  /** Cuts the connection on purpose. @throws {AzureFilesError} always: the request ends here. */
+  cut(): never {
+    this.request.socket.resetAndDestroy();
+    throw new AzureFilesError('InternalError', { message: 'The connection was cut on purpose.' });
   }
 
   #commonHeaders(): AnswerHeaders {

@@ -1,7 +1,10 @@
 import { AzureFilesError, invalidHeader } from './azure-error.js';
 import type { AnswerHeaders, Exchange } from './exchange.js';
 import { type ContentHeaders, DEFAULT_CONTENT } from './storage/file-record.js';
-import type { Entry } from './storage/share-folder.js';
+import { defaultAttributes, defaultPermissionKey } from './smb-properties.js';
+import type { CopyState } from './storage/copy-state.js';
+import type { Entry } from './storage/entry.js';
+import { INFINITE, isHeld, type Lease, leaseState } from './lease.js';
 import { etagOf, httpDateOf, isoOf, type Ticks } from './storage/ticks.js';
 
 /** Names and values of all metadata together (Azure: 8 KiB). */
@@ -9,10 +12,6 @@ const METADATA_BYTES_MAX = 8192;
 const METADATA_PREFIX = 'x-ms-meta-';
 const METADATA_NAME = /^[a-z_][a-z0-9_]*$/i;
 const CONTENT_HEADER_CHARACTERS_MAX = 1024;
-/** What new files and folders get when no permission is given; the same on every share of the real service. */
-const FILE_PERMISSION_KEY = '18334277426550052432*6255667487792660190';
-const FOLDER_PERMISSION_KEY = '4470876496940820823*6255667487792660190';
-
 /** The `x-ms-meta-…` headers of a request, names in lower case. */
 export function metadataOf(exchange: Exchange): Readonly<Record<string, string>> {
   const metadata: Record<string, string> = {};
@@ -61,11 +60,35 @@ export function fileSystemHeaders({ kind, record }: Entry, parentId: string): An
     ...changeHeaders(record.changedAt),
     'x-ms-file-id': record.header.fileId,
     'x-ms-file-parent-id': parentId,
-    'x-ms-file-attributes': kind === 'file' ? 'Archive' : 'Directory',
+    'x-ms-file-attributes': record.header.attributes ?? defaultAttributes(kind),
     'x-ms-file-creation-time': isoOf(record.header.createdAt),
-    'x-ms-file-last-write-time': isoOf(record.changedAt),
-    'x-ms-file-change-time': isoOf(record.changedAt),
-    'x-ms-file-permission-key': kind === 'file' ? FILE_PERMISSION_KEY : FOLDER_PERMISSION_KEY,
+    'x-ms-file-last-write-time': isoOf(record.writtenAt),
+    'x-ms-file-change-time': isoOf(record.header.statusChangedAt ?? record.changedAt),
+    'x-ms-file-permission-key': record.header.permissionKey ?? defaultPermissionKey(kind),
+  };
+}
+
+/** The state of a lease, as every answer about what it is on tells it. */
+export function leaseHeaders(lease: Lease | undefined): AnswerHeaders {
+  const now = Date.now();
+  const state = leaseState(lease, now);
+  return {
+    'x-ms-lease-status': isHeld(lease, now) ? 'locked' : 'unlocked',
+    'x-ms-lease-state': state,
+    'x-ms-lease-duration': state === 'leased' ? (lease?.seconds === INFINITE ? 'infinite' : 'fixed') : undefined,
+  };
+}
+
+/** The last copy onto a file, as answers about the file tell it. */
+export function copyHeaders(copy: CopyState | undefined): AnswerHeaders {
+  if (copy === undefined) return {};
+  return {
+    'x-ms-copy-id': copy.id,
+    'x-ms-copy-source': copy.source,
+    'x-ms-copy-status': copy.status,
+    'x-ms-copy-progress': `${copy.doneBytes}/${copy.totalBytes}`,
+    'x-ms-copy-completion-time': copy.completedAt,
+    'x-ms-copy-status-description': copy.description,
   };
 }
 

@@ -79,16 +79,19 @@ describe('paths', () => {
 
 describe('requests', () => {
   it('for what is not offered are refused, not ignored', async () => {
-    const snapshot = await send('GET', '/acct1/layers/file?sharesnapshot=2026-01-13T19:07:18.0000000Z');
-    expect(snapshot).toMatchObject({ status: 400, code: 'UnsupportedQueryParameter' });
-    expect(await send('GET', '/acct1/layers/file', { 'if-match': '"x"' })).toMatchObject({ status: 400, code: 'ConditionHeadersNotSupported' });
-    expect(await send('DELETE', '/acct1/layers/file', { 'x-ms-lease-id': 'x' })).toMatchObject({ status: 400, code: 'UnsupportedHeader' });
+    const stamp = '2026-01-13T19:07:18.0000000Z';
+    expect(await send('GET', `/acct1/layers/file?sharesnapshot=${stamp}`)).toMatchObject({ status: 404, code: 'ShareSnapshotNotFound' });
+    expect(await send('DELETE', `/acct1/layers/file?sharesnapshot=${stamp}`)).toMatchObject({ status: 400, code: 'ShareSnapshotOperationNotSupported' });
+    expect(await send('GET', `/acct1/layers/file?prevsharesnapshot=${stamp}`)).toMatchObject({ status: 400, code: 'UnsupportedQueryParameter' });
+    for (const condition of ['if-match', 'if-none-match']) expect(await send('GET', '/acct1/layers/file', { [condition]: '"x"' })).toMatchObject({ status: 400, code: 'ConditionHeadersNotSupported' });
+    for (const condition of ['if-modified-since', 'if-unmodified-since']) {
+      expect(await send('GET', '/acct1/layers/file', { [condition]: new Date().toUTCString() })).toMatchObject({ status: 400, code: 'ConditionHeadersNotSupported' });
+    }
     expect(await send('GET', '/acct1/layers/file?comp=what')).toMatchObject({ status: 400, code: 'InvalidQueryParameterValue' });
     expect(await send('POST', '/acct1/layers/file')).toMatchObject({ status: 405, code: 'UnsupportedHttpVerb' });
-    const copyFile = await send('PUT', '/acct1/layers/copy', { 'x-ms-copy-source': `${emulator.url}/acct1/layers/file` });
-    expect(copyFile).toMatchObject({ status: 400, code: 'UnsupportedHeader' });
-    const structured = { 'x-ms-structured-body': 'XSM/1.0; properties=crc64', 'x-ms-write': 'update', 'x-ms-range': 'bytes=0-0' };
-    expect(await send('PUT', '/acct1/layers/file?comp=range', structured, Buffer.alloc(44))).toMatchObject({ status: 400, code: 'UnsupportedHeader' });
+    const structured = { 'x-ms-structured-body': 'XSM/2.0; properties=md5', 'x-ms-write': 'update', 'x-ms-range': 'bytes=0-0' };
+    expect(await send('PUT', '/acct1/layers/file?comp=range', structured, Buffer.alloc(44))).toMatchObject({ status: 400, code: 'InvalidHeaderValue' });
+    expect(await send('PUT', '/acct1/layers/link?restype=symboliclink', { 'x-ms-link-text': 'file' })).toMatchObject({ status: 400, code: 'InvalidQueryParameterValue' });
   });
 
   it('echo any version from 2019-02-02 on, and the client request id', async () => {

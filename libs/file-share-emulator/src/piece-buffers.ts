@@ -19,3 +19,8 @@ export async function withPieceBuffer<T>(length: number, use: (bytes: Buffer) =>
     if (kept.length < KEPT_MAX) kept.push(whole);
   }
 }
+
+/** As {@link withPieceBuffer}, for messages that may be somewhat longer than a piece; those are rare and get a buffer of their own. */
+export function withMessageBuffer<T>(length: number, use: (bytes: Buffer) => Promise<T>): Promise<T> {
+  return length <= PIECE_BYTES_MAX ? withPieceBuffer(length, use) : use(Buffer.allocUnsafeSlow(length));
+}

@@ -1,60 +1,54 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
 import { type FolderLock, FolderLockError, lockFolder } from '#claims';
 import { describeError } from '#errors';
-import { KiB, MINUTE_MS, SECOND_MS } from '#quantities';
+import { SECOND_MS } from '#quantities';
 
+import type { Access } from './access/access.js';
+import { TokenVerifier } from './access/bearer-token.js';
+import { createControlServer } from './control/control-server.js';
+import { Disturbances } from './control/disturbances.js';
+import { EmulatorControl } from './control/emulator-control.js';
 import { CopySourceReader } from './copy-source.js';
 import { EmulatorError } from './emulator-error.js';
-import { DEFAULT_PORT, type FileShareEmulatorOptions, optionProblems } from './emulator-options.js';
-import { handleRequest, type ServiceContext } from './handle-request.js';
+import { type FileShareEmulatorOptions, optionProblems } from './emulator-options.js';
+import { FileCopies } from './file-copies.js';
+import { handleRequest } from './handle-request.js';
+import { closeServer, listen, type Listener, type Listeners, openListeners } from './listeners.js';
+import type { ServiceContext } from './service-context.js';
 import { ShareCatalogue } from './storage/share-catalogue.js';
 import { type AccountTraffic, TrafficMeter } from './traffic.js';
 
-/** All headers of one request together: a copy source and its signature take 2 KiB, metadata 8 KiB. */
-const HEADER_BYTES_MAX = 32 * KiB;
-/** How long a client may take for the headers of a request, and for a whole one with its 4 MiB. */
-const HEADERS_TIMEOUT_MS = 15 * SECOND_MS;
-const REQUEST_TIMEOUT_MS = 2 * MINUTE_MS;
-/** How long a connection may be silent within an answer, and between requests. */
-const SILENCE_MAX_MS = 2 * MINUTE_MS;
-const KEEP_ALIVE_MS = 65 * SECOND_MS;
-const CONNECTIONS_MAX = 4096;
-/** How often slow requests are looked for. */
-const SLOWNESS_CHECK_MS = 5 * SECOND_MS;
-const SERVER_OPTIONS = {
-  connectionsCheckingInterval: SLOWNESS_CHECK_MS,
-  maxHeaderSize: HEADER_BYTES_MAX,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-  highWaterMark: 256 * KiB,
-  noDelay: true,
-};
 /** How long `close` waits for requests under way before it cuts them. */
 const CLOSING_MAX_MS = 10 * SECOND_MS;
-/** How often, meanwhile, connections are closed that have become idle: Node would keep them for their keep-alive time. */
-const IDLE_CHECK_MS = 50;
+/** How long the name of a deleted share stays taken where deletion is slow: as Azure says. */
+const SLOW_DELETION_MS = 30 * SECOND_MS;
 
 /** A running emulator. */
 export interface FileShareEmulator {
   /** `http://127.0.0.1:11004`, without a slash at the end; an account's endpoint is this and `/{account}`. */
   readonly url: string;
   readonly port: number;
+  /** As `url`, with HTTPS; absent where that is not served. */
+  readonly secureUrl: string | undefined;
+  /** PEM of the certificate that HTTPS is served with: what clients have to trust where it was made by the emulator. */
+  readonly certificate: string | undefined;
+  /** Limits, faults and what SMB clients do. */
+  readonly control: EmulatorControl;
+  /** Where the same is reached over HTTP; absent where that was not asked for. */
+  readonly controlUrl: string | undefined;
   /** The exported folder of a share, whether or not it exists yet. */
   shareFolder(account: string, share: string): string;
   /** Payload bytes moved since the start, by account. */
   traffic(): Readonly<Record<string, AccountTraffic>>;
-  /** Lets requests under way finish, for ten seconds at most, and gives the folder free. Repeating it changes nothing. */
+  /** Stops listening, lets requests under way finish for some seconds, and gives the folder free. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Starts an Azure Files endpoint over a folder: REST, path-style, SharedKey and SAS.
- * @param onDefect told of failures that clients saw as `InternalError`; default: a line on standard error.
+ * Serves the REST API of Azure Files over a folder of this machine.
+ * @param onDefect told of failures that clients see as `InternalError`; default: a line on standard error.
  * @throws {EmulatorError}
  */
 export async function startFileShareEmulator(
@@ -75,70 +69,87 @@ export async function startFileShareEmulator(
   }
 }
 
-async function serve(
-  options: FileShareEmulatorOptions,
-  onDefect: ServiceContext['onDefect'],
-  lock: FolderLock,
-): Promise<FileShareEmulator> {
-  const accounts = new Map(options.accounts.map((account) => [account.name, account]));
-  const catalogues = new Map<string, ShareCatalogue>();
-  for (const name of accounts.keys()) catalogues.set(name, await ShareCatalogue.open(options.folder, name));
-  const traffic = new TrafficMeter(accounts.keys());
-  const hosts: string[] = [];
-  const copySources = new CopySourceReader({ accounts, catalogues, traffic, hosts: () => hosts });
+async function serve(options: FileShareEmulatorOptions, onDefect: ServiceContext['onDefect'], lock: FolderLock): Promise<FileShareEmulator> {
+  const origins: string[] = [];
+  const service = await openService(options, { onDefect, origins });
   const underWay = new Set<Promise<void>>();
   const serveOne = (request: IncomingMessage, response: ServerResponse): void => {
-    const served = handleRequest({ accounts, catalogues, traffic, copySources, onDefect }, request, response).finally(() => underWay.delete(served));
+    const served = handleRequest(service, request, response).finally(() => underWay.delete(served));
     underWay.add(served);
   };
-  const server = createServer(SERVER_OPTIONS, serveOne);
-  server.maxConnections = CONNECTIONS_MAX;
-  server.setTimeout(SILENCE_MAX_MS);
-  const host = options.host ?? '127.0.0.1';
-  const port = await listen(server, host, options.port ?? DEFAULT_PORT);
-  const shownHost = host.includes(':') ? `[${host}]` : host;
-  hosts.push(`${shownHost}:${port}`, `localhost:${port}`);
+  const listeners = await openListeners(options, serveOne);
+  const { plain, secure, host, certificate } = listeners;
+  const control = new EmulatorControl(service.disturbances, service.catalogues);
+  const controlListener = await openControl(options, { control, service, listeners });
+  for (const name of [host, 'localhost']) origins.push(`http://${name}:${plain.port}`, ...(secure === undefined ? [] : [`https://${name}:${secure.port}`]));
+  const servers = [plain, secure, controlListener].flatMap((listener) => (listener === undefined ? [] : [listener]));
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${shownHost}:${port}`,
-    port,
+    url: `http://${host}:${plain.port}`,
+    port: plain.port,
+    secureUrl: secure === undefined ? undefined : `https://${host}:${secure.port}`,
+    certificate,
+    control,
+    controlUrl: controlListener === undefined ? undefined : `http://127.0.0.1:${controlListener.port}`,
     shareFolder: (account, share) => join(options.folder, account, share),
-    traffic: () => traffic.snapshot(),
-    close: () => (closing ??= stop({ server, copySources, underWay, lock })),
+    traffic: () => service.traffic.snapshot(),
+    close: () => (closing ??= stop({ servers, service, underWay, lock })),
   };
 }
 
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  try {
-    server.listen(port, host);
-    await once(server, 'listening');
-  } catch (error) {
-    throw new EmulatorError('EMULATOR_NOT_LISTENING', `cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
+async function openService(options: FileShareEmulatorOptions, { onDefect, origins }: { readonly onDefect: ServiceContext['onDefect']; readonly origins: readonly string[] }): Promise<ServiceContext> {
+  const accounts = new Map(options.accounts.map((account) => [account.name, account]));
+  const disturbances = new Disturbances(options.disturbances);
+  const catalogues = new Map<string, ShareCatalogue>();
+  for (const account of accounts.keys()) {
+    const slowness = (): number => {
+      const fault = disturbances.strike('slow-deletion', { account });
+      return fault === undefined ? 0 : (fault.ms ?? SLOW_DELETION_MS);
+    };
+    catalogues.set(account, await ShareCatalogue.open(options.folder, account, { retentionDays: options.deleteRetentionDays ?? 0, lingerMs: slowness }));
   }
-  return (server.address() as AddressInfo).port;
+  const access: Access = {
+    accounts,
+    tokens: options.issuer === undefined ? undefined : new TokenVerifier(options.issuer),
+    policiesOf: (account, share) => catalogues.get(account)?.find(share)?.record.policies ?? [],
+  };
+  const traffic = new TrafficMeter(accounts.keys());
+  const copySources = new CopySourceReader({ access, catalogues, traffic, disturbances, origins: () => origins });
+  return { access, catalogues, traffic, disturbances, copySources, copies: new FileCopies(copySources, traffic), onDefect };
+}
+
+interface ControlParts {
+  readonly control: EmulatorControl;
+  readonly service: ServiceContext;
+  readonly listeners: Listeners;
+}
+
+async function openControl({ controlPort }: FileShareEmulatorOptions, { control, service, listeners }: ControlParts): Promise<Listener | undefined> {
+  if (controlPort === undefined) return undefined;
+  try {
+    return await listen(createControlServer({ control, traffic: service.traffic }), '127.0.0.1', controlPort);
+  } catch (error) {
+    listeners.plain.server.close();
+    listeners.secure?.server.close();
+    throw error;
+  }
 }
 
 interface Running {
-  readonly server: Server;
-  readonly copySources: CopySourceReader;
+  readonly servers: readonly Listener[];
+  readonly service: ServiceContext;
   readonly underWay: ReadonlySet<Promise<void>>;
   readonly lock: FolderLock;
 }
 
-async function stop({ server, copySources, underWay, lock }: Running): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), CLOSING_MAX_MS);
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+async function stop({ servers, service, underWay, lock }: Running): Promise<void> {
   try {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeIdleConnections();
-    await closed;
-    await copySources.close();
+    await Promise.all(servers.map(({ server }) => closeServer(server, CLOSING_MAX_MS)));
+    await service.copies.close();
+    await service.copySources.close();
     // Requests whose connection was cut may still be writing: the folder is theirs until they are done.
     await Promise.allSettled(underWay);
   } finally {
-    clearTimeout(cut);
-    clearInterval(idle);
     await lock.release();
   }
 }

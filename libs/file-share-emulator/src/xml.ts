@@ -12,9 +12,24 @@ export function element(name: string, text: string | number | undefined): string
   return text === undefined ? '' : `<${name}>${escapeXml(String(text))}</${name}>`;
 }
 
-/** The `Name` of a listed file or folder: percent-encoded and marked so where XML could not hold it. */
+/** ` name="text"`, or nothing for an absent text. */
+export function attribute(name: string, text: string | undefined): string {
+  return text === undefined ? '' : ` ${name}="${escapeXml(text)}"`;
+}
+
+/** False for a text with characters that XML cannot hold. */
+export function isXmlText(text: string): boolean {
+  return !INVALID.test(text);
+}
+
+/** The `Name` of a listed file or folder. */
 export function nameElement(name: string): string {
-  return INVALID.test(name) ? `<Name Encoded="true">${encodeURIComponent(name)}</Name>` : element('Name', name);
+  return nameElementOf('Name', name);
+}
+
+/** A name or path: percent-encoded and marked so where XML could not hold it. */
+export function nameElementOf(tag: string, name: string): string {
+  return isXmlText(name) ? element(tag, name) : `<${tag} Encoded="true">${encodeURIComponent(name)}</${tag}>`;
 }
 
 /** A whole document. */

@@ -1,160 +1,103 @@
-import { createHash } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
-
 import { TiB } from '#quantities';
 
-import { type Grant } from '../access/grant.js';
+import { allowsAny } from '../access/grant.js';
 import { AzureFilesError, invalidHeader } from '../azure-error.js';
-import type { AnswerHeaders } from '../exchange.js';
-import { contentHeaders, contentOf, fileSystemHeaders, metadataHeaders, metadataOf, numberHeader } from '../headers.js';
-import { type Operation, type OperationContext, pathOf, shareOf } from '../operation.js';
-import { PIECE_BYTES_MAX, withPieceBuffer } from '../piece-buffers.js';
-import { askedRange, clipRange } from '../ranges.js';
-import { refuseBody } from '../request-body.js';
-import type { Entry } from '../storage/share-folder.js';
+import { contentOf, fileSystemHeaders, metadataOf, numberHeader } from '../headers.js';
+import { filePath, type Operation, type OperationContext, pathOf, shareOf, writerOf } from '../operation.js';
+import { hasBody, refuseBody, withBody } from '../request-body.js';
+import { smbPropertiesOf } from '../smb-properties.js';
+import type { Entry, NewFile } from '../storage/entry.js';
 import { etagOf } from '../storage/ticks.js';
 import { absence, parentIdOf } from './directory-operations.js';
 
 /** The largest file. */
 const FILE_BYTES_MAX = 4 * TiB;
+/** The first version in which a new file can bring its content. */
+const CONTENT_SINCE = '2026-04-06';
 
-/** Operations on whole files. */
+/** Operations that change whole files. */
 export const fileOperations: readonly Operation[] = [
   { name: 'Create File', method: 'PUT', target: 'path', needs: { level: 'o', anyOf: 'cw' }, run: createFile },
-  { name: 'Get File', method: 'GET', target: 'path', needs: { level: 'o', anyOf: 'r' }, run: getFile },
-  { name: 'Get File Properties', method: 'HEAD', target: 'path', needs: { level: 'o', anyOf: 'r' }, run: getFileProperties },
   { name: 'Set File Properties', method: 'PUT', target: 'path', comp: 'properties', needs: { level: 'o', anyOf: 'w' }, run: setFileProperties },
   { name: 'Set File Metadata', method: 'PUT', target: 'path', comp: 'metadata', needs: { level: 'o', anyOf: 'w' }, run: setFileMetadata },
-  { name: 'Rename File', method: 'PUT', target: 'path', comp: 'rename', needs: { level: 'o', anyOf: 'w' }, run: renameFile },
   { name: 'Delete File', method: 'DELETE', target: 'path', needs: { level: 'o', anyOf: 'd' }, run: deleteFile },
 ];
 
 async function createFile(context: OperationContext): Promise<void> {
-  const { exchange, grant } = context;
-  refuseBody(exchange);
-  if (exchange.header('x-ms-copy-source') !== undefined) {
-    throw new AzureFilesError('UnsupportedHeader', { message: 'Copy File is not offered here.', elements: { HeaderName: 'x-ms-copy-source' } });
-  }
+  const { exchange } = context;
   const type = exchange.requiredHeader('x-ms-type');
   if (type.toLowerCase() !== 'file') throw invalidHeader('x-ms-type', type);
-  const path = filePath(context);
-  const { folder } = shareOf(context);
-  if (!mayOverwrite(grant) && (await folder.find(path)) !== undefined) throw new AzureFilesError('AuthorizationPermissionMismatch');
+  await checkMayCreate(context);
+  const { permissions } = shareOf(context);
   const sizeBytes = numberHeader(exchange, 'x-ms-content-length', FILE_BYTES_MAX);
-  const entry = await folder.createFile(path, { sizeBytes, content: contentOf(exchange), metadata: metadataOf(exchange) });
-  exchange.reply(201, { ...fileSystemHeaders(entry, await parentIdOf(folder, path)), 'x-ms-request-server-encrypted': 'true' });
+  const file: NewFile = { sizeBytes, content: contentOf(exchange), metadata: metadataOf(exchange), smb: await smbPropertiesOf(exchange, permissions) };
+  if (hasBody(exchange)) return createWithContent(context, file);
+  await replyCreated(context, await shareOf(context).folder.createFile(filePath(context), file, writerOf(context)));
 }
 
-/** Permission to create does not cover replacing. */
-function mayOverwrite(grant: Grant): boolean {
-  return grant.kind === 'account-key' || grant.permissions.includes('w');
-}
-
-async function getFile(context: OperationContext): Promise<void> {
-  const { exchange, traffic, account } = context;
+async function createWithContent(context: OperationContext, file: NewFile): Promise<void> {
+  const { exchange, line, account, service } = context;
+  if ((exchange.header('x-ms-version') ?? '') < CONTENT_SINCE) throw invalidHeader('Content-Length', exchange.header('content-length'));
   const { folder } = shareOf(context);
   const path = filePath(context);
-  const entry = await findFile(context);
-  const asked = askedRange(exchange);
-  const range = asked === undefined ? { offset: 0, length: entry.sizeBytes } : clipRange(asked, entry.sizeBytes);
-  const wantsMd5 = exchange.header('x-ms-range-get-content-md5')?.toLowerCase() === 'true';
-  if (wantsMd5 && (asked === undefined || range.length > PIECE_BYTES_MAX)) throw invalidHeader('x-ms-range-get-content-md5', 'true');
-  const end = range.offset + range.length;
-  await withPieceBuffer(Math.min(PIECE_BYTES_MAX, range.length), async (buffer) => {
-    for (let at = range.offset; at < end || at === range.offset;) {
-      const bytes = buffer.subarray(0, end - at);
-      await folder.read(path, at, bytes);
-      if (at === range.offset) {
-        exchange.open(asked === undefined ? 200 : 206, {
-          ...(await fileHeaders(context, entry, { ranged: asked !== undefined })),
-          'content-length': range.length,
-          'content-range': asked === undefined ? undefined : `bytes ${range.offset}-${end - 1}/${entry.sizeBytes}`,
-          ...(wantsMd5 ? { 'content-md5': createHash('md5').update(bytes).digest('base64') } : {}),
-        });
-      }
-      if (bytes.length === 0) break;
-      await send(exchange.response, bytes);
-      traffic.add(account, 'egressBytes', bytes.length);
-      at += bytes.length;
-    }
-  });
-  exchange.response.end();
-}
-
-/** Sends a piece of a body; returns when the socket has taken all of it, so that its buffer may be used again. */
-async function send(response: ServerResponse, bytes: Buffer): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const leave = (): void => reject(new AzureFilesError('InternalError', { message: 'The client has gone.' }));
-    if (response.destroyed) return leave();
-    response.once('close', leave);
-    response.write(bytes, (error) => {
-      response.off('close', leave);
-      if (error === null || error === undefined) resolve();
-      else leave();
-    });
+  await withBody(context, async (bytes, md5) => {
+    if (bytes.length > file.sizeBytes) throw new AzureFilesError('InvalidRange');
+    await line.carry(bytes.length);
+    await folder.createFile(path, file, writerOf(context));
+    const entry = await folder.write(path, { offset: 0, bytes, keepsWriteTime: file.smb?.writtenAt !== undefined }, writerOf(context));
+    service.traffic.add(account.name, 'ingressBytes', bytes.length);
+    await replyCreated(context, entry, md5);
   });
 }
 
-async function getFileProperties(context: OperationContext): Promise<void> {
-  const entry = await findFile(context);
-  context.exchange.reply(200, { ...(await fileHeaders(context, entry, { ranged: false })), 'content-length': entry.sizeBytes });
+async function replyCreated({ exchange, ...context }: OperationContext, entry: Entry, md5?: string): Promise<void> {
+  const { folder } = shareOf({ exchange, ...context });
+  const content = md5 === undefined ? {} : { 'content-md5': md5 };
+  exchange.reply(201, { ...fileSystemHeaders(entry, await parentIdOf(folder, entry.path)), ...content, 'x-ms-request-server-encrypted': 'true' });
+}
+
+/** Permission to create does not cover replacing; a share that is full on purpose takes nothing new. */
+export async function checkMayCreate(context: OperationContext): Promise<void> {
+  const { folder } = shareOf(context);
+  if (!allowsAny(context.grant, 'w') && (await folder.find(filePath(context))) !== undefined) throw new AzureFilesError('AuthorizationPermissionMismatch');
+  checkRoom(context);
+}
+
+/** @throws {AzureFilesError} `ShareSizeLimitReached` on a share that is full on purpose. */
+export function checkRoom({ line }: OperationContext): void {
+  if (line.strike('share-full') !== undefined) throw new AzureFilesError('ShareSizeLimitReached');
 }
 
 async function setFileProperties(context: OperationContext): Promise<void> {
   const { exchange } = context;
   refuseBody(exchange);
   const resize = exchange.header('x-ms-content-length') === undefined ? {} : { sizeBytes: numberHeader(exchange, 'x-ms-content-length', FILE_BYTES_MAX) };
-  const { folder } = shareOf(context);
-  const entry = await folder.change(filePath(context), { content: contentOf(exchange), ...resize });
+  const { folder, permissions } = shareOf(context);
+  await findFile(context);
+  if (resize.sizeBytes !== undefined) checkRoom(context);
+  const smb = await smbPropertiesOf(exchange, permissions);
+  const entry = await folder.change(filePath(context), { content: contentOf(exchange), smb, ...resize }, writerOf(context));
   exchange.reply(200, { ...fileSystemHeaders(entry, await parentIdOf(folder, pathOf(context))), 'x-ms-request-server-encrypted': 'true' });
 }
 
 async function setFileMetadata(context: OperationContext): Promise<void> {
   refuseBody(context.exchange);
-  const entry = await shareOf(context).folder.change(filePath(context), { metadata: metadataOf(context.exchange) });
+  await findFile(context);
+  const entry = await shareOf(context).folder.change(filePath(context), { metadata: metadataOf(context.exchange) }, writerOf(context));
   context.exchange.reply(200, { etag: etagOf(entry.record.changedAt), 'x-ms-request-server-encrypted': 'true' });
 }
 
-async function renameFile(context: OperationContext): Promise<void> {
-  const { exchange, copySources, grant } = context;
-  refuseBody(exchange);
-  const { folder, name } = shareOf(context);
-  const source = copySources.renameSource(exchange.requiredHeader('x-ms-file-rename-source'), { grant, account: context.account, share: name });
-  const replace = exchange.header('x-ms-file-rename-replace-if-exists')?.toLowerCase() === 'true';
-  const entry = await folder.rename(source, filePath(context), { replace });
-  exchange.reply(200, { ...fileSystemHeaders(entry, await parentIdOf(folder, pathOf(context))), 'x-ms-request-server-encrypted': 'true' });
-}
-
 async function deleteFile(context: OperationContext): Promise<void> {
-  await shareOf(context).folder.removeFile(filePath(context));
+  await shareOf(context).folder.removeFile(filePath(context), writerOf(context));
   context.exchange.reply(202, {});
 }
 
-/** The path of a request that cannot be for the root folder. */
-export function filePath(context: OperationContext): string {
-  const path = pathOf(context);
-  if (path === '') throw new AzureFilesError('InvalidUri');
-  return path;
-}
-
-async function findFile(context: OperationContext): Promise<Entry> {
+/** The file that a request changes. */
+export async function findFile(context: OperationContext): Promise<Entry> {
   const { folder } = shareOf(context);
   const path = filePath(context);
   const entry = await folder.find(path);
   if (entry === undefined) throw await absence(folder, path);
-  if (entry.kind === 'folder') throw new AzureFilesError('ResourceNotFound');
+  if (entry.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
   return entry;
-}
-
-async function fileHeaders(context: OperationContext, entry: Entry, options: { readonly ranged: boolean }): Promise<AnswerHeaders> {
-  return {
-    ...fileSystemHeaders(entry, await parentIdOf(shareOf(context).folder, pathOf(context))),
-    ...metadataHeaders(entry.record.header.metadata),
-    ...contentHeaders(entry.record.header.content, options),
-    'accept-ranges': 'bytes',
-    'x-ms-type': 'File',
-    'x-ms-lease-status': 'unlocked',
-    'x-ms-lease-state': 'available',
-    'x-ms-server-encrypted': 'true',
-  };
 }

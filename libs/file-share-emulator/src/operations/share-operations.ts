@@ -1,102 +1,115 @@
-import { invalidQuery, invalidHeader } from '../azure-error.js';
-import type { AnswerHeaders, Exchange } from '../exchange.js';
-import { changeHeaders, metadataHeaders, metadataOf } from '../headers.js';
-import { type Operation, type OperationContext, shareOf } from '../operation.js';
+import { AzureFilesError, invalidHeader } from '../azure-error.js';
+import type { AnswerHeaders } from '../exchange.js';
+import { changeHeaders, leaseHeaders, metadataHeaders, metadataOf } from '../headers.js';
+import { checkLease, isHeld } from '../lease.js';
+import { type Operation, type OperationContext, shareOf, viewOf } from '../operation.js';
 import { refuseBody } from '../request-body.js';
 import type { EmulatedShare } from '../storage/share-catalogue.js';
-import { etagOf, httpDateOf } from '../storage/ticks.js';
-import { element, escapeXml, xmlDocument } from '../xml.js';
+import type { ShareRecord } from '../storage/share-record.js';
+import { element, xmlDocument } from '../xml.js';
+import { checkProvisioning, newSettings, settingHeaders, settingsOf } from './share-settings.js';
 
-/** The largest share of a provisioned v2 account: 256 TiB. */
-const QUOTA_GIB_MAX = 262_144;
-/** What a share holds when nothing else is asked for: 5 TiB, Azure's own default. */
-const QUOTA_GIB_DEFAULT = 5120;
-const LISTED_MAX = 5000;
-
-/** Operations on the service and on shares as a whole. */
+/** Operations on shares as a whole. */
 export const shareOperations: readonly Operation[] = [
-  { name: 'List Shares', method: 'GET', target: 'service', comp: 'list', needs: { level: 's', anyOf: 'l' }, run: listShares },
   { name: 'Create Share', method: 'PUT', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'cw' }, run: createShare },
-  { name: 'Get Share Properties', method: 'GET', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'r' }, run: getShare },
-  { name: 'Get Share Properties', method: 'HEAD', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'r' }, run: getShare },
+  { name: 'Get Share Properties', method: 'GET', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'r' }, onSnapshots: true, run: getShare },
+  { name: 'Get Share Properties', method: 'HEAD', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'r' }, onSnapshots: true, run: getShare },
+  { name: 'Get Share Metadata', method: 'GET', target: 'share', restype: 'share', comp: 'metadata', needs: { level: 'c', anyOf: 'r' }, onSnapshots: true, run: getShare },
+  { name: 'Get Share Metadata', method: 'HEAD', target: 'share', restype: 'share', comp: 'metadata', needs: { level: 'c', anyOf: 'r' }, onSnapshots: true, run: getShare },
   { name: 'Get Share Stats', method: 'GET', target: 'share', restype: 'share', comp: 'stats', needs: { level: 'c', anyOf: 'r' }, run: getShareStats },
   { name: 'Set Share Properties', method: 'PUT', target: 'share', restype: 'share', comp: 'properties', needs: { level: 'c', anyOf: 'w' }, run: setShareProperties },
   { name: 'Set Share Metadata', method: 'PUT', target: 'share', restype: 'share', comp: 'metadata', needs: { level: 'c', anyOf: 'w' }, run: setShareMetadata },
-  { name: 'Delete Share', method: 'DELETE', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'd' }, run: deleteShare },
+  { name: 'Delete Share', method: 'DELETE', target: 'share', restype: 'share', needs: { level: 'c', anyOf: 'd' }, onSnapshots: true, run: deleteShare },
+  { name: 'Snapshot Share', method: 'PUT', target: 'share', restype: 'share', comp: 'snapshot', needs: { level: 'c', anyOf: 'cw' }, run: snapshotShare },
+  { name: 'Restore Share', method: 'PUT', target: 'share', restype: 'share', comp: 'undelete', needs: { level: 'c', anyOf: 'w' }, run: restoreShare },
 ];
-
-async function listShares({ exchange, shares, endpoint }: OperationContext): Promise<void> {
-  const prefix = exchange.query('prefix') ?? '';
-  const after = exchange.query('marker') ?? '';
-  const max = pageSize(exchange);
-  const wanted = shares.list().filter((share) => share.name.startsWith(prefix) && share.name > after);
-  const page = wanted.slice(0, max);
-  const next = wanted.length > page.length ? (page.at(-1)?.name ?? '') : '';
-  const withMetadata = (exchange.query('include') ?? '').split(',').includes('metadata');
-  const listed = page.map((share) => shareElement(share, withMetadata)).join('');
-  const head = `${element('Prefix', exchange.query('prefix'))}${element('Marker', exchange.query('marker'))}${element('MaxResults', exchange.query('maxresults'))}`;
-  exchange.replyXml(200, {}, xmlDocument(
-    `<EnumerationResults ServiceEndpoint="${escapeXml(endpoint)}">${head}<Shares>${listed}</Shares>${element('NextMarker', next)}</EnumerationResults>`,
-  ));
-}
-
-function shareElement(share: EmulatedShare, withMetadata: boolean): string {
-  const properties = element('Last-Modified', httpDateOf(share.changedAt)) + element('Etag', etagOf(share.changedAt)) + element('Quota', share.quotaGiB);
-  const metadata = Object.entries(share.metadata).map(([name, value]) => element(name, value)).join('');
-  return `<Share>${element('Name', share.name)}<Properties>${properties}</Properties>${withMetadata ? `<Metadata>${metadata}</Metadata>` : ''}</Share>`;
-}
 
 async function createShare({ exchange, shares }: OperationContext): Promise<void> {
   refuseBody(exchange);
-  const share = await shares.create(exchange.head.address.share ?? '', quotaOf(exchange) ?? QUOTA_GIB_DEFAULT, metadataOf(exchange));
-  exchange.reply(201, shareHeaders(share));
+  const settings = newSettings(settingsOf(exchange));
+  checkProvisioning(settings, shares.list());
+  const { record } = await shares.create(exchange.head.address.share ?? '', { ...settings, metadata: metadataOf(exchange) });
+  exchange.reply(201, { ...changeHeaders(record.changedAt), ...settingHeaders(record) });
 }
 
 async function getShare(context: OperationContext): Promise<void> {
-  const share = shareOf(context);
-  context.exchange.reply(200, { ...shareHeaders(share), ...metadataHeaders(share.metadata), 'x-ms-enabled-protocols': 'SMB' });
+  const { record } = viewOf(context);
+  checkShareLease(context, record, { writes: false });
+  context.exchange.reply(200, { ...shareHeaders(record), ...leaseHeaders(record.lease), ...metadataHeaders(record.metadata) });
 }
 
 async function getShareStats(context: OperationContext): Promise<void> {
+  const { record, folder } = shareOf(context);
+  checkShareLease(context, record, { writes: false });
+  context.exchange.replyXml(200, changeHeaders(record.changedAt), xmlDocument(`<ShareStats>${element('ShareUsageBytes', folder.usedBytes)}</ShareStats>`));
+}
+
+async function setShareProperties(context: OperationContext): Promise<void> {
+  const { exchange, shares } = context;
+  refuseBody(exchange);
   const share = shareOf(context);
-  context.exchange.replyXml(200, shareHeaders(share), xmlDocument(`<ShareStats>${element('ShareUsageBytes', share.folder.usedBytes)}</ShareStats>`));
+  checkShareLease(context, share.record, { writes: false });
+  const settings = settingsOf(exchange);
+  checkProvisioning({ ...share.record, ...settings }, shares.list().filter((other) => other !== share));
+  const { record } = await shares.change(share.name, settings);
+  exchange.reply(200, shareHeaders(record));
 }
 
-async function setShareProperties({ exchange, shares }: OperationContext): Promise<void> {
+async function setShareMetadata(context: OperationContext): Promise<void> {
+  const { exchange, shares } = context;
   refuseBody(exchange);
-  const quotaGiB = quotaOf(exchange);
-  const share = await shares.change(exchange.head.address.share ?? '', quotaGiB === undefined ? {} : { quotaGiB });
-  exchange.reply(200, shareHeaders(share));
+  const share = shareOf(context);
+  checkShareLease(context, share.record, { writes: false });
+  exchange.reply(200, shareHeaders((await shares.change(share.name, { metadata: metadataOf(exchange) })).record));
 }
 
-async function setShareMetadata({ exchange, shares }: OperationContext): Promise<void> {
-  refuseBody(exchange);
-  exchange.reply(200, shareHeaders(await shares.change(exchange.head.address.share ?? '', { metadata: metadataOf(exchange) })));
-}
-
-async function deleteShare({ exchange, shares }: OperationContext): Promise<void> {
-  const usedBytes = shares.get(exchange.head.address.share ?? '').folder.usedBytes;
-  await shares.remove(exchange.head.address.share ?? '');
+async function deleteShare(context: OperationContext): Promise<void> {
+  const { exchange, shares } = context;
+  const share = shareOf(context);
+  const stamp = exchange.query('sharesnapshot');
+  if (stamp !== undefined) {
+    checkShareLease(context, share.snapshots.get(stamp).record, { writes: true });
+    await share.snapshots.remove(stamp);
+    return exchange.reply(202, {});
+  }
+  checkShareLease(context, share.record, { writes: true });
+  checkSnapshotsMayGo(share, exchange.header('x-ms-delete-snapshots')?.toLowerCase());
+  const { usedBytes } = share.folder;
+  await shares.remove(share.name);
   exchange.reply(202, { 'x-ms-file-share-usage-bytes': usedBytes });
 }
 
-function shareHeaders(share: EmulatedShare): AnswerHeaders {
-  return { ...changeHeaders(share.changedAt), 'x-ms-share-quota': share.quotaGiB };
+function checkSnapshotsMayGo({ snapshots }: EmulatedShare, option: string | undefined): void {
+  if (option !== undefined && option !== 'include' && option !== 'include-leased') throw invalidHeader('x-ms-delete-snapshots', option);
+  const all = snapshots.list();
+  if (all.length > 0 && option === undefined) throw new AzureFilesError('ShareHasSnapshots');
+  if (option === 'include' && all.some(({ record }) => isHeld(record.lease, Date.now()))) throw new AzureFilesError('DeleteShareWhenSnapshotLeased');
 }
 
-function quotaOf(exchange: Exchange): number | undefined {
-  const text = exchange.header('x-ms-share-quota');
-  if (text === undefined) return undefined;
-  const quota = /^\d{1,7}$/.test(text) ? Number(text) : 0;
-  if (quota < 1 || quota > QUOTA_GIB_MAX) throw invalidHeader('x-ms-share-quota', text);
-  return quota;
+/** The answer has the share's own, unchanged ETag, as the real service was recorded. */
+async function snapshotShare(context: OperationContext): Promise<void> {
+  const { exchange } = context;
+  refuseBody(exchange);
+  const share = shareOf(context);
+  checkShareLease(context, share.record, { writes: false });
+  const given = metadataOf(exchange);
+  const metadata = Object.keys(given).length > 0 ? given : share.record.metadata;
+  const { stamp } = await share.snapshots.take(share.folder, { ...share.record, metadata });
+  exchange.reply(201, { ...changeHeaders(share.record.changedAt), 'x-ms-snapshot': stamp });
 }
 
-/** How many entries a page of a listing may have. */
-export function pageSize(exchange: Exchange): number {
-  const text = exchange.query('maxresults');
-  if (text === undefined) return LISTED_MAX;
-  const size = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (size < 1) throw invalidQuery('maxresults', text);
-  return Math.min(size, LISTED_MAX);
+async function restoreShare({ exchange, shares }: OperationContext): Promise<void> {
+  refuseBody(exchange);
+  const name = exchange.head.address.share ?? '';
+  if (exchange.requiredHeader('x-ms-deleted-share-name') !== name) throw invalidHeader('x-ms-deleted-share-name', exchange.header('x-ms-deleted-share-name'));
+  const { record } = await shares.restore(name, exchange.requiredHeader('x-ms-deleted-share-version'));
+  exchange.reply(201, shareHeaders(record));
+}
+
+function checkShareLease({ exchange }: OperationContext, { lease }: ShareRecord, { writes }: { readonly writes: boolean }): void {
+  checkLease(lease, { id: exchange.header('x-ms-lease-id'), writes, now: Date.now() });
+}
+
+function shareHeaders(record: ShareRecord): AnswerHeaders {
+  return { ...changeHeaders(record.changedAt), ...settingHeaders(record) };
 }

@@ -1,5 +1,7 @@
 import { type ByteRange, ByteRangeSet } from '#shares';
 
+import type { Lease } from '../lease.js';
+import type { CopyState } from './copy-state.js';
 import { type Ticks, ticksAt } from './ticks.js';
 
 /** Azure Files keeps written ranges in units of this many bytes. */
@@ -30,6 +32,13 @@ export interface RecordHeader {
   readonly createdAt: Ticks;
   readonly content: ContentHeaders;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly attributes?: string | undefined;
+  readonly permissionKey?: string | undefined;
+  /** The change time that a client set; without it, it is that of the last change. */
+  readonly statusChangedAt?: Ticks | undefined;
+  readonly lease?: Lease | undefined;
+  /** The last copy that this file was the target of. */
+  readonly copy?: CopyState | undefined;
 }
 
 /** A change of a file's ranges: written, or cleared. */
@@ -37,23 +46,34 @@ export interface RangeChange {
   readonly kind: 'w' | 'c';
   readonly range: ByteRange;
   readonly changedAt: Ticks;
+  /** True where the file's last write time stays as it is. */
+  readonly keepsWriteTime?: boolean;
+  /** The newest snapshot of the share at that time; empty while there is none. */
+  readonly epoch?: string;
 }
 
 /**
  * The record of one file: a snapshot, and the range changes since. On disk: one line of JSON, then one line
- * `w|c OFFSET LENGTH TICKS` a change. Written ranges are whole multiples of 512 bytes; outside them the host file is zero,
- * inside them it may be anything. That is why a written range is recorded before its bytes, and a cleared one after.
+ * `w|c OFFSET LENGTH TICKS [EPOCH]` a change (in capitals where the last write time stays). Written ranges are whole multiples of
+ * 512 bytes; outside them the host file is zero, inside them it may be anything. That is why a written range is recorded before
+ * its bytes, and a cleared one after.
  */
 export class FileRecord {
   header: RecordHeader;
+  /** Of anything: the ETag. */
   changedAt: Ticks;
+  /** Of the content: the last write time. */
+  writtenAt: Ticks;
   readonly written: ByteRangeSet;
+  /** Units written or cleared since a snapshot of the share and before the next one, by the name of that snapshot. */
+  readonly touched = new Map<string, ByteRangeSet>();
   /** Lines behind the snapshot; a new snapshot is due when there are many. */
   changeCount = 0;
 
   constructor(header: RecordHeader, changedAt: Ticks, written: Iterable<ByteRange> = []) {
     this.header = header;
     this.changedAt = changedAt;
+    this.writtenAt = changedAt;
     this.written = new ByteRangeSet(written);
   }
 
@@ -62,26 +82,51 @@ export class FileRecord {
     const { kind, range } = change;
     if (kind === 'w') this.written.add(widened(range));
     else this.written.remove(narrowed(range));
-    if (change.changedAt > this.changedAt) this.changedAt = change.changedAt;
+    // Clearing a part of a unit zeroes it there: the unit stays written, and it changed.
+    if (change.epoch !== undefined && change.epoch !== '') this.#touch(change.epoch, widened(range));
+    if (change.changedAt <= this.changedAt) return;
+    this.changedAt = change.changedAt;
+    if (change.keepsWriteTime !== true) this.writtenAt = change.changedAt;
   }
 
   /** Forgets every written unit behind the end of a file of `sizeBytes`. */
-  clip(sizeBytes: number): void {
+  clip(sizeBytes: number, epoch = ''): void {
     const end = Math.ceil(sizeBytes / GRANULARITY_BYTES) * GRANULARITY_BYTES;
-    this.written.remove({ offset: end, length: Number.MAX_SAFE_INTEGER - end });
+    const rest = { offset: end, length: Number.MAX_SAFE_INTEGER - end };
+    if (epoch !== '') for (const range of this.written.within(rest)) this.#touch(epoch, range);
+    this.written.remove(rest);
+  }
+
+  /** A copy that shares nothing with this one, under another header. */
+  copyWith(header: RecordHeader, changedAt: Ticks): FileRecord {
+    const copy = new FileRecord(header, changedAt, this.written.toArray());
+    copy.writtenAt = this.writtenAt;
+    for (const [epoch, ranges] of this.touched) copy.touched.set(epoch, new ByteRangeSet(ranges.toArray()));
+    return copy;
+  }
+
+  #touch(epoch: string, range: ByteRange): void {
+    if (range.length <= 0) return;
+    const ranges = this.touched.get(epoch) ?? new ByteRangeSet();
+    ranges.add(range);
+    this.touched.set(epoch, ranges);
   }
 
   /** The snapshot line. */
   toText(): string {
-    const { header, changedAt } = this;
-    const ranges = this.written.toArray().map(({ offset, length }) => [offset, length]);
-    return `${JSON.stringify({ version: 1, ...header, createdAt: header.createdAt.toString(), changedAt: changedAt.toString(), ranges })}\n`;
+    const { header, changedAt, writtenAt, written } = this;
+    const touched = Object.fromEntries([...this.touched].map(([epoch, ranges]) => [epoch, pairs(ranges)]));
+    const times = { createdAt: header.createdAt.toString(), changedAt: changedAt.toString(), writtenAt: writtenAt.toString() };
+    const statusChangedAt = header.statusChangedAt?.toString();
+    return `${JSON.stringify({ version: 1, ...header, statusChangedAt, ...times, ranges: pairs(written), ...(this.touched.size > 0 ? { touched } : {}) })}\n`;
   }
 }
 
 /** The line of one change. */
 export function changeLine(change: RangeChange): string {
-  return `${change.kind} ${change.range.offset} ${change.range.length} ${change.changedAt}\n`;
+  const { kind, range, changedAt, keepsWriteTime, epoch } = change;
+  const letter = keepsWriteTime === true ? kind.toUpperCase() : kind;
+  return `${[letter, range.offset, range.length, changedAt, ...(epoch === undefined || epoch === '' ? [] : [epoch])].join(' ')}\n`;
 }
 
 /**
@@ -95,10 +140,11 @@ export function parseRecord(text: string): FileRecord | undefined {
   const record = parseSnapshot(snapshot ?? '');
   if (record === undefined) return undefined;
   for (const line of changes) {
-    const match = /^([wc]) (\d+) (\d+) (\d+)$/.exec(line);
+    const match = /^([wcWC]) (\d+) (\d+) (\d+)(?: (\S+))?$/.exec(line);
     if (match === null) continue;
     const range = { offset: Number(match[2]), length: Number(match[3]) };
-    record.apply({ kind: match[1] === 'w' ? 'w' : 'c', range, changedAt: BigInt(match[4]!) });
+    const kind = match[1]?.toLowerCase() === 'w' ? 'w' : 'c';
+    record.apply({ kind, range, changedAt: BigInt(match[4]!), keepsWriteTime: match[1] !== kind, epoch: match[5] ?? '' });
     record.changeCount += 1;
   }
   return record;
@@ -115,21 +161,37 @@ export function recordOfForeignFile(name: string, host: { readonly ino: number; 
 
 function parseSnapshot(line: string): FileRecord | undefined {
   try {
-    const { version, createdAt, changedAt, ranges, name, fileId, content, metadata } = JSON.parse(line) as SnapshotFields;
+    const { version, createdAt, changedAt, writtenAt, statusChangedAt, ranges, touched, ...header } = JSON.parse(line) as SnapshotFields;
     if (version !== 1) return undefined;
-    const header = { name, fileId, createdAt: BigInt(createdAt), content, metadata };
-    return new FileRecord(header, BigInt(changedAt), ranges.map(([offset, length]) => ({ offset, length })));
+    const times = { createdAt: BigInt(createdAt), statusChangedAt: statusChangedAt === undefined ? undefined : BigInt(statusChangedAt) };
+    const record = new FileRecord({ ...header, ...times }, BigInt(changedAt), ranges.map(toRange));
+    if (writtenAt !== undefined) record.writtenAt = BigInt(writtenAt);
+    for (const [epoch, list] of Object.entries(touched ?? {})) record.touched.set(epoch, new ByteRangeSet(list.map(toRange)));
+    return record;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;
   }
 }
 
-interface SnapshotFields extends Omit<RecordHeader, 'createdAt'> {
+type Pair = readonly [number, number];
+
+interface SnapshotFields extends Omit<RecordHeader, 'createdAt' | 'statusChangedAt'> {
   readonly version: number;
   readonly createdAt: string;
   readonly changedAt: string;
-  readonly ranges: readonly (readonly [number, number])[];
+  readonly writtenAt?: string;
+  readonly statusChangedAt?: string;
+  readonly ranges: readonly Pair[];
+  readonly touched?: Readonly<Record<string, readonly Pair[]>>;
+}
+
+function toRange([offset, length]: Pair): ByteRange {
+  return { offset, length };
+}
+
+function pairs(ranges: ByteRangeSet): Pair[] {
+  return ranges.toArray().map(({ offset, length }) => [offset, length]);
 }
 
 /** The whole units that `range` touches. */

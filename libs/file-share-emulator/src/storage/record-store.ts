@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import { TEMPORARY_SUFFIX, unlessAbsent, writeFileAtomically } from './atomic-file.js';
 import { changeLine, CHANGES_MAX, type FileRecord, parseRecord, type RangeChange } from './file-record.js';
@@ -38,7 +38,7 @@ export class RecordStore {
   /** Writes the whole record; durable when it returns. */
   async save(path: string, record: FileRecord): Promise<void> {
     const target = this.#recordPath(path);
-    await mkdir(join(target, '..'), { recursive: true });
+    await mkdir(dirname(target), { recursive: true });
     await writeFileAtomically(target, record.toText());
     record.changeCount = 0;
     this.#remember(path, record);
@@ -72,6 +72,22 @@ export class RecordStore {
     await rm(this.#recordPath(path), { force: true });
   }
 
+  /** Lets the records of everything within a folder follow it. Only while nobody else uses the store, unless there are none. */
+  async moveFolder(from: string, to: string): Promise<void> {
+    if (from === to || (await unlessAbsent(stat(this.#folderPath(from)))) === undefined) return;
+    for (const path of this.#loaded.keys()) if (path.startsWith(`${from}/`) || path.startsWith(`${to}/`)) this.#loaded.delete(path);
+    await rm(this.#folderPath(to), { recursive: true, force: true });
+    await mkdir(dirname(this.#folderPath(to)), { recursive: true });
+    await rename(this.#folderPath(from), this.#folderPath(to));
+  }
+
+  /** Writes a record without waiting for the disk, into a store that nobody reads before it is whole. */
+  async place(path: string, record: FileRecord): Promise<void> {
+    const target = this.#recordPath(path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, record.toText());
+  }
+
   /** Forgets a folder: its own record and the place of those within. */
   async removeFolder(path: string): Promise<void> {
     await this.remove(path);
@@ -90,14 +106,26 @@ export class RecordStore {
       const at = join(folder, entry.name);
       const record = entry.name.endsWith(TEMPORARY_SUFFIX) ? undefined : parseRecord(await readFile(at, 'utf8'));
       const itsPath = path === '' ? record?.header.name : `${path}/${record?.header.name}`;
-      if (record === undefined || itsPath === undefined || !(await exists(itsPath))) await rm(at, { force: true });
-      else subfolders.set(`${hashed(record.header.name)}${FOLDER_SUFFIX}`, itsPath);
+      if (record === undefined || itsPath === undefined || !(await exists(itsPath))) {
+        await rm(at, { force: true });
+        continue;
+      }
+      subfolders.set(`${hashed(record.header.name)}${FOLDER_SUFFIX}`, itsPath);
+      if (record.header.copy?.status === 'pending') await this.#endCopy(itsPath, record);
     }
     for (const entry of entries.filter((candidate) => candidate.isDirectory())) {
       const itsPath = subfolders.get(entry.name);
       // A folder without a record was made by another program: its files' records cannot be named from here, so they are left alone.
       if (itsPath !== undefined) await this.#sweepFolder(join(folder, entry.name), itsPath, exists);
     }
+  }
+
+  /** Nobody goes on with a copy that the end of the process interrupted. */
+  async #endCopy(path: string, record: FileRecord): Promise<void> {
+    const { header } = record;
+    const copy = { ...header.copy!, status: 'failed' as const, completedAt: new Date().toUTCString(), description: '500 InternalError "The service was restarted."' };
+    record.header = { ...header, copy };
+    await this.save(path, record);
   }
 
   #remember(path: string, record: FileRecord): FileRecord {

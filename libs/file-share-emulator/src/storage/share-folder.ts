@@ -1,33 +1,22 @@
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ByteRange } from '#shares';
 
 import { AzureFilesError } from '../azure-error.js';
-import { syncFolder, unlessAbsent, writeFileAtomically } from './atomic-file.js';
-import { type ContentHeaders, FileRecord, recordOfForeignFile, widened } from './file-record.js';
+import type { Lease, LeaseOutcome } from '../lease.js';
+import { unlessAbsent } from './atomic-file.js';
+import { applyChanges, checkUse, type Entry, type EntryChanges, type NewFile, type NewFolder, type Use, type Writer } from './entry.js';
+import { FileRecord, type RangeChange, recordOfForeignFile, widened } from './file-record.js';
 import { refusal } from './host-refusal.js';
+import { folded, HostTree } from './host-tree.js';
+import { OpenHandles } from './open-handles.js';
 import { PathLocks } from './path-locks.js';
 import { RecordStore } from './record-store.js';
+import { Renames } from './renames.js';
 import { clearBytes, readBytes, writeSparse } from './sparse-file.js';
-import { nextTicks } from './ticks.js';
-
-/** A file or folder as it was found; `record` is the live one and may have moved on since. */
-export interface Entry {
-  readonly kind: 'file' | 'folder';
-  readonly name: string;
-  /** 0 for folders. */
-  readonly sizeBytes: number;
-  readonly record: FileRecord;
-}
-
-/** What a new file is made with. */
-export interface NewFile {
-  readonly sizeBytes: number;
-  readonly content: ContentHeaders;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+import { nextTicks, type Ticks } from './ticks.js';
 
 /** Where the two halves of a share are on the host, and how much it may hold. */
 export interface ShareFolderOptions {
@@ -37,29 +26,53 @@ export interface ShareFolderOptions {
   readonly records: string;
   /** Bytes of all files together, by their logical sizes. */
   readonly quotaBytes: () => number;
+  /** The newest snapshot of the share; empty while there is none. Changes are recorded as made after it. */
+  readonly epoch?: () => string;
 }
 
+/** Bytes for a place in a file. */
+export interface RangeWrite {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** True where the file's last write time is to stay. */
+  readonly keepsWriteTime?: boolean;
+}
+
+/** A share's folder for the one who holds it alone. */
+export interface UnlockedFolder {
+  find(path: string): Promise<Entry | undefined>;
+  /** The host's path of a path on the share. */
+  at(path: string): string;
+}
+
+const NOBODY: Writer = {};
+/** A link at the end of a path is never followed. */
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+
 /**
- * The files of one share in a folder of the host. Every operation is one step for its caller: when the process ends within one,
- * the next start finds the state before or after it, and every operation that returned.
+ * The files of one share in a folder of the host. Names are found whatever their case. Every operation is one step for its caller: when the
+ * process ends within one, the next start finds the state before or after it, and every operation that returned.
  *
  * - create: drop the record, truncate the file, write the record. In between the file has no record and so no metadata.
  * - write: record the range, write the bytes. Clear: write the zeros, record the clearing. The host file is zero outside its ranges at any time.
  * - rename: write down the intention, rename the file, move the record, drop the intention; `recover` finishes what was begun.
  */
 export class ShareFolder {
-  readonly #files: string;
-  readonly #intentions: string;
+  /** Who holds what open. */
+  readonly handles = new OpenHandles();
+  readonly #tree: HostTree;
   readonly #records: RecordStore;
-  readonly #quotaBytes: () => number;
+  readonly #renames: Renames;
+  readonly #options: ShareFolderOptions;
   readonly #locks = new PathLocks();
+  readonly #whole = new PathLocks();
   #usedBytes = 0;
 
   constructor(options: ShareFolderOptions) {
-    this.#files = options.files;
-    this.#intentions = join(options.records, 'renames');
+    this.#options = options;
+    this.#tree = new HostTree(options.files);
     this.#records = new RecordStore(join(options.records, 'tree'));
-    this.#quotaBytes = options.quotaBytes;
+    this.#renames = new Renames(join(options.records, 'renames'), this.#tree, this.#records);
   }
 
   /** Logical bytes of all files. */
@@ -69,101 +82,124 @@ export class ShareFolder {
 
   /** Finishes what a crash interrupted and counts what is there. Before anything else is called. */
   async recover(): Promise<void> {
-    await mkdir(this.#intentions, { recursive: true });
-    for (const name of await readdir(this.#intentions)) await this.#finishRename(join(this.#intentions, name));
-    await this.#records.sweep(async (path) => (await unlessAbsent(stat(this.#at(path)))) !== undefined);
-    this.#usedBytes = await countBytes(this.#files);
+    await this.#renames.recover();
+    await this.#records.sweep(async (path) => (await unlessAbsent(stat(this.#tree.at(path)))) !== undefined);
+    this.#usedBytes = await countBytes(this.#options.files);
+  }
+
+  /** Runs `work` while nothing else on the share changes or is read. */
+  alone<T>(work: (unlocked: UnlockedFolder) => Promise<T>): Promise<T> {
+    return this.#whole.hold('', 'exclusive', () => work({ find: (path) => this.#find(path), at: (path) => this.#tree.at(path) }));
   }
 
   /** The entry at `path`; the root folder for the empty path. */
   async find(path: string): Promise<Entry | undefined> {
-    return this.#locks.hold(path, 'shared', () => this.#find(path));
+    return this.#hold(path, 'shared', () => this.#find(path));
   }
 
   /** Creates a folder. */
-  async createFolder(path: string, metadata: Readonly<Record<string, string>>): Promise<Entry> {
+  async createFolder(path: string, folder: NewFolder): Promise<Entry> {
     return this.#inParent(path, async () => {
-      await mkdir(this.#at(path)).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
-      await this.#records.removeFolder(path);
-      const record = newRecord(path, { content: { type: '' }, metadata });
-      await this.#records.save(path, record);
-      return { kind: 'folder', name: record.header.name, sizeBytes: 0, record };
+      const place = await this.#tree.locate(path);
+      await mkdir(this.#tree.at(place.path)).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
+      await this.#records.removeFolder(place.path);
+      const record = newRecord(place.path, { ...folder, content: { type: '' } });
+      await this.#records.save(place.path, record);
+      return { kind: 'folder', path: place.path, name: record.header.name, sizeBytes: 0, record };
     });
   }
 
   /** Removes an empty folder. */
   async removeFolder(path: string): Promise<void> {
-    await this.#locks.both(`${path}/`, path, async () => {
-      if ((await this.#find(path))?.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
-      await rmdir(this.#at(path)).catch((error: unknown) => { throw refusal(error); });
-      await this.#records.removeFolder(path);
-    });
+    await this.#whole.hold('', 'shared', () => this.#locks.both(folded(`${path}/`), folded(path), async () => {
+      const entry = await this.#find(path);
+      if (entry === undefined) throw await this.#absence(path);
+      if (entry.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
+      this.handles.checkUse(entry.path, 'delete');
+      await rmdir(this.#tree.at(entry.path)).catch((error: unknown) => { throw refusal(error); });
+      await this.#records.removeFolder(entry.path);
+    }));
   }
 
   /** Creates a file of zeros, in place of one that is there. */
-  async createFile(path: string, file: NewFile): Promise<Entry> {
+  async createFile(path: string, file: NewFile, writer: Writer = NOBODY): Promise<Entry> {
     return this.#inParent(path, async () => {
       const before = await this.#find(path);
       if (before?.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
+      if (before !== undefined) this.#check(before, 'write', writer);
+      const at = before?.path ?? (await this.#tree.locate(path)).path;
       const release = this.#reserve(file.sizeBytes - (before?.sizeBytes ?? 0));
       try {
-        await this.#records.remove(path);
-        const host = await open(this.#at(path), 'w', 0o644).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
+        await this.#records.remove(at);
+        const host = await open(this.#tree.at(at), CREATE, 0o644).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
         await closing(host, () => host.truncate(file.sizeBytes));
       } catch (error) {
         release();
         throw error;
       }
-      const record = newRecord(path, file);
-      await this.#records.save(path, record);
-      return { kind: 'file', name: record.header.name, sizeBytes: file.sizeBytes, record };
+      const record = newRecord(at, file);
+      await this.#records.save(at, record);
+      return { kind: 'file', path: at, name: record.header.name, sizeBytes: file.sizeBytes, record };
     });
   }
 
   /** Removes a file. */
-  async removeFile(path: string): Promise<void> {
-    await this.#locks.hold(path, 'exclusive', async () => {
-      const { sizeBytes } = await this.#file(path);
-      await unlink(this.#at(path)).catch((error: unknown) => { throw refusal(error); });
-      await this.#records.remove(path);
-      this.#usedBytes -= sizeBytes;
+  async removeFile(path: string, writer: Writer = NOBODY): Promise<void> {
+    await this.#hold(path, 'exclusive', async () => {
+      const entry = await this.#file(path);
+      this.#check(entry, 'delete', writer);
+      await unlink(this.#tree.at(entry.path)).catch((error: unknown) => { throw refusal(error); });
+      await this.#records.remove(entry.path);
+      this.#usedBytes -= entry.sizeBytes;
     });
   }
 
-  /** Changes what is kept of a file; `sizeBytes` where it is to be resized. */
-  async change(path: string, changes: Partial<NewFile>): Promise<Entry> {
-    return this.#locks.hold(path, 'exclusive', async () => {
-      const { record, sizeBytes, name, kind } = await this.#file(path);
-      if (changes.sizeBytes !== undefined) await this.#resize(path, sizeBytes, changes.sizeBytes, record);
-      record.header = { ...record.header, content: changes.content ?? record.header.content, metadata: changes.metadata ?? record.header.metadata };
-      record.changedAt = nextTicks();
-      await this.#records.save(path, record);
-      return { kind, name, sizeBytes: changes.sizeBytes ?? sizeBytes, record };
+  /** Changes what is kept of a file or folder; `sizeBytes` where a file is to be resized. */
+  async change(path: string, changes: EntryChanges, writer: Writer = NOBODY): Promise<Entry> {
+    return this.#hold(path, 'exclusive', async () => {
+      const entry = await this.#present(path);
+      this.#check(entry, changes.sizeBytes === undefined ? 'describe' : 'write', writer);
+      if (changes.sizeBytes !== undefined) await this.#resize(entry, changes.sizeBytes);
+      applyChanges(entry.record, changes);
+      await this.#records.save(entry.path, entry.record);
+      return { ...entry, sizeBytes: changes.sizeBytes ?? entry.sizeBytes };
+    });
+  }
+
+  /** One step of the protocol of a file's lease; its ETag stays. */
+  async lease(path: string, step: (lease: Lease | undefined) => LeaseOutcome): Promise<{ readonly outcome: LeaseOutcome; readonly changedAt: Ticks }> {
+    return this.#hold(path, 'exclusive', async () => {
+      const { path: at, record } = await this.#file(path);
+      const outcome = step(record.header.lease);
+      record.header = { ...record.header, lease: outcome.lease };
+      await this.#records.save(at, record);
+      return { outcome, changedAt: record.changedAt };
     });
   }
 
   /** Writes bytes within a file; holes of the file stay holes where the bytes are zero. */
-  async write(path: string, offset: number, bytes: Buffer): Promise<Entry> {
-    return this.#locks.hold(path, 'shared', async () => {
+  async write(path: string, { offset, bytes, keepsWriteTime = false }: RangeWrite, writer: Writer = NOBODY): Promise<Entry> {
+    return this.#hold(path, 'shared', async () => {
       const entry = await this.#file(path);
       const { record } = entry;
       const range = { offset, length: bytes.length };
       if (offset + bytes.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
+      this.#check(entry, 'write', writer);
       const written = record.written.within(widened(range));
-      await this.#records.append(path, record, { kind: 'w', range, changedAt: nextTicks() });
-      await this.#open(path, 'r+', (host) => writeSparse(host, { offset, bytes, written }));
+      await this.#append(entry, { kind: 'w', range, keepsWriteTime });
+      await this.#open(entry.path, 'r+', (host) => writeSparse(host, { offset, bytes, written }));
       return entry;
     });
   }
 
   /** Makes a range of a file zero; the whole 512-byte units in it become unwritten. */
-  async clear(path: string, range: ByteRange): Promise<Entry> {
-    return this.#locks.hold(path, 'exclusive', async () => {
+  async clear(path: string, { keepsWriteTime = false, ...range }: ByteRange & { readonly keepsWriteTime?: boolean }, writer: Writer = NOBODY): Promise<Entry> {
+    return this.#hold(path, 'exclusive', async () => {
       const entry = await this.#file(path);
-      const { record } = entry;
       if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
-      await this.#open(path, 'r+', (host) => clearBytes(host, record.written.within(range)));
-      await this.#records.append(path, record, { kind: 'c', range, changedAt: nextTicks() });
+      this.#check(entry, 'write', writer);
+      await this.#open(entry.path, 'r+', (host) => clearBytes(host, entry.record.written.within(range)));
+      await this.#append(entry, { kind: 'c', range, keepsWriteTime });
       return entry;
     });
   }
@@ -171,108 +207,145 @@ export class ShareFolder {
   /** Fills `bytes` from `offset` on; that range must lie within the file. */
   async read(path: string, offset: number, bytes: Buffer): Promise<void> {
     const range = { offset, length: bytes.length };
-    await this.#locks.hold(path, 'shared', async () => {
-      const { sizeBytes, record } = (await this.#find(path)) ?? (await this.#file(path));
-      if (range.offset + range.length > sizeBytes) throw new AzureFilesError('InvalidRange');
-      if (record.written.touches(range)) await this.#open(path, 'r', (host) => readBytes(host, offset, bytes));
+    await this.#hold(path, 'shared', async () => {
+      const entry = await this.#file(path);
+      if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
+      if (entry.record.written.touches(range)) await this.#open(entry.path, 'r', (host) => readBytes(host, offset, bytes));
       else bytes.fill(0);
     });
   }
 
-  /** Moves a file within the share, in one step. */
-  async rename(from: string, to: string, options: { readonly replace: boolean }): Promise<Entry> {
-    return this.#locks.hold(membership(to), 'shared', () => this.#locks.both(from, to, async () => {
-      const source = await this.#file(from);
-      const target = from === to ? undefined : await this.#find(to);
-      if (target !== undefined && !options.replace) throw new AzureFilesError('ResourceAlreadyExists');
-      if (target?.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
-      const intention = join(this.#intentions, randomUUID());
-      await writeFileAtomically(intention, JSON.stringify({ from, to }));
-      await rename(this.#at(from), this.#at(to)).catch(async (error: unknown) => {
-        await rm(intention, { force: true });
-        throw refusal(error, 'ParentNotFound');
-      });
-      const record = await this.#moveRecord(from, to, source.record);
-      await rm(intention, { force: true });
-      this.#usedBytes -= target?.sizeBytes ?? 0;
-      return { ...source, name: record.header.name, record };
-    }));
+  /** Moves a file or folder within the share, in one step. A folder moves with everything in it, while nothing else happens on the share. */
+  async rename(from: string, to: string, options: RenameOptions): Promise<Entry> {
+    const source = await this.find(from);
+    if (source?.kind === 'folder') return this.alone(() => this.#rename(from, to, options));
+    const holding = (): Promise<Entry> => this.#locks.both(folded(from), folded(to), () => this.#rename(from, to, options));
+    return this.#whole.hold('', 'shared', () => this.#locks.hold(membership(to), 'shared', holding));
   }
 
   /** The entries of a folder by name, without order. */
   async names(path: string): Promise<string[]> {
-    return this.#locks.hold(path, 'shared', async () => {
-      if ((await this.#find(path))?.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
-      return readdir(this.#at(path)).catch((error: unknown) => { throw refusal(error); });
+    return this.#hold(path, 'shared', async () => {
+      const entry = await this.#find(path);
+      if (entry?.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
+      return readdir(this.#tree.at(entry?.path ?? path)).catch((error: unknown) => { throw refusal(error); });
     });
   }
 
-  async #find(path: string): Promise<Entry | undefined> {
-    // A link is no file of the share, whoever made it: it may lead anywhere.
-    const host = await unlessAbsent(lstat(this.#at(path)));
-    if (host === undefined || !(host.isFile() || host.isDirectory())) return undefined;
+  /** Flips the bits of the byte at `offset` on the disk, past every record: damage that only the file's own digest can show. */
+  async damage(path: string, offset: number): Promise<void> {
+    await this.#hold(path, 'exclusive', async () => {
+      const entry = await this.#file(path);
+      if (offset >= entry.sizeBytes) throw new AzureFilesError('InvalidRange');
+      await this.#open(entry.path, 'r+', async (host) => {
+        const byte = Buffer.alloc(1);
+        await host.read(byte, 0, 1, offset);
+        await host.write(Buffer.from([byte[0]! ^ 0xff]), 0, 1, offset);
+      });
+    });
+  }
+
+  async #rename(from: string, to: string, { replace, kind, ignoresReadOnly = false, writer = NOBODY, targetWriter = NOBODY, ...changes }: RenameOptions): Promise<Entry> {
+    const source = await this.#present(from);
+    if (source.kind !== kind) throw new AzureFilesError('ResourceTypeMismatch');
+    if (kind === 'folder' && `${folded(to)}/`.startsWith(`${folded(source.path)}/`) && folded(to) !== folded(source.path)) throw new AzureFilesError('InvalidResourceName');
+    const target = folded(source.path) === folded(to) ? undefined : await this.#find(to);
+    if (target !== undefined && !replace) throw new AzureFilesError('ResourceAlreadyExists');
+    if (target !== undefined && (kind === 'folder' || target.kind === 'folder')) throw new AzureFilesError('ResourceTypeMismatch');
+    // A read-only file may be moved; it is only not replaced.
+    this.#check(source, 'delete', { ...writer, ignoresReadOnly: true });
+    if (kind === 'folder' && this.handles.hasWithin(source.path)) throw new AzureFilesError('SharingViolation');
+    if (target !== undefined) this.#check(target, 'delete', { ...targetWriter, ignoresReadOnly });
+    const parent = await this.#tree.locate(parentOf(to) ?? '');
+    const at = target?.path ?? join(parent.path, to.slice(to.lastIndexOf('/') + 1));
+    const record = await this.#renames.move(source, at, changes);
+    this.#usedBytes -= target?.sizeBytes ?? 0;
+    return { ...source, path: at, name: record.header.name, record };
+  }
+
+  #check(entry: Entry, use: Use, writer: Writer): void {
+    checkUse(entry, use, { writer, handles: this.handles });
+  }
+
+  #append({ path, record }: Entry, change: Omit<RangeChange, 'changedAt' | 'epoch'>): Promise<void> {
+    return this.#records.append(path, record, { ...change, changedAt: nextTicks(), epoch: this.#epoch() });
+  }
+
+  #epoch(): string {
+    return this.#options.epoch?.() ?? '';
+  }
+
+  async #find(asked: string): Promise<Entry | undefined> {
+    const { path, host } = await this.#tree.locate(asked);
+    if (host === undefined) return undefined;
     const kind = host.isFile() ? 'file' : 'folder';
-    const name = path.split('/').at(-1) ?? '';
+    const name = path.slice(path.lastIndexOf('/') + 1);
     const record = (await this.#records.load(path)) ?? recordOfForeignFile(name, host);
-    return { kind, name, sizeBytes: kind === 'file' ? host.size : 0, record };
+    return { kind, path, name, sizeBytes: kind === 'file' ? host.size : 0, record };
+  }
+
+  async #present(path: string): Promise<Entry> {
+    const entry = await this.#find(path);
+    if (entry === undefined) throw await this.#absence(path);
+    return { ...entry, record: this.#records.adopt(entry.path, entry.record) };
   }
 
   async #file(path: string): Promise<Entry> {
-    const entry = await this.#find(path);
-    if (entry?.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
-    if (entry !== undefined) return { ...entry, record: this.#records.adopt(path, entry.record) };
-    const parent = parentOf(path);
-    const missing = parent === undefined || (await unlessAbsent(stat(this.#at(parent)))) !== undefined ? 'ResourceNotFound' : 'ParentNotFound';
-    throw new AzureFilesError(missing);
+    const entry = await this.#present(path);
+    if (entry.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
+    return entry;
   }
 
-  async #resize(path: string, beforeBytes: number, sizeBytes: number, record: FileRecord): Promise<void> {
-    const release = this.#reserve(sizeBytes - beforeBytes);
+  async #absence(path: string): Promise<AzureFilesError> {
+    const parent = parentOf(path);
+    const isOrphan = parent !== undefined && (await this.#tree.locate(parent)).host === undefined;
+    return new AzureFilesError(isOrphan ? 'ParentNotFound' : 'ResourceNotFound');
+  }
+
+  async #resize({ kind, path, sizeBytes: before, record }: Entry, sizeBytes: number): Promise<void> {
+    if (kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
+    const release = this.#reserve(sizeBytes - before);
     try {
       await this.#open(path, 'r+', (host) => host.truncate(sizeBytes));
     } catch (error) {
       release();
       throw error;
     }
-    record.clip(sizeBytes);
+    record.clip(sizeBytes, this.#epoch());
+    record.writtenAt = nextTicks();
   }
 
   #reserve(bytes: number): () => void {
-    if (bytes > 0 && this.#usedBytes + bytes > this.#quotaBytes()) throw new AzureFilesError('ShareSizeLimitReached');
+    if (bytes > 0 && this.#usedBytes + bytes > this.#options.quotaBytes()) throw new AzureFilesError('ShareSizeLimitReached');
     this.#usedBytes += bytes;
     return () => { this.#usedBytes -= bytes; };
   }
 
-  async #moveRecord(from: string, to: string, record: FileRecord): Promise<FileRecord> {
-    const moved = new FileRecord({ ...record.header, name: to.split('/').at(-1)! }, nextTicks(), record.written.toArray());
-    await this.#records.save(to, moved);
-    if (from !== to) await this.#records.remove(from);
-    await syncFolder(join(this.#at(to), '..'));
-    return moved;
-  }
-
-  async #finishRename(intention: string): Promise<void> {
-    const { from, to } = JSON.parse((await readFile(intention, 'utf8')) || '{}') as { readonly from?: string; readonly to?: string };
-    if (from !== undefined && to !== undefined && (await unlessAbsent(stat(this.#at(from)))) === undefined) {
-      const record = await this.#records.load(from);
-      if (record !== undefined) await this.#moveRecord(from, to, record);
-    }
-    await rm(intention, { force: true });
+  #hold<T>(path: string, mode: 'shared' | 'exclusive', work: () => Promise<T>): Promise<T> {
+    return this.#whole.hold('', 'shared', () => this.#locks.hold(folded(path), mode, work));
   }
 
   /** Holds `path` alone, and its folder so that it is not removed meanwhile. */
   #inParent<T>(path: string, work: () => Promise<T>): Promise<T> {
-    return this.#locks.hold(membership(path), 'shared', () => this.#locks.hold(path, 'exclusive', work));
+    return this.#whole.hold('', 'shared', () => this.#locks.hold(membership(path), 'shared', () => this.#locks.hold(folded(path), 'exclusive', work)));
   }
 
   async #open<T>(path: string, flags: string, use: (host: FileHandle) => Promise<T>): Promise<T> {
-    const host = await open(this.#at(path), flags).catch((error: unknown) => { throw refusal(error); });
+    const host = await open(this.#tree.at(path), flags).catch((error: unknown) => { throw refusal(error); });
     return closing(host, () => use(host));
   }
+}
 
-  #at(path: string): string {
-    return join(this.#files, path);
-  }
+/** How something is renamed. */
+export interface RenameOptions extends Pick<EntryChanges, 'content' | 'metadata' | 'smb'> {
+  /** What the source must be. */
+  readonly kind: Entry['kind'];
+  readonly replace: boolean;
+  /** Whether a read-only file in the way may be replaced. */
+  readonly ignoresReadOnly?: boolean;
+  readonly writer?: Writer;
+  /** On whose behalf a file in the way is replaced. */
+  readonly targetWriter?: Writer;
 }
 
 async function closing<T>(host: FileHandle, use: () => Promise<T>): Promise<T> {
@@ -290,14 +363,18 @@ function parentOf(path: string): string | undefined {
 
 /** The lock for being in the folder of `path`: another one than the folder's own, and taken before any path's own, so that nobody waits in a circle. */
 function membership(path: string): string {
-  return `${parentOf(path) ?? ''}/`;
+  return folded(`${parentOf(path) ?? ''}/`);
 }
 
-function newRecord(path: string, file: Omit<NewFile, 'sizeBytes'>): FileRecord {
+function newRecord(path: string, { content, metadata, smb = {} }: Omit<NewFile, 'sizeBytes'>): FileRecord {
   const at = nextTicks();
+  const { attributes, permissionKey, statusChangedAt } = smb;
   // The two highest bits are set as in the numbers that the real service gives; ticks make it unique.
   const fileId = (0xc000_0000_0000_0000n | at).toString();
-  return new FileRecord({ name: path.split('/').at(-1)!, fileId, createdAt: at, content: file.content, metadata: file.metadata }, at);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const record = new FileRecord({ name, fileId, createdAt: smb.createdAt ?? at, content, metadata, attributes, permissionKey, statusChangedAt }, at);
+  record.writtenAt = smb.writtenAt ?? at;
+  return record;
 }
 
 async function countBytes(folder: string): Promise<number> {

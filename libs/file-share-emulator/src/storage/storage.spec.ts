@@ -9,7 +9,8 @@ import { GiB } from '#quantities';
 import { changeLine, DEFAULT_CONTENT, FileRecord, parseRecord } from './file-record.js';
 import { PathLocks } from './path-locks.js';
 import { ShareCatalogue } from './share-catalogue.js';
-import { type NewFile, ShareFolder } from './share-folder.js';
+import type { NewFile } from './entry.js';
+import { ShareFolder } from './share-folder.js';
 import { writeSparse } from './sparse-file.js';
 import { etagOf, isoOf, nextTicks, ticksAt } from './ticks.js';
 
@@ -107,9 +108,9 @@ describe('writeSparse', () => {
 describe('a share folder that is opened again', () => {
   it('has every file with its bytes, ranges, metadata, identity and ETag', async () => {
     const before = await openShare();
-    await before.createFolder('d', { of: 'folder' });
+    await before.createFolder('d', { metadata: { of: 'folder' } });
     await before.createFile('d/f', newFile(5000, { complete: '1' }));
-    await before.write('d/f', 1000, Buffer.from('hello'));
+    await before.write('d/f', { offset: 1000, bytes: Buffer.from('hello') });
     await before.clear('d/f', { offset: 1002, length: 2 });
     const old = (await before.find('d/f'))!;
     const after = await openShare();
@@ -156,7 +157,7 @@ describe('a share folder that is opened again', () => {
     expect((await after.find('gone'))?.record.header.metadata).toEqual({});
     expect(await content(after, 'foreign')).toBe('by samba');
     expect((await after.find('foreign'))?.record.written.within({ offset: 0, length: 8 })).toEqual([{ offset: 0, length: 8 }]);
-    await after.write('foreign', 3, Buffer.from('SMB'));
+    await after.write('foreign', { offset: 3, bytes: Buffer.from('SMB') });
     expect(await content(await openShare(), 'foreign')).toBe('by SMBba');
     expect(await readdir(join(root, 'records', 'tree'))).toHaveLength(1);
   });
@@ -172,7 +173,7 @@ describe('a share folder that is opened again', () => {
   it('keeps every acknowledged range through more changes than one snapshot holds', async () => {
     const before = await openShare();
     await before.createFile('many', newFile(5000 * 1024));
-    const writes = Array.from({ length: 5000 }, (_, index) => before.write('many', index * 1024, Buffer.from([index & 255 || 1])));
+    const writes = Array.from({ length: 5000 }, (_, index) => before.write('many', { offset: index * 1024, bytes: Buffer.from([index & 255 || 1]) }));
     await Promise.all(writes);
     const found = (await (await openShare()).find('many'))!;
     expect(found.record.written.size).toBe(5000);
@@ -182,12 +183,12 @@ describe('a share folder that is opened again', () => {
 describe('a catalogue', () => {
   it('finishes deleting a share whose folder had already gone', async () => {
     const before = await ShareCatalogue.open(root, 'acct1');
-    await before.create('layers', 1, {});
-    await before.create('kept', 2, { a: 'b' });
+    await before.create('layers', { quotaGiB: 1, metadata: {} });
+    await before.create('kept', { quotaGiB: 2, metadata: { a: 'b' } });
     await rm(join(root, 'acct1', 'layers'), { recursive: true });
     const after = await ShareCatalogue.open(root, 'acct1');
-    expect(after.list().map(({ name, quotaGiB, metadata }) => ({ name, quotaGiB, metadata }))).toEqual([{ name: 'kept', quotaGiB: 2, metadata: { a: 'b' } }]);
-    await after.create('layers', 1, {});
+    expect(after.list().map(({ name, record: { quotaGiB, metadata } }) => ({ name, quotaGiB, metadata }))).toEqual([{ name: 'kept', quotaGiB: 2, metadata: { a: 'b' } }]);
+    await after.create('layers', { quotaGiB: 1, metadata: {} });
     expect(after.get('layers').folder.usedBytes).toBe(0);
   });
 });

@@ -27,6 +27,13 @@ export function isoOf(ticks: Ticks): string {
   return `${new Date(epochMsOf(ticks)).toISOString().slice(0, 19)}.${fraction}Z`;
 }
 
+/** Reads an instant as {@link isoOf} writes it, with up to seven digits; undefined for a text that is none. */
+export function parseTicks(text: string): Ticks | undefined {
+  const match = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,7}))?Z$/.exec(text);
+  const epochMs = match === null ? Number.NaN : Date.parse(`${match[1]}Z`);
+  return Number.isNaN(epochMs) ? undefined : ticksAt(epochMs) + BigInt((match?.[2] ?? '').padEnd(7, '0'));
+}
+
 /** `Tue, 13 Jan 2026 19:07:18 GMT`, as in Last-Modified. */
 export function httpDateOf(ticks: Ticks): string {
   return new Date(epochMsOf(ticks)).toUTCString();

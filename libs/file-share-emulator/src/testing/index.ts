@@ -1,3 +1,4 @@
 export * from './emulator-process.js';
 export * from './raw-request.js';
 export * from './temporary-emulator.js';
+export * from './test-issuer.js';

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 
 import { parseAddress } from '../address.js';
 import { sharedKeyText } from '../access/shared-key.js';
@@ -13,6 +14,8 @@ export interface RawRequest {
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** PEM of the certificate to be trusted, for an emulator's `https` URL. */
+  readonly ca?: string | undefined;
   /** Signs the request by SharedKey. */
   readonly signAs?: { readonly account: string; readonly key: string };
 }
@@ -35,9 +38,10 @@ export async function sendRaw(raw: RawRequest): Promise<RawAnswer> {
     ...raw.headers,
   };
   if (raw.signAs !== undefined) headers['authorization'] = `SharedKey ${raw.signAs.account}:${signatureOf(raw, headers)}`;
-  const { hostname, port } = new URL(raw.url);
+  const { hostname, port, protocol } = new URL(raw.url);
+  const send = protocol === 'https:' ? secureRequest : request;
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, method: raw.method, path: raw.target, headers, agent: false }, (answer) => {
+    const sent = send({ hostname, port, method: raw.method, path: raw.target, headers, agent: false, ca: raw.ca }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', reject);
@@ -57,7 +61,7 @@ function signatureOf(raw: RawRequest, headers: Readonly<Record<string, string>>)
   const named = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
   let address;
   try {
-    address = parseAddress(raw.target, { keepTrailingDots: true });
+    address = parseAddress(raw.target, { keepTrailingDots: true, host: named.get('host') });
   } catch {
     // A target that no address can be read from is refused before its signature is looked at.
     return sign(raw.target, raw.signAs!.key);
