@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { describeOnEveryDatabase } from '#database/testing';
-import { expandedForm, expandedLayerStoreConforms, wantedLayer } from '#expansion/testing';
+import { expandedForm, expandedLayerStoreConforms, wantedLayer, wantedView } from '#expansion/testing';
 import { PostgresExpandedLayerStore } from '#expansion/typeorm';
 import { MIGRATIONS } from '#migrations';
 
@@ -32,5 +32,18 @@ describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource) => {
     expect(await told()).toEqual([]);
     await store.forget(layer.digest);
     expect(await told()).toEqual(once);
+  });
+
+  it('tells the feed of a merged view as of any layer, so that plans are made when it is there', async () => {
+    const store = new PostgresExpandedLayerStore(dataSource());
+    const now = new Date();
+    const view = wantedView([wantedLayer('low'), wantedLayer('high')]);
+    const told = await readToldChanges(dataSource());
+    await store.want([view], now);
+    expect(await told()).toEqual([`layer ${view.digest}`]);
+    const [claimed] = await store.claim({ owner: 'worker', limit: 1, now, leaseMs: 1000 });
+    await told();
+    await store.complete(claimed!.claim.id, expandedForm(view), now);
+    expect(await told()).toEqual([`layer ${view.digest}`]);
   });
 });

@@ -36,12 +36,12 @@ export const PlanBody = z
     plannedAt: Instant,
     trigger: z.enum(['schedule', 'push', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
     capacityBytes: Bytes,
-    usedBytes: Bytes.meta({ description: 'Of all layers that should be there.' }),
+    usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
     forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
     drainingBytes: Bytes,
     counts: z
       .object({ pinned: Count, placed: Count, kept: Count, refused: Count, unmet: Count, wants: Count, drains: Count, withdrawals: Count })
-      .meta({ description: 'Decisions by verdict, and what was ordered: replicas to copy, to drain, and no longer to copy.' }),
+      .meta({ description: 'Decisions by verdict, and what was ordered: replicas of layers and merged views to copy, to drain, and no longer to copy.' }),
     decisions: z.array(DecisionBody).max(PLAN_DECISIONS_MAX).meta({ description: 'Chosen images in the order of their turns, then the others.' }),
     decisionsOmittedCount: Count.meta({ description: 'Decisions that are not kept: refused images with the least demand.' }),
     unresolvedPins: z.array(Id).max(UNRESOLVED_PINS_MAX).meta({ description: 'Pins that mean no image that could be placed: unknown, or not expanded yet.' }),

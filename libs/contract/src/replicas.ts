@@ -9,7 +9,7 @@ export const ReplicaStateName = z.enum(['wanted', 'copying', 'ready', 'draining'
 /** One replica. */
 export const ReplicaEntry = z
   .object({
-    layer: DigestText,
+    layer: DigestText.meta({ description: 'Of a layer, or of the merged view of an image.' }),
     share: ShareText,
     region: RegionText,
     state: ReplicaStateName,
@@ -24,7 +24,7 @@ export const ReplicaEntry = z
     attempts: Count,
     lastError: Sentence.optional(),
   })
-  .meta({ description: 'One expanded layer on one share.' });
+  .meta({ description: 'One expanded layer, or merged view, on one share.' });
 
 /** Which replicas to list. Filters narrow together. */
 export const ReplicaQuery = z.strictObject({ ...pageParameters, share: ShareText.optional(), layer: DigestText.optional(), state: ReplicaStateName.optional() });

@@ -198,7 +198,7 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
     it('are given to workers when none of their layers is under way any more, with all that they stack', async () => {
       expect(await store.want([view, low, high], NOW)).toEqual(new Set([view, low, high].map((each) => each.digest)));
       const [one, other] = await claimAll();
-      expect([one, other].map((claimed) => claimed?.item.digest).toSorted()).toEqual([low.digest, high.digest].toSorted());
+      expect([one!, other!].map((claimed) => claimed.item.digest).toSorted()).toEqual([low.digest, high.digest].toSorted());
       expect(await wantedNames()).toEqual([]);
       await store.complete(one!.claim.id, expandedForm(one!.item), NOW);
       expect(await wantedNames()).toEqual([]);
