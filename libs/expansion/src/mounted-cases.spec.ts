@@ -130,6 +130,16 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     expect(names('p')).toEqual(['system.posix_acl_access']);
   });
 
+  it('holds as many inline attributes as an inode of any kernel can have, the opaque mark among them, and not one byte more', async () => {
+    const pax = (lastBytes: number): Record<string, string> => Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`SCHILY.xattr.trusted.${10 + index}`, 'v'.repeat(index < 63 ? 1018 : lastBytes - 6)]));
+    const tar = tarOf({ name: 'd/', type: '5', pax: pax(988) }, { name: 'd/.wh..wh..opq' });
+    const tree = await withMountedLayer(tar, {}, readTree);
+    expect(tree.get('d')?.xattrs).toEqual({
+      'trusted.overlay.opaque': 'y', ...Object.fromEntries(Object.entries(pax(988)).map(([name, value]) => [name.replace('SCHILY.xattr.', ''), value])),
+    });
+    await expect(expandBytes(layerOf(tarOf({ name: 'd/', type: '5', pax: pax(992) })))).rejects.toMatchObject({ code: 'ENTRY_UNSUPPORTED', details: { entry: 'd/' } });
+  });
+
   it('has a regular file where an old entry’s name ends with a slash and its type is a file’s, as Go’s archive/tar reads it', async () => {
     const tree = await withMountedLayer(tarOf({ name: 'f/', type: '0', contents: 'x' }, { name: 'd/', type: '\0' }), {}, readTree);
     expect([tree.get('f')?.type, tree.get('d')?.type]).toEqual(['file', 'directory']);
