@@ -2,6 +2,7 @@ export * from './src/admit-orders.js';
 export * from './src/audit-replicas.js';
 export * from './src/copy-replica.js';
 export * from './src/copy-sources.js';
+export * from './src/copy-unless-full.js';
 export * from './src/link-budget.js';
 export * from './src/link-ledger.js';
 export * from './src/piece-set.js';

@@ -2,6 +2,7 @@ export * from './src/adaptive-window.js';
 export * from './src/byte-ranges.js';
 export * from './src/byte-rate.js';
 export * from './src/crc64.js';
+export * from './src/full-shares.js';
 export * from './src/layer-file.js';
 export * from './src/partial-files.js';
 export * from './src/share.js';

@@ -124,12 +124,6 @@ export abstract class ReplicaStore {
   /** Up to `limit` rows that match, after the key `after` (undefined: from the first), by layer and share. */
   abstract page(after: ReplicaKey | undefined, limit: number, filter?: ReplicaFilter): Promise<Replica[]>;
 
-  /**
-   * How many bytes the share has left: its capacity, as it is configured, less everything on it that is not gone. Negative when more was expanded onto it
-   * than it should hold. Cost: one index-only sum over the share's rows.
-   */
-  abstract roomOn(share: ShareCapacity): Promise<number>;
-
   /** What every share holds, by state; the sum over all states is the reserved part of its capacity. States without replicas are left out. */
   abstract usage(): Promise<ReplicaUsage[]>;
 }

@@ -1,11 +1,11 @@
-import { type CopyPorts, copyReplica, type RemovalPorts, removeReplica, type Replica, type ReplicaCopy } from '#replication';
+import { copyUnlessFull, type CopyUnlessFullPorts, type RemovalPorts, removeReplica, type Replica, type ReplicaCopy } from '#replication';
 
 import { LoopGroup } from './loop-group.js';
 import { workLoop } from './work-loop.js';
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** What copying and removing take. */
-export type ReplicationTools = Omit<CopyPorts & RemovalPorts, 'clock' | 'pieceConcurrency'>;
+export type ReplicationTools = Omit<CopyUnlessFullPorts & RemovalPorts, 'clock' | 'pieceConcurrency'>;
 
 /** Makes wanted replicas and removes drained ones. */
 export function replicationLoops(surroundings: WorkSurroundings, tools: ReplicationTools): LoopGroup {
@@ -14,7 +14,7 @@ export function replicationLoops(surroundings: WorkSurroundings, tools: Replicat
   const shared = { concurrency, leaseMs: claimLease, pollMs: poll, describe: ({ layer, share }: Replica) => ({ layer, share }) };
   const copies = workLoop<ReplicaCopy>(surroundings, {
     name: 'copy', source: tools.store.copies, ...shared,
-    work: (claimed, signal) => copyReplica({ ...tools, clock, pieceConcurrency: piecesInFlight }, claimed, signal),
+    work: (claimed, signal) => copyUnlessFull({ ...tools, clock, pieceConcurrency: piecesInFlight }, claimed, signal),
   });
   const removals = workLoop<Replica>(surroundings, {
     name: 'remove', source: tools.store.removals, ...shared,

@@ -16,6 +16,7 @@ import type { ClockedTask } from './clocked-tasks.js';
 import { drainGraceMs } from './drain-grace.js';
 import { CatalogueReferences, ExpandedLayerRecords, ExpandedReleasableLayers } from './ports-between-rooms.js';
 import { scrubbing } from './scrubbing.js';
+import { measuringShares } from './share-gauges.js';
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** How often what is over is forgotten. */
@@ -74,6 +75,7 @@ export function housekeepingTasks(surroundings: WorkSurroundings, stores: Housek
       },
     },
     auditing(surroundings, stores),
+    measuringShares(surroundings, stores.shares.byName),
     scrubbing(surroundings, {
       store: stores.replicas, records: new ExpandedLayerRecords(stores.layers), layers: new ExpandedReleasableLayers(stores.layers), shares: stores.shares.byName, ledger: stores.ledger,
     }),

@@ -10,7 +10,7 @@ import { StoredHomeReplicas } from './ports-between-rooms.js';
 describe('a layer that is expanded at home', () => {
   it('has what was ready elsewhere copied again: it is of an earlier expansion, which may have had another version', async () => {
     const [store, clock] = [new MemoryReplicaStore(), new ManualClock()];
-    const home = new StoredHomeReplicas(store, clock);
+    const home = new StoredHomeReplicas(store, clock, store.room);
     const { digest } = wantedLayer('a');
     await store.recordReady({ layer: digest, share: 'east', sizeBytes: 500, reason: 'once' }, clock.now());
     await home.ready(digest, 'home', 1000);
@@ -27,7 +27,7 @@ describe('the room of the home share', () => {
   let home: StoredHomeReplicas;
   beforeEach(async () => {
     store = new MemoryReplicaStore();
-    home = new StoredHomeReplicas(store, clock);
+    home = new StoredHomeReplicas(store, clock, store.room);
     await home.ready(layer('there', 1).layer, share.name, 34_000);
   });
 
@@ -39,6 +39,17 @@ describe('the room of the home share', () => {
     await expect(home.ensureRoom(share, layer('a', 2001))).rejects.toMatchObject({
       code: 'SHARE_FULL', transient: true, details: { share: 'home', likelyBytes: 6003, roomBytes: 6000 },
     });
+  });
+
+  it('lets expansions at the same time see each other, until they end or are noted', async () => {
+    await home.ensureRoom(share, layer('a', 1500));
+    await home.ensureRoom(share, layer('a', 1500));
+    await expect(home.ensureRoom(share, layer('b', 1000))).rejects.toMatchObject({ code: 'SHARE_FULL', details: { roomBytes: 1500 } });
+    await home.endRoom(share, layer('a', 0).layer);
+    await home.ensureRoom(share, layer('b', 1000));
+    await home.ready(layer('b', 0).layer, share.name, 5000);
+    await home.endRoom(share, layer('b', 0).layer);
+    await expect(home.ensureRoom(share, layer('c', 500))).rejects.toMatchObject({ details: { roomBytes: 1000 } });
   });
 
   it('does not count twice what is noted there already', async () => {

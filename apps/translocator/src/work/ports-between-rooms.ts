@@ -1,7 +1,8 @@
-import type { Clock } from '#clock';
+import { after, type Clock } from '#clock';
 import { type ExpandedLayerStore, HomeReplicas } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
+import { HOUR_MS } from '#quantities';
 import type { ImageStore } from '#registry';
 import {
   type LayerRecord,
@@ -12,6 +13,7 @@ import {
   ReplicaHolds,
   ReplicationError,
   type ReplicaStore,
+  type RoomLedger,
 } from '#replication';
 import { type Share, ShareError } from '#shares';
 
@@ -20,6 +22,8 @@ import { type Share, ShareError } from '#shares';
  * layer from all other images for ever. What is larger is begun when this much is free, and ends at the share's quota.
  */
 const BELIEVED_RATIO = 1 / 4;
+/** How long room stays reserved of which nobody tells the end: longer than an expansion takes. Whoever expands the layer after a crash takes it over. */
+const RESERVED_MS = 6 * HOUR_MS;
 
 /** A file that is about to be made. */
 export interface LikelyFile {
@@ -34,6 +38,7 @@ export class StoredHomeReplicas extends HomeReplicas {
   constructor(
     private readonly replicas: ReplicaStore,
     private readonly clock: Clock,
+    private readonly room: RoomLedger,
   ) {
     super();
   }
@@ -50,17 +55,22 @@ export class StoredHomeReplicas extends HomeReplicas {
   }
 
   /**
-   * To be asked before a layer is expanded onto `share` (I6). A layer that is noted there already counts already.
+   * Reserves room for a layer; to be called before it is expanded onto `share` (I6). Expansions that run at the same time, here or elsewhere, see each
+   * other's reservations. A layer that is noted there already counts already.
    * @throws {ShareError} `SHARE_FULL`, transient, when the share has not the room that the layer will probably take.
    */
   async ensureRoom(share: Share, { layer, likelyBytes: estimatedBytes }: LikelyFile): Promise<void> {
-    const present = (await this.replicas.find([layer])).some((replica) => replica.share === share.name);
-    if (present) return;
+    const now = this.clock.now();
     const likelyBytes = Math.min(estimatedBytes, Math.floor(share.capacityBytes * BELIEVED_RATIO));
-    const roomBytes = await this.replicas.roomOn(share);
-    if (likelyBytes <= roomBytes) return;
+    const { reserved, roomBytes } = await this.room.reserve(share, { layer, bytes: likelyBytes, until: after(now, RESERVED_MS) }, now);
+    if (reserved) return;
     const details = { share: share.name, layer, likelyBytes, roomBytes };
     throw new ShareError('SHARE_FULL', `${share.name} has room for ${Math.max(0, roomBytes)} bytes, and the layer takes about ${likelyBytes}`, { transient: true, details });
+  }
+
+  /** Ends the reservation for a layer: it is noted by now, or its expansion failed. */
+  async endRoom(share: Share, layer: Digest): Promise<void> {
+    await this.room.release(share.name, layer);
   }
 }
 

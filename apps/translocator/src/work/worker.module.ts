@@ -4,12 +4,14 @@ import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { RegionMap } from '#regions';
 import { ImageStore, RegistryReader } from '#registry';
-import { LinkLedger, ReplicaStore } from '#replication';
+import { LinkLedger, ReplicaStore, RoomLedger } from '#replication';
+import { FullShares } from '#shares';
 
 import { ShareSet } from '../foundation/share-set.js';
 import { replicationLoops } from './copying.js';
 import { CountedLinkBudget } from './counted-link-budget.js';
 import { expansionLoops } from './expanding.js';
+import { toldFullShares } from './full-shares.js';
 import { ExpandedLayerRecords, LeasedReplicas, StoredHomeReplicas } from './ports-between-rooms.js';
 import { RegistryLayerBlobs } from './registry-layer-blobs.js';
 import { WorkSurroundings } from './work-surroundings.js';
@@ -17,20 +19,30 @@ import { WorkSurroundings } from './work-surroundings.js';
 /** The role `worker`: expands layers, copies replicas and removes them. */
 @Module({
   providers: [
+    { provide: FullShares, useFactory: (surroundings: WorkSurroundings) => toldFullShares(surroundings), inject: [WorkSurroundings] },
     {
       provide: 'expansion loops',
-      useFactory: (...[surroundings, registry, images, shares, store, replicas]: [WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore]) =>
+      useFactory: (
+        ...[surroundings, registry, images, shares, store, replicas, room, full]: [
+          WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore, RoomLedger, FullShares,
+        ]
+      ) =>
         expansionLoops(surroundings, {
           store,
           blobs: new RegistryLayerBlobs(registry, images),
-          replicas: new StoredHomeReplicas(replicas, surroundings.clock),
+          replicas: new StoredHomeReplicas(replicas, surroundings.clock, room),
           homeShare: shares.home,
+          full,
         }),
-      inject: [WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore],
+      inject: [WorkSurroundings, RegistryReader, ImageStore, ShareSet, ExpandedLayerStore, ReplicaStore, RoomLedger, FullShares],
     },
     {
       provide: 'replication loops',
-      useFactory: (...[surroundings, regions, shares, store, ledger, layers, leases]: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore]) =>
+      useFactory: (
+        ...[surroundings, regions, shares, store, ledger, layers, leases, full]: [
+          WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore, FullShares,
+        ]
+      ) =>
         replicationLoops(surroundings, {
           store,
           regions,
@@ -38,8 +50,9 @@ import { WorkSurroundings } from './work-surroundings.js';
           records: new ExpandedLayerRecords(layers),
           holds: new LeasedReplicas(leases),
           budget: new CountedLinkBudget(surroundings, regions, ledger),
+          full,
         }),
-      inject: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore],
+      inject: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore, FullShares],
     },
   ],
 })

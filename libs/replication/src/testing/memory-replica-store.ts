@@ -174,10 +174,6 @@ export class MemoryReplicaStore extends ReplicaStore {
     return [...this.#rows.values()].filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
   }
 
-  async roomOn(share: ShareCapacity): Promise<number> {
-    return share.capacityBytes - this.#usedBytes(share.name);
-  }
-
   async usage(): Promise<ReplicaUsage[]> {
     const sums = new Map<string, ReplicaUsage>();
     for (const { share, state, sizeBytes } of this.#rows.values()) {

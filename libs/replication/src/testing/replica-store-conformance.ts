@@ -399,14 +399,6 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.page(undefined, 10, { share: 'home', state: 'wanted' })).toEqual([]);
     });
 
-    it('tells how much room a share has left, whatever state its replicas are in', async () => {
-      expect(await store.roomOn(EAST)).toBe(10_000);
-      await bring('draining');
-      await store.want(EAST, [replicaOrder('b', { sizeBytes: 7 })], NOW);
-      expect(await store.roomOn(EAST)).toBe(8993);
-      expect(await store.roomOn({ name: HOME, capacityBytes: 900 })).toBe(-100);
-    });
-
     it('sums up what each share holds by state', async () => {
       await bring('draining');
       await store.want(EAST, [replicaOrder('b', { sizeBytes: 7 }), replicaOrder('c', { sizeBytes: 8 })], NOW);

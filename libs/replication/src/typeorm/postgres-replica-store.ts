@@ -180,10 +180,6 @@ export class PostgresReplicaStore extends ReplicaStore {
     return rows.map(replicaOf);
   }
 
-  async roomOn(share: ShareCapacity): Promise<number> {
-    return share.capacityBytes - (await replicaBytes(this.#dataSource, share.name));
-  }
-
   async usage(): Promise<ReplicaUsage[]> {
     const rows = await this.#dataSource.query<{ share: string; state: Replica['state']; count: number; bytes: string }[]>(
       'SELECT share, state, count(*)::int AS count, sum(size_bytes) AS bytes FROM replicas GROUP BY share, state ORDER BY share, state',
