@@ -1,3 +1,5 @@
+import { setImmediate as otherWork } from 'node:timers/promises';
+
 import { BuiltTree } from './built-tree.js';
 import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, type Inode, INODE_BYTES, NID_BYTES, type Superblock } from './erofs-structures.js';
 import { type ExpansionLimits, MAX_PATH_BYTES } from './expansion-limits.js';
@@ -8,6 +10,9 @@ import { direntTypeOf, type InvalidField, readDirents, readInode, readSuperblock
 import { XattrReader } from './read-erofs-xattrs.js';
 import { invalidLayerFile, type LayerFile, VerifiedPieces } from './verified-pieces.js';
 import { VHD_FOOTER_BYTES } from './vhd-footer.js';
+
+/** Inodes read between two turns of everything else that the process does. */
+const STEPS_BETWEEN_TURNS = 1024;
 
 /** A directory whose names are known, and whose inodes are read next. */
 interface PendingDirectory {
@@ -166,6 +171,7 @@ class TreeReader {
     const areaBytes = (blockCount - metaBlock) * BLOCK_BYTES;
     if (offset < this.#nextInodeAt || offset + INODE_BYTES > areaBytes) throw this.#invalid('nid', 'is out of its place');
     if (this.#inodeCount === inodeCount) throw this.#invalid('inos', 'is less than there are');
+    if (this.#inodeCount % STEPS_BETWEEN_TURNS === 0) await otherWork();
     const start = metaBlock * BLOCK_BYTES + offset;
     const inode = readInode(await this.#pieces.read(start, INODE_BYTES), this.#invalid);
     const fixedBytes = INODE_BYTES + inode.xattrBytes;

@@ -1,3 +1,5 @@
+import { setImmediate as otherWork } from 'node:timers/promises';
+
 import { alignUp } from '#quantities';
 
 import { direntBlocks, ErofsLayout, type PlacedInode } from './erofs-layout.js';
@@ -8,7 +10,7 @@ import { refuseSize } from './expansion-error.js';
 import { type FilesystemTree, ROOT } from './filesystem-tree.js';
 import type { PieceStream } from './piece-stream.js';
 
-/** Inodes or blocks written between two looks at how much is on the way. */
+/** Inodes or blocks written between two looks at how much is on the way, and two turns of everything else that the process does. */
 const STEPS_BETWEEN_WAITS = 1024;
 /** The largest inode with what stands behind it: 64 bytes and an inline attribute area of under 64 KiB. */
 const MAX_PLACED_BYTES = INODE_BYTES + 65_536 + BLOCK_BYTES;
@@ -196,7 +198,9 @@ class MetadataWriter {
 
   async #waitNowAndThen(): Promise<void> {
     this.#steps += 1;
-    if (this.#steps % STEPS_BETWEEN_WAITS === 0) await this.#to.ready();
+    if (this.#steps % STEPS_BETWEEN_WAITS !== 0) return;
+    await this.#to.ready();
+    await otherWork();
   }
 }
 

@@ -73,7 +73,7 @@ describe('expandView', () => {
   it('makes the same view of layers whose files are of version 1, without hash trees', async () => {
     const stack = await expandStack(STACK);
     const view = await expandViewOf(await expandStack(STACK));
-    const layers = await Promise.all(stack.layers.map((layer, index) => (index === 1 ? layer : asVersion1(stack.share, layer))));
+    const layers = await Promise.all(stack.layers.map((layer, index) => (index === 1 ? Promise.resolve(layer) : asVersion1(stack.share, layer))));
     expect(await expandViewOf({ share: stack.share, layers })).toEqual(view);
   });
 

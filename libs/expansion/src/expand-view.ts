@@ -1,3 +1,5 @@
+import { setImmediate as otherWork } from 'node:timers/promises';
+
 import { type Digest, digestHex } from '#oci';
 import { MiB } from '#quantities';
 import type { Share } from '#shares';
@@ -91,6 +93,8 @@ async function stackLayers({ layers }: ViewExpansion, filesystems: ReadonlyMap<D
   for (const digest of new Set(layers.map((layer) => layer.digest).toReversed())) {
     const tree = await filesystems.get(digest)!.readTree(limits);
     stack.addBelow({ tree, firstBlock: firstBlocks.get(digest)! });
+    // A layer of a million entries takes a second or two: everything else that the process does has its turn in between.
+    await otherWork();
   }
   return { tree: stack.finish(), filesystems };
 }

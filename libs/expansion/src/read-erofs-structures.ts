@@ -1,6 +1,5 @@
 import {
-  BLOCK_BITS, BLOCK_BYTES, crc32c, DIRENT_BYTES, FEATURE_COMPAT, FILE_TYPE_MASK, type Inode, INODE_BYTES, MAGIC, type Superblock, SUPERBLOCK_OFFSET,
-  DIRENT_TYPES,
+  BLOCK_BITS, BLOCK_BYTES, crc32c, DIRENT_BYTES, DIRENT_TYPES, FEATURE_COMPAT, FILE_TYPE_MASK, type Inode, MAGIC, type Superblock, SUPERBLOCK_OFFSET,
 } from './erofs-structures.js';
 import { MAX_NAME_BYTES } from './expansion-limits.js';
 
@@ -41,7 +40,7 @@ export function readSuperblock(firstBlock: Buffer, invalid: InvalidField): Super
 
 /**
  * Reads an extended inode, as `putInode` writes it.
- * @param bytes {@link INODE_BYTES} of them.
+ * @param bytes 64 of them.
  * @throws what `invalid` makes.
  */
 export function readInode(bytes: Buffer, invalid: InvalidField): Inode {
