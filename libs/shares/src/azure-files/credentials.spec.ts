@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { inspect } from 'node:util';
 
@@ -8,12 +7,10 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Clock } from '#clock';
-import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from '#file-share-emulator/testing';
+import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY, TestIssuer } from '#file-share-emulator/testing';
 import { DAY_MS, HOUR_MS } from '#quantities';
 
 import { ShareError } from '../share-error.js';
-import { IdentityFront } from '../testing/identity-front.js';
-import { LOOPBACK_CERTIFICATE } from '../testing/loopback-certificate.js';
 import { expectShareError, shareConformance, SUITE_CAPACITY_BYTES } from '../testing/share-conformance.js';
 import { AzureFilesAccount } from './azure-files-account.js';
 import type { AzureFilesCredential } from './azure-files-credential.js';
@@ -21,7 +18,8 @@ import { AzureFilesShare } from './azure-files-share.js';
 
 const SHARED_KEY = new StorageSharedKeyCredential('acct1', TEST_KEY);
 const inOneHour = (): Date => new Date(Date.now() + HOUR_MS);
-setDefaultCACertificates([...getCACertificates('default'), LOOPBACK_CERTIFICATE.cert]);
+const issuer = new TestIssuer();
+const HTTPS = { https: { port: 0 }, issuer: issuer.options({ writer: 'contributor', reader: 'reader' }) };
 
 /** The machine's clock, some time ahead, that does not wait. */
 class ShiftedClock extends Clock {
@@ -44,32 +42,27 @@ function shareSas(permissions: string): string {
 }
 
 let emulator: TemporaryEmulator;
-let front: IdentityFront;
 let clock: ShiftedClock;
-/** How often a token was asked for, and whether there is one. */
-let tokens: { asked: number; scopes: unknown; refuse: boolean };
+/** Tokens that were given so far, and whether there are any more. */
+let tokens: { readonly given: string[]; asked: number; scopes: unknown; refuse: boolean };
 beforeAll(async () => {
-  emulator = await startTemporaryEmulator();
-  front = await IdentityFront.start({ behindPort: emulator.port, account: 'acct1', openAll: accountSas() });
+  emulator = await startTemporaryEmulator(['acct1', 'acct2', 'acct3'], HTTPS);
+  // As on a machine that trusts who made the emulator's certificate.
+  setDefaultCACertificates([...getCACertificates('default'), emulator.certificate!]);
 });
-afterAll(async () => {
-  front.close();
-  await emulator.close();
-});
+afterAll(() => emulator.close());
 beforeEach(() => {
   clock = new ShiftedClock();
-  front.keys.length = 0;
-  front.refusesKeys = false;
-  tokens = { asked: 0, scopes: undefined, refuse: false };
+  tokens = { given: [], asked: 0, scopes: undefined, refuse: false };
 });
 
-function byToken(): Extract<AzureFilesCredential, { kind: 'token' }> {
+function byToken(oid = 'writer'): Extract<AzureFilesCredential, { kind: 'token' }> {
   const getToken = async (scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number }> => {
     tokens.asked += 1;
     tokens.scopes = scopes;
     if (tokens.refuse) throw new Error('no identity here');
-    const token = randomBytes(24).toString('hex');
-    front.tokens.add(token);
+    const token = issuer.token({ oid });
+    tokens.given.push(token);
     return { token, expiresOnTimestamp: Date.now() + HOUR_MS };
   };
   return { kind: 'token', token: { getToken } };
@@ -80,7 +73,7 @@ function open(credential: AzureFilesCredential, endpoint = `${emulator.url}/acct
   return new AzureFilesShare({ name: 'home', region: 'westeurope', capacityBytes: SUITE_CAPACITY_BYTES, shareName: 'layers', account });
 }
 
-const identified = (): AzureFilesShare => open(byToken(), `${front.url}/acct1`);
+const identified = (oid?: string): AzureFilesShare => open(byToken(oid), `${emulator.secureUrl}/acct1`);
 
 shareConformance('AzureFilesShare with an account’s signature', async () => {
   const folder = await startTemporaryEmulator();
@@ -92,6 +85,15 @@ shareConformance('AzureFilesShare with an account’s signature', async () => {
     });
   return { share: share('layers', SUITE_CAPACITY_BYTES), other: share('others', SUITE_CAPACITY_BYTES * 4), close: () => folder.close() };
 }, { grants: false });
+
+shareConformance('AzureFilesShare with the tokens of an identity', async () => {
+  const share = (name: string, capacityBytes: number): AzureFilesShare =>
+    new AzureFilesShare({
+      name, region: 'westeurope', capacityBytes, shareName: 'layers',
+      account: new AzureFilesAccount({ name, endpoint: `${emulator.secureUrl}/${name}`, credential: { kind: 'token', token: issuer.credential({ oid: 'writer' }) } }),
+    });
+  return { share: share('acct2', SUITE_CAPACITY_BYTES), other: share('acct3', SUITE_CAPACITY_BYTES * 4), close: async () => {} };
+});
 
 describe('with a signature', () => {
   it('of the share alone, a share that is there is used, and how full it is stays unknown', async () => {
@@ -137,7 +139,7 @@ describe('with the tokens of an identity', () => {
     await share.writeRange('dir one/g.vhd', 0, Buffer.alloc(512, 'a'));
     const [mount] = share.mountSources('dir one/g.vhd', inOneHour());
     const url = new URL(mount!.source);
-    expect(Object.fromEntries(url.searchParams)).toMatchObject({ sr: 'f', sp: 'r', spr: 'https', skoid: 'identity', sktid: 'tenant' });
+    expect(Object.fromEntries(url.searchParams)).toMatchObject({ sr: 'f', sp: 'r', spr: 'https', skoid: 'writer', sktid: 'tenant' });
     expect(await (await fetch(url)).text()).toBe('a'.repeat(512));
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(403);
     expect((await fetch(String(url).replace('g.vhd', 'other.vhd'))).status).toBe(403);
@@ -151,46 +153,37 @@ describe('with the tokens of an identity', () => {
     await share.writeRange('s.vhd', 0, Buffer.alloc(512, 'a'));
     await share.createFile('t.vhd', 512);
     const source = await share.grantCopySource('s.vhd', inOneHour());
-    expect(new URL(source.url).searchParams.get('skoid')).toBe('identity');
+    expect(new URL(source.url).searchParams.get('skoid')).toBe('writer');
     expect(await open({ kind: 'key', key: TEST_KEY }).copyRange('t.vhd', { offset: 0, length: 512 }, source)).toBe('u661BimQ84c=');
   });
 
-  it('the key is fetched once, renewed when half its life is over, and the old one serves when that fails', async () => {
-    const share = identified();
-    await Promise.all(Array.from({ length: 5 }, () => share.renewGrants()));
-    expect(front.keys).toHaveLength(1);
-    const [key] = front.keys;
-    expect(new Date(key!.expiresOn).getTime() - Date.now()).toBeLessThanOrEqual(7 * DAY_MS);
-    clock.aheadMs = 2.9 * DAY_MS;
-    await share.renewGrants();
-    expect(front.keys).toHaveLength(1);
-    clock.aheadMs = 3.1 * DAY_MS;
-    front.refusesKeys = true;
-    await share.renewGrants();
-    expect(share.mountSources('x.vhd', new Date(clock.now().getTime() + HOUR_MS))).toHaveLength(1);
-    clock.aheadMs += 120_000;
-    front.refusesKeys = false;
-    await share.renewGrants();
-    expect(front.keys).toHaveLength(2);
-  });
-
-  it('a grant never outlives its key', async () => {
+  it('a grant never outlives the key that signed it', async () => {
     const share = identified();
     await share.renewGrants();
     const [mount] = share.mountSources('x.vhd', new Date(Date.now() + 30 * DAY_MS));
-    expect(mount!.expiresAt!.getTime()).toBeLessThan(new Date(front.keys[0]!.expiresOn).getTime());
+    expect(mount!.expiresAt!.getTime()).toBeLessThan(new Date(new URL(mount!.source).searchParams.get('ske')!).getTime());
   });
 
-  it('without the role for keys, the share is not taken into use, and mounts are without https', async () => {
-    front.refusesKeys = true;
+  it('mounts are without https when the key is over, and with it again when it was renewed', async () => {
     const share = identified();
-    await expectShareError(share.ensureExists(), 'SHARE_DENIED');
-    expect(share.mountSources('x.vhd', inOneHour())).toEqual([]);
-    clock.aheadMs = 0;
-    front.refusesKeys = false;
     await share.ensureExists();
     clock.aheadMs = 8 * DAY_MS;
-    expect(share.mountSources('x.vhd', new Date(clock.now().getTime() + HOUR_MS))).toEqual([]);
+    expect(share.mountSources('x.vhd', inOneHour())).toEqual([]);
+    clock.aheadMs = 0;
+    await share.renewGrants();
+    expect(share.mountSources('x.vhd', inOneHour())).toHaveLength(1);
+  });
+
+  it('of one that may only read, the share is read, and nothing is written', async () => {
+    await identified().ensureExists();
+    const share = identified('reader');
+    await share.ensureExists();
+    expect(await share.stat('nothing.vhd')).toBeUndefined();
+    await expectShareError(share.createFile('new.vhd', 1), 'SHARE_DENIED');
+  });
+
+  it('of one without any role, the share is not taken into use', async () => {
+    await expectShareError(identified('stranger').ensureExists(), 'SHARE_DENIED');
   });
 
   it('one that cannot be had is asked for again, and then told as the reason', async () => {
@@ -218,7 +211,7 @@ describe('no credential', () => {
     shown.push(await open({ kind: 'sas', sas }, 'http://127.0.0.1:1/acct1').rename('x.vhd', 'y.vhd').catch((error: unknown) => error));
     tokens.refuse = true;
     shown.push(await identified().stat('x.vhd').catch((error: unknown) => error));
-    const secrets = [TEST_KEY, signatureOf(sas), encodeURIComponent(signatureOf(sas)), ...front.keys.map((key) => key.value), ...front.tokens];
+    const secrets = [TEST_KEY, signatureOf(sas), encodeURIComponent(signatureOf(sas)), ...tokens.given];
     for (const each of shown) {
       const text = `${inspect(each, { depth: 20, showHidden: true })}${JSON.stringify(each)}${String(each)}`;
       for (const secret of secrets) expect(text).not.toContain(secret);
