@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 import {
   arbitraryLayer, canMountThroughFiles, canMountViews, checkErofs, compareTrees, describeTree, type ExpandedStack, expandStack, expandViewOf, hasProgram, mountLayer, mountOverlay,
-  mountView, type RawTarEntry, saveExpanded, tarOf, temporaryFolder, treeOfTar,
+  mountView, type RawTarEntry, readExpanded, saveExpanded, tarOf, temporaryFolder, treeOfTar,
 } from '#expansion/testing';
 
 import { FILE_TYPE, FILE_TYPE_MASK } from './erofs-structures.js';
@@ -127,6 +127,31 @@ describe.skipIf(!canMountViews())('a merged view, mounted', () => {
       tarOf({ name: 'e' }, { name: '.wh.c' }, { name: 'zeros', contents: Buffer.alloc(8192), pax: { 'SCHILY.xattr.trusted.k': 'v' } }, { name: 'f/new', contents: 'new' }, { name: 'only/.wh.nothing' }),
     ]);
     expect(await differences(stack)).toEqual([]);
+  });
+
+  it('equals the overlay also on one device that holds the view and the layers in a row', async () => {
+    const stack = await expandStack([tarOf({ name: 'low', contents: 'l'.repeat(9000) }, { name: 'both', contents: 'lower' }), tarOf({ name: 'up', contents: 'u'.repeat(70_000) }, { name: 'both', contents: 'upper' })]);
+    expect(await withOverlay(stack, async ({ overlay, folder }) => {
+      const filesystems = await Promise.all([await expandViewOf(stack), ...stack.layers].map(async (file) => (await readExpanded(stack.share, file)).subarray(0, file.verity!.hashOffset)));
+      await writeFile(`${folder}/row`, Buffer.concat(filesystems));
+      await mkdir(`${folder}/one`);
+      await using _one = await mountLayer(`${folder}/row`, `${folder}/one`);
+      return await compareTrees(`${folder}/one`, overlay);
+    })).toEqual([]);
+  });
+
+  it('has more devices than mount(2) has room for', { timeout: 120_000 }, async () => {
+    const stack = await expandStack(Array.from({ length: 130 }, (_, index) => tarOf({ name: `file-${index}`, contents: `contents ${index}` }, { name: 'all', contents: `${index}` })));
+    await using folder = await temporaryFolder();
+    const view = await expandViewOf(stack);
+    await saveExpanded(stack.share, view, `${folder.path}/view`);
+    const devices = stack.layers.map((_, index) => `${folder.path}/${'long'.repeat(20)}-${index}`);
+    for (const [index, layer] of stack.layers.entries()) await saveExpanded(stack.share, layer, devices[index]!);
+    await mkdir(`${folder.path}/mounted`);
+    await using _view = await mountView({ file: `${folder.path}/view`, devices, through: canMountThroughFiles() ? 'files' : 'loops' }, `${folder.path}/mounted`);
+    const names = await readdir(`${folder.path}/mounted`);
+    expect(names).toHaveLength(131);
+    for (const name of names) expect(await readFile(`${folder.path}/mounted/${name}`, 'utf8')).toBe(name === 'all' ? '129' : name.replace('file-', 'contents '));
   });
 
   it('equals the overlay of any layers', { timeout: 300_000 }, async () => {
