@@ -1,0 +1,74 @@
+import { cpus, release, totalmem } from 'node:os';
+
+/** One figure of a bench. */
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What the value was measured against; null where it stands for itself. */
+  readonly against: string | null;
+  /** What the value may be at most; null where nothing is promised. */
+  readonly bound: number | null;
+  /** Whether it keeps its bound; null without one. */
+  readonly holds: boolean | null;
+}
+
+/** Where a bench ran. */
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly kernel: string;
+  readonly node: string;
+}
+
+/** What a bench came to. */
+export interface BenchReport {
+  readonly bench: string;
+  readonly machine: Machine;
+  readonly figures: readonly Figure[];
+}
+
+/** A bench: one question, answered by figures. */
+export interface Bench {
+  /** The question, in one line. */
+  readonly question: string;
+  /**
+   * Measures. Takes minutes.
+   * @param tell says what goes on, to people.
+   * @throws {BenchError} when it cannot be run here.
+   */
+  run(tell: (line: string) => void): Promise<readonly Figure[]>;
+}
+
+/** A bench that could not be run: something is missing on this machine, or did not do what it is measured for. */
+export class BenchError extends Error {
+  override readonly name = 'BenchError';
+}
+
+/** A figure that stands for itself. */
+export function measured(name: string, value: number, unit: string): Figure {
+  return { name, value: rounded(value), unit, against: null, bound: null, holds: null };
+}
+
+/** A figure that says how many times as much as something else it is, and must not pass a bound. */
+export function ratioAtMost(name: string, value: number, { against, bound }: { readonly against: string; readonly bound: number }): Figure {
+  return { name, value: rounded(value), unit: 'ratio', against, bound, holds: value <= bound };
+}
+
+/** This machine. */
+export function thisMachine(): Machine {
+  return { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem(), kernel: release(), node: process.version };
+}
+
+/** The middle one of some values; of two in the middle the mean. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Four digits: no figure here is more exact. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

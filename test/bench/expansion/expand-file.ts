@@ -1,0 +1,36 @@
+/**
+ * Expands one layer from a local file onto a local folder, and prints what it cost as one line of JSON (see {@link ExpandedFile}).
+ * A process of its own, so that its memory is nobody else's: `node expand-file.js <blob> <its digest> <folder>`.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+
+import { expandLayer, type ExpandedLayer } from '#expansion';
+import { parseDigest } from '#oci';
+import { MiB } from '#quantities';
+
+import { FolderShare } from './folder-share.js';
+
+/** What one expansion came to. */
+export interface ExpandedFile {
+  /** From the first byte read to the file under its final name. */
+  readonly seconds: number;
+  /** The most memory that the process had, of whatever kind. */
+  readonly peakRssBytes: number;
+  readonly expanded: ExpandedLayer;
+}
+
+const [blob = '', digest = '', folder = ''] = process.argv.slice(2);
+const { size: sizeBytes } = await stat(blob);
+const startedAt = performance.now();
+const expanded = await expandLayer({
+  layer: { digest: parseDigest(digest), sizeBytes },
+  blob: createReadStream(blob, { highWaterMark: MiB }),
+  share: new FolderShare(folder),
+  claimId: 'bench',
+  isHeld: () => Promise.resolve(true),
+  signal: new AbortController().signal,
+});
+const seconds = (performance.now() - startedAt) / 1000;
+const result: ExpandedFile = { seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024, expanded };
+process.stdout.write(`${JSON.stringify(result)}\n`);
