@@ -54,7 +54,7 @@ export class ReplicationWorld {
    * @param name of the layer, and after an `@` the version of its file, if it is another than the present one.
    * @param pieces one letter for each piece of 4 MiB, the last one 512 bytes short: `.` is a hole, others fill it.
    */
-  async expandOnto(share: MemoryShare, name: string, pieces: string): Promise<Digest> {
+  async expandOnto(share: Share, name: string, pieces: string): Promise<Digest> {
     const [layerName = '', version = LAYER_FILE_VERSION] = name.split('@');
     const layer = digestOf(layerName);
     const path = layerFilePath(layer, Number(version));
@@ -71,7 +71,7 @@ export class ReplicationWorld {
   }
 
   /** Wants a layer on a share. */
-  async want(share: MemoryShare, layer: Digest): Promise<void> {
+  async want(share: Share, layer: Digest): Promise<void> {
     const sizeBytes = this.records.records.get(layer)?.vhd.sizeBytes ?? 1;
     await this.store.want(share, [{ layer, sizeBytes, priority: 1, reason: 'demand' }], this.clock.now());
   }
@@ -84,7 +84,7 @@ export class ReplicationWorld {
   }
 
   /** What is on a share of a layer, as its row says. */
-  async replica(share: MemoryShare, layer: Digest): Promise<Replica | undefined> {
+  async replica(share: Pick<Share, 'name'>, layer: Digest): Promise<Replica | undefined> {
     return (await this.store.find([layer])).find((row) => row.share === share.name);
   }
 }
