@@ -9,6 +9,7 @@ export class FileVersion21763800000000 implements MigrationInterface {
         ADD COLUMN verity_hash_offset bigint,
         ADD COLUMN stacks text[],
         ADD CONSTRAINT hash_tree_whole CHECK ((verity_root_hash IS NULL) = (verity_hash_offset IS NULL))`);
+    await db.query(`CREATE INDEX expanded_layers_views_wanted ON expanded_layers USING gin (stacks) WHERE stacks IS NOT NULL AND state = 'wanted'`);
     await db.query('ALTER TABLE images ADD COLUMN view_digest text COLLATE "C"');
     await db.query('CREATE INDEX images_by_view ON images (view_digest, repository) WHERE view_digest IS NOT NULL');
     await db.query(`

@@ -209,6 +209,15 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       expect((await claimAll(later(10))).map(({ item }) => item)).toEqual([view]);
     });
 
+    it('keep nothing else waiting, however many of them wait, and are found at once when their layers are there', async () => {
+      const views = Array.from({ length: 250 }, (_, n) => wantedView([low, wantedLayer(`layer ${n}`)], { priority: 9 }));
+      await store.want([low, ...views.slice(0, 249), { ...view, priority: 9 }, high], NOW);
+      const all = await claimAll();
+      expect(all.map(({ item }) => item.digest).toSorted()).toEqual([low.digest, high.digest].toSorted());
+      for (const { item, claim } of all) await store.complete(claim.id, expandedForm(item), NOW);
+      expect((await store.claim({ owner: 'worker', limit: 300, now: NOW, leaseMs: 60_000 })).map(({ item }) => item.digest)).toContain(view.digest);
+    });
+
     it('are expanded, read and wanted again like layers', async () => {
       await expandNow(low);
       await expandNow(high);

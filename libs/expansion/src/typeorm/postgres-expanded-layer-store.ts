@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { Claimed, ClaimRequest } from '#claims';
-import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import { affected, claimOf, type ClaimRow, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
@@ -9,6 +9,7 @@ import type { ExpandedLayer } from '../expanded-layer.js';
 import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
+import { claimLayers, WAKE_VIEWS } from './claim-layers.js';
 
 interface LayerRow extends ClaimRow {
   readonly digest: Digest;
@@ -39,10 +40,8 @@ interface LayerRow extends ClaimRow {
 const WORK: ClaimTable = {
   table: 'expanded_layers',
   key: ['digest'],
-  open: `state IN ('wanted', 'expanding') AND (stacks IS NULL OR NOT EXISTS (
-    SELECT FROM expanded_layers AS part WHERE part.digest = ANY(expanded_layers.stacks) AND part.state IN ('wanted', 'expanding')))`,
+  open: `state IN ('wanted', 'expanding')`,
   order: 'priority DESC, wanted_at, digest',
-  set: `state = 'expanding', read_bytes = 0`,
 };
 const GIVE_BACK = `state = 'wanted'`;
 const UNCLAIM = 'claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, last_error = NULL';
@@ -91,7 +90,7 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<WantedLayer>[]> {
-    const rows = await claimRows<LayerRow>(this.#dataSource, WORK, request);
+    const rows = await claimLayers<LayerRow>(this.#dataSource, request);
     return rows.map((row) => ({ item: wantedOf(row), claim: claimOf(row) }));
   }
 
@@ -132,21 +131,25 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async complete(claimId: string, expanded: ExpandedLayer, now: Date): Promise<boolean> {
-    const sql = `
+    const settle = `
       UPDATE expanded_layers
       SET state = 'expanded', diff_id = $9, vhd_digest = $2, vhd_size_bytes = $3, piece_crc64s = $4, data_bytes = $5, entry_count = $6, writer_version = $7,
           verity_root_hash = $10, verity_hash_offset = $11, expanded_at = $8, read_bytes = size_bytes, ${UNCLAIM}
       WHERE claim_id = $1`;
     const { vhd, pieceCrc64s, dataBytes, entryCount, writerVersion, diffId, verity } = expanded;
     const tree = [verity?.rootHash ?? null, verity?.hashOffset ?? null];
-    return affected(
-      await this.#dataSource.query(sql, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now, diffId, ...tree]),
-    );
+    return this.#settle(settle, [claimId, vhd.digest, vhd.sizeBytes, pieceCrc64s, dataBytes, entryCount, writerVersion, now, diffId, ...tree]);
   }
 
-  async refuse(claimId: string, refusal: LayerRefusal): Promise<boolean> {
-    const sql = `UPDATE expanded_layers SET state = 'refused', refusal_code = $2, refusal_message = $3, ${UNCLAIM} WHERE claim_id = $1`;
-    return affected(await this.#dataSource.query(sql, [claimId, refusal.code, refusal.message]));
+  refuse(claimId: string, refusal: LayerRefusal): Promise<boolean> {
+    const settle = `UPDATE expanded_layers SET state = 'refused', refusal_code = $2, refusal_message = $3, ${UNCLAIM} WHERE claim_id = $1`;
+    return this.#settle(settle, [claimId, refusal.code, refusal.message]);
+  }
+
+  /** Settles one row, and wakes the views that may have waited for it. */
+  async #settle(sql: string, parameters: readonly unknown[]): Promise<boolean> {
+    const woken = `WITH settled AS (${sql} RETURNING digest, stacks), woken AS (${WAKE_VIEWS} RETURNING 1) SELECT digest FROM settled`;
+    return (await this.#dataSource.query<unknown[]>(woken, [...parameters])).length > 0;
   }
 
   async find(digests: readonly Digest[]): Promise<LayerRecord[]> {
