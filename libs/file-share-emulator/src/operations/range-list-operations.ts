@@ -6,6 +6,7 @@ import { checkLease } from '../lease.js';
 import { filePath, type Operation, type OperationContext, type ShareView, viewOf } from '../operation.js';
 import { askedRange, clipRange } from '../ranges.js';
 import type { Entry } from '../storage/entry.js';
+import type { ShareFolder } from '../storage/share-folder.js';
 import { xmlDocument } from '../xml.js';
 import { absence } from './directory-operations.js';
 
@@ -49,13 +50,13 @@ async function changesSince({ share, stamp }: ShareView, { entry, previous, wind
   const old = share.snapshots.get(previous);
   if (stamp !== undefined && stamp < previous) throw new AzureFilesError('InvalidQueryParameterValue', { elements: { QueryParameterName: 'prevsharesnapshot' } });
   const { written, touched, header } = entry.record;
-  const before = await old.folder.find(entry.path);
-  const isSame = before?.record.header.fileId === header.fileId;
-  // A file that was there under another name is the same one; its record tells what changed, and where.
-  const isMoved = !isSame && [...touched.keys()].some((epoch) => epoch >= previous);
-  if (!isSame && before !== undefined && !isMoved) throw new AzureFilesError('FileGenerationMismatch');
-  if (!isSame && isMoved && !followsRenames) throw new AzureFilesError('FileGenerationMismatch', { message: 'The file has been renamed since the previous snapshot was taken.' });
-  if (!isSame && !isMoved) return written.within(window).map((range) => ({ kind: 'Range', ...range }));
+  const here = await old.folder.find(entry.path);
+  const isSame = here?.record.header.fileId === header.fileId;
+  const isNew = !isSame && (header.madeAfter ?? '') >= previous;
+  if (isNew && here !== undefined) throw new AzureFilesError('FileGenerationMismatch');
+  if (isNew) return written.within(window).map((range) => ({ kind: 'Range', ...range }));
+  if (!isSame && !followsRenames) throw new AzureFilesError('FileGenerationMismatch', { message: 'The file has been renamed since the previous snapshot was taken.' });
+  const before = isSame ? here : await findById(old.folder, header.fileId, '');
   const changed = new ByteRangeSet([...touched].filter(([epoch]) => epoch >= previous).flatMap(([, ranges]) => ranges.toArray()));
   const inWindow = new ByteRangeSet(changed.within(window));
   const now = inWindow.toArray().flatMap((range) => written.within(range));
@@ -63,6 +64,16 @@ async function changesSince({ share, stamp }: ShareView, { entry, previous, wind
   for (const range of now) gone.remove(range);
   const listed: ListedRange[] = [...now.map((range): ListedRange => ({ kind: 'Range', ...range })), ...gone.toArray().map((range): ListedRange => ({ kind: 'ClearRange', ...range }))];
   return listed.toSorted((a, b) => a.offset - b.offset);
+}
+
+/** Looks through a whole snapshot: only a file that was renamed since costs that. */
+async function findById(folder: ShareFolder, fileId: string, path: string): Promise<Entry | undefined> {
+  for (const name of await folder.names(path)) {
+    const entry = await folder.find(path === '' ? name : `${path}/${name}`);
+    const found = entry?.kind === 'folder' ? await findById(folder, fileId, entry.path) : entry;
+    if (found?.record.header.fileId === fileId) return found;
+  }
+  return undefined;
 }
 
 /** A range as the list writes it, ends included. */

@@ -36,6 +36,8 @@ export interface RecordHeader {
   readonly permissionKey?: string | undefined;
   /** The change time that a client set; without it, it is that of the last change. */
   readonly statusChangedAt?: Ticks | undefined;
+  /** The newest snapshot of the share when this was made; empty or absent where there was none. */
+  readonly madeAfter?: string | undefined;
   readonly lease?: Lease | undefined;
   /** The last copy that this file was the target of. */
   readonly copy?: CopyState | undefined;

@@ -103,7 +103,7 @@ export class ShareFolder {
       const place = await this.#tree.locate(path);
       await mkdir(this.#tree.at(place.path)).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
       await this.#records.removeFolder(place.path);
-      const record = newRecord(place.path, { ...folder, content: { type: '' } });
+      const record = newRecord(place.path, { ...folder, content: { type: '' } }, this.#epoch());
       await this.#records.save(place.path, record);
       return { kind: 'folder', path: place.path, name: record.header.name, sizeBytes: 0, record };
     });
@@ -137,7 +137,7 @@ export class ShareFolder {
         release();
         throw error;
       }
-      const record = newRecord(at, file);
+      const record = newRecord(at, file, this.#epoch());
       await this.#records.save(at, record);
       return { kind: 'file', path: at, name: record.header.name, sizeBytes: file.sizeBytes, record };
     });
@@ -366,13 +366,13 @@ function membership(path: string): string {
   return folded(`${parentOf(path) ?? ''}/`);
 }
 
-function newRecord(path: string, { content, metadata, smb = {} }: Omit<NewFile, 'sizeBytes'>): FileRecord {
+function newRecord(path: string, { content, metadata, smb = {} }: Omit<NewFile, 'sizeBytes'>, madeAfter: string): FileRecord {
   const at = nextTicks();
   const { attributes, permissionKey, statusChangedAt } = smb;
   // The two highest bits are set as in the numbers that the real service gives; ticks make it unique.
   const fileId = (0xc000_0000_0000_0000n | at).toString();
   const name = path.slice(path.lastIndexOf('/') + 1);
-  const record = new FileRecord({ name, fileId, createdAt: smb.createdAt ?? at, content, metadata, attributes, permissionKey, statusChangedAt }, at);
+  const record = new FileRecord({ name, fileId, createdAt: smb.createdAt ?? at, content, metadata, attributes, permissionKey, statusChangedAt, madeAfter }, at);
   record.writtenAt = smb.writtenAt ?? at;
   return record;
 }
