@@ -1,6 +1,6 @@
 import { BLOCK_BYTES, DIRENT_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, NID_BYTES } from './erofs-structures.js';
-import { encodeXattrs, NO_XATTRS, SharedXattrArea, type XattrSet } from './erofs-xattrs.js';
-import { type FilesystemTree, ROOT } from './filesystem-tree.js';
+import { encodeXattrs, HEADER_BYTES as XATTR_HEADER_BYTES, SharedXattrArea, type XattrSet } from './erofs-xattrs.js';
+import { type FilesystemTree, isWhiteout, ROOT } from './filesystem-tree.js';
 
 /** The root stands first, one inode into the area: node number 0 means "none" in places. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
@@ -34,6 +34,7 @@ export class ErofsLayout {
   readonly #firstBlocks = new Map<number, number>();
   readonly #names = new Map<number, readonly string[]>();
   readonly #order: number[] = [];
+  readonly #hiding = new Set<number>();
   readonly sharedXattrs = new SharedXattrArea();
   #areaBytes = FIRST_INODE_OFFSET;
   #blockCount = 0;
@@ -105,11 +106,11 @@ export class ErofsLayout {
     return name === '..' ? parent : children.get(name)!;
   }
 
-  /** The attributes of an inode as they stand on disk: overlayfs's opaque mark is one of them. */
+  /** The attributes of an inode as they stand on disk, overlayfs's marks of directories among them. */
   xattrs(inode: number): XattrSet {
     const own = this.#tree.inodes.xattrs(inode);
-    if (!this.#tree.isOpaque(inode)) return own;
-    return { inlineBytes: (own.inlineBytes || OPAQUE.inlineBytes - OPAQUE_ENTRY_BYTES) + OPAQUE_ENTRY_BYTES, entries: [...own.entries, ...OPAQUE.entries] };
+    const marked = this.#tree.isOpaque(inode) ? withMark(own, OPAQUE_MARK) : own;
+    return this.#hiding.has(inode) ? withMark(marked, ORIGIN_MARK) : marked;
   }
 
   #sortNames(): void {
@@ -127,6 +128,7 @@ export class ErofsLayout {
         const child = children.get(name)!;
         if (this.#tree.directory(child) === undefined) {
           this.#linkCounts[child]! += 1;
+          if (isWhiteout(this.#tree, child)) this.#hiding.add(directory);
           continue;
         }
         this.#linkCounts[child] = 2;
@@ -197,5 +199,14 @@ export function* direntBlocks(names: readonly string[]): Generator<DirentBlock> 
   yield { from, to: names.length, usedBytes };
 }
 
-const OPAQUE = encodeXattrs(new Map([['trusted.overlay.opaque', Buffer.from('y')]])) ?? NO_XATTRS;
-const OPAQUE_ENTRY_BYTES = OPAQUE.entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+function withMark(own: XattrSet, mark: XattrSet): XattrSet {
+  return { inlineBytes: own.inlineBytes === 0 ? mark.inlineBytes : own.inlineBytes + mark.inlineBytes - XATTR_HEADER_BYTES, entries: [...own.entries, ...mark.entries] };
+}
+
+/** Hides what lower layers hold in the directory (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"). */
+const OPAQUE_MARK = encodeXattrs(new Map([['trusted.overlay.opaque', Buffer.from('y')]]))!;
+/**
+ * Says that a directory holds whiteouts. In one that is merged with no other, overlayfs looks for them only then, and lists their names otherwise
+ * (fs/overlayfs/inode.c, "Check for non-merge dir that may have whiteouts"); `mkfs.erofs --aufs` sets it for the same reason.
+ */
+const ORIGIN_MARK = encodeXattrs(new Map([['trusted.overlay.origin', Buffer.alloc(0)]]))!;

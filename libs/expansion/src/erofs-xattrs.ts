@@ -6,8 +6,8 @@ const ENTRY_BYTES = 4;
 const MAX_SHARED = 255;
 /** Largest inline area: kernels before 6.4 keep its size in 16 bits. */
 export const MAX_INLINE_BYTES = 65_535;
-/** What the mark takes by which overlayfs knows an opaque directory: a layer's own attributes leave room for it. */
-const OPAQUE_MARK_BYTES = 20;
+/** What overlayfs's marks of one directory take together, 20 bytes each: a layer's own attributes leave room for both. */
+const OVERLAY_MARKS_BYTES = 40;
 /** A value longer than this goes to the shared area, so that inodes stay close together and 64 KiB values fit older kernels. */
 const MAX_INLINE_VALUE_BYTES = 1024;
 /** Largest value: `e_value_size` has 16 bits; Linux's own limit is 65,536. */
@@ -76,7 +76,7 @@ export function encodeXattrs(xattrs: ReadonlyMap<string, Uint8Array>): XattrSet 
     entries.push({ bytes, shared });
   }
   if (entries.length === 0) return NO_XATTRS;
-  return inlineBytes > MAX_INLINE_BYTES - OPAQUE_MARK_BYTES ? undefined : { inlineBytes, entries };
+  return inlineBytes > MAX_INLINE_BYTES - OVERLAY_MARKS_BYTES ? undefined : { inlineBytes, entries };
 }
 
 /** Reads one entry of {@link encodeXattrs}'s form; undefined when it is none, or does not end within `bytes`. The value is a view of them. */

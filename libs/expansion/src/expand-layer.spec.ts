@@ -46,8 +46,8 @@ describe('expandLayer', () => {
         digest: layer.layer.digest,
         diffId: layer.diffId,
         writerVersion: LAYER_FILE_VERSION,
-        vhd: { digest: 'sha256:a1993d18ffd1e5543b07797a15cda92236a544256e9f5794fc5db47fcaaa0320', sizeBytes: 20_992 },
-        verity: { rootHash: '72342cb80eeb3766fb7b20d8bac19d149018f7e2d02a8683634d7a5986b386d7', hashOffset: 12_288 },
+        vhd: { digest: 'sha256:e5a7463d5950fc0caff50db757081b37aa28f3f0d8dab7618f2a5cafd0b00bbf', sizeBytes: 20_992 },
+        verity: { rootHash: 'bd3fe8b76c0559484244243a6e231e83f6ec64047d7d65a724514bf21f259755', hashOffset: 12_288 },
         entryCount: 6,
       });
     }

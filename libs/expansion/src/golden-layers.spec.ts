@@ -94,8 +94,8 @@ const GOLDEN: Readonly<Record<string, Golden>> = {
   },
   'whiteouts and opaque directories': {
     diffId: 'sha256:00073b59e05b074d94146dc0765f9307da5eb37d0a59193ea0a5002657deae44',
-    vhd: 'sha256:d47ca8617a941731b46a3498b162fd672399f7273d52f1fed89b4381ab3d6c41',
-    rootHash: '78506d29313a0917f870267bbd1a7815b055d2df74acd6f321d9dcda18405764',
+    vhd: 'sha256:a6712cad8a00d9b3fa5bbe293e0722353b85a2feaec6b1b44cc898f13cb0402e',
+    rootHash: 'f506e77eb9fe8f5d50bc698af52be4f1f748245a953e6349f11708665ccd52bd',
   },
   'times, owners and names of every kind': {
     diffId: 'sha256:7b8bc9479b0cc6c68b613c88e21f0d0a4007dd4583164a222936a21d717dd9b0',

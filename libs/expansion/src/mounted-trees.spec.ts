@@ -118,7 +118,7 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
     expect([...tree.keys()].sort()).toEqual(['.', 'etc', 'etc/passwd', 'lib', 'out', 'usr', 'usr/lib', 'usr/lib/x']);
   });
 
-  it('hides what lower layers hold when overlayfs stacks it on them', async () => {
+  it('hides what lower layers hold when overlayfs stacks it on them, and lists no whiteout, be its directory merged or not', async () => {
     const tar = tarOf(
       { name: '.wh.gone' },
       { name: 'opaque/.wh..wh..opq' },
@@ -128,14 +128,16 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
       { name: 'replaced/only', contents: 'only' },
       { name: 'merged/', type: '5', mode: 0o755 },
       { name: 'merged/.wh.one' },
+      { name: 'alone/.wh.nothing' },
+      { name: 'opaque/.wh.nothing' },
       { name: '.whatever', contents: 'stays' },
       { name: 'a.wh.b', contents: 'stays' },
     );
     const names = await withMountedLayer(tar, {}, async (mounted, folder) => {
       const layers = await readTree(mounted);
       expect(layers.get('gone')).toMatchObject({ type: 'character', device: '0:0', mode: 0 });
-      expect(layers.get('opaque')?.xattrs).toEqual({ 'trusted.overlay.opaque': 'y' });
-      expect(layers.get('merged')?.xattrs).toEqual({});
+      expect(layers.get('opaque')?.xattrs).toEqual({ 'trusted.overlay.opaque': 'y', 'trusted.overlay.origin': '' });
+      expect(layers.get('merged')?.xattrs).toEqual({ 'trusted.overlay.origin': '' });
       for (const name of ['opaque', 'replaced', 'merged', 'stack']) await mkdir(`${folder}/lower/${name}`, { recursive: true });
       for (const name of ['gone', 'kept', 'opaque/old', 'replaced/old', 'merged/one', 'merged/two']) await writeFile(`${folder}/lower/${name}`, 'lower');
       await mkdir(`${folder}/stacked`);
@@ -146,7 +148,7 @@ describe.skipIf(!canMountLayers())('an expanded layer, mounted', () => {
         await run('umount', [`${folder}/stacked`]);
       }
     });
-    expect(names).toEqual(['.whatever', 'a.wh.b', 'kept', 'merged', 'merged/two', 'opaque', 'opaque/new', 'replaced', 'replaced/only', 'stack']);
+    expect(names).toEqual(['.whatever', 'a.wh.b', 'alone', 'kept', 'merged', 'merged/two', 'opaque', 'opaque/new', 'replaced', 'replaced/only', 'stack']);
   });
 });
 

@@ -58,7 +58,7 @@ async function differences(stack: ExpandedStack): Promise<string[]> {
       if (through === 'files' && !canMountThroughFiles()) continue;
       await mkdir(`${folder}/${through}`);
       await using _view = await mountView({ file, devices, through }, `${folder}/${through}`);
-      found.push(...await compareTrees(`${folder}/${through}`, overlay, { withoutUnfound: true }), ...await wrongLinkCounts(`${folder}/${through}`));
+      found.push(...await compareTrees(`${folder}/${through}`, overlay), ...await wrongLinkCounts(`${folder}/${through}`));
     }
     return found;
   });

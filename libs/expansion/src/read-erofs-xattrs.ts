@@ -1,15 +1,18 @@
 import { encodeXattrs, HEADER_BYTES, MAX_INLINE_BYTES, NO_XATTRS, readXattrEntry, type XattrSet } from './erofs-xattrs.js';
+import { refuseSize } from './expansion-error.js';
 import type { InvalidField } from './read-erofs-structures.js';
 
 /** What overlayfs steers by; a layer holds no other name of these. */
 const OVERLAY_NAMES = ['trusted.overlay.', 'user.overlay.'];
 const OPAQUE_NAME = 'trusted.overlay.opaque';
+/** Of directories with whiteouts; without a value. */
+const ORIGIN_NAME = 'trusted.overlay.origin';
 /** Bytes of an entry before its name and value. */
 const ENTRY_BYTES = 4;
 
 /** The attributes of an inode, as they were read. */
 export interface ReadXattrs {
-  /** Without the opaque mark. */
+  /** Without overlayfs's marks. */
   readonly set: XattrSet;
   readonly isOpaque: boolean;
 }
@@ -31,20 +34,20 @@ const NONE: ReadXattrs = { set: NO_XATTRS, isOpaque: false };
 export class XattrReader {
   readonly #shared: SharedXattrSource;
   readonly #invalid: InvalidField;
-  readonly #maxBytes: number;
+  readonly #maxNameBytes: number;
   readonly #known = new Map<string, ReadXattrs>();
   readonly #sharedEntries = new Map<number, Buffer>();
   #nextShared = 0;
   #bytes = 0;
 
-  /** @param maxBytes of distinct attributes in all: what a layer may have. */
-  constructor(shared: SharedXattrSource, maxBytes: number, invalid: InvalidField) {
+  /** @param maxNameBytes `ExpansionLimits.maxNameBytes`. */
+  constructor(shared: SharedXattrSource, maxNameBytes: number, invalid: InvalidField) {
     this.#shared = shared;
-    this.#maxBytes = maxBytes;
+    this.#maxNameBytes = maxNameBytes;
     this.#invalid = invalid;
   }
 
-  /** @param area what stands behind an inode. @throws what `invalid` makes. */
+  /** @param area what stands behind an inode. @throws what `invalid` makes; {@link ExpansionError} `TOO_LARGE`. */
   async read(area: Buffer): Promise<ReadXattrs> {
     if (area.length === 0) return NONE;
     const key = area.toString('latin1');
@@ -76,6 +79,7 @@ export class XattrReader {
     }
     const isOpaque = values.get(OPAQUE_NAME)?.toString('latin1') === 'y';
     if (isOpaque) values.delete(OPAQUE_NAME);
+    if (values.get(ORIGIN_NAME)?.length === 0) values.delete(ORIGIN_NAME);
     if ([...values.keys()].some((name) => OVERLAY_NAMES.some((prefix) => name.startsWith(prefix)))) throw this.#invalid('xattr', 'is overlayfs’s');
     const set = encodeXattrs(values);
     if (set === undefined) throw this.#invalid('xattr', 'does not fit');
@@ -105,6 +109,7 @@ export class XattrReader {
 
   #count(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > this.#maxBytes) throw this.#invalid('xattrs', `have over ${this.#maxBytes} bytes`);
+    // Twice: what stands behind inodes has headers and overlayfs's marks besides.
+    if (this.#bytes > 2 * this.#maxNameBytes) throw refuseSize('maxNameBytes', this.#maxNameBytes);
   }
 }

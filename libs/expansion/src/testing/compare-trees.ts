@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { type BigIntStats, createReadStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 
@@ -27,8 +27,6 @@ export interface TreeEntry {
 export interface ComparisonOptions {
   /** Paths whose modification time one of the trees cannot know, such as directories without an entry of their own. */
   readonly anyTime?: ReadonlySet<string>;
-  /** Leaves names out that a directory lists and that nothing is found under: overlayfs lists whiteouts of directories that it need not merge. */
-  readonly withoutUnfound?: boolean;
 }
 
 /**
@@ -36,19 +34,13 @@ export interface ComparisonOptions {
  * python3 for any: Node cannot read extended attributes.
  */
 export async function readTree(folder: string): Promise<Map<string, TreeEntry>> {
-  return walk(folder, {});
-}
-
-async function walk(folder: string, options: ComparisonOptions): Promise<Map<string, TreeEntry>> {
   const paths = ['.'];
   const entries = new Map<string, FoundEntry['entry']>();
   const names = new Map<string, string[]>();
   for (let next = 0; next < paths.length; next += 1) {
     const path = paths[next]!;
     const full = Buffer.from(`${folder}/${path}`, 'latin1');
-    const found = await readEntry(full, options);
-    if (found === undefined) continue;
-    const { entry, file } = found;
+    const { entry, file } = await readEntry(full);
     entries.set(path, entry);
     if (entry.type !== 'directory') names.set(file, [...(names.get(file) ?? []), path]);
     if (entry.type !== 'directory') continue;
@@ -65,7 +57,7 @@ async function walk(folder: string, options: ComparisonOptions): Promise<Map<str
 
 /** The differences between two folders, one line each; none when they are the same. */
 export async function compareTrees(actual: string, expected: string, options: ComparisonOptions = {}): Promise<string[]> {
-  const [left, right] = [await walk(actual, options), await walk(expected, options)];
+  const [left, right] = [await readTree(actual), await readTree(expected)];
   const differences: string[] = [];
   for (const path of new Set([...left.keys(), ...right.keys()])) {
     const ours = left.get(path);
@@ -91,9 +83,8 @@ interface FoundEntry {
   readonly file: string;
 }
 
-async function readEntry(full: Buffer, options: ComparisonOptions): Promise<FoundEntry | undefined> {
-  const stat = await lstatOf(full, options);
-  if (stat === undefined) return undefined;
+async function readEntry(full: Buffer): Promise<FoundEntry> {
+  const stat = await lstat(full, { bigint: true });
   const type = stat.isFile() ? 'file'
     : stat.isDirectory() ? 'directory'
       : stat.isSymbolicLink() ? 'symlink'
@@ -111,15 +102,6 @@ async function readEntry(full: Buffer, options: ComparisonOptions): Promise<Foun
     ...(type === 'character' || type === 'block' ? { device: deviceName(stat.rdev) } : {}),
   } as const;
   return { entry, file: `${stat.dev}:${stat.ino}` };
-}
-
-async function lstatOf(full: Buffer, options: ComparisonOptions): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(full, { bigint: true });
-  } catch (error) {
-    if (options.withoutUnfound === true && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /** Linux's 64-bit form of a device number (`gnu_dev_makedev`), of which layers use 32 bits. */
