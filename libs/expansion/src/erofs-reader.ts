@@ -113,8 +113,7 @@ class TreeReader {
     this.#nextBlock = Math.max(xattrBlock, 1);
     const sharedBytes = xattrBlock === 0 ? 0 : (metaBlock - xattrBlock) * BLOCK_BYTES;
     const shared = { sizeBytes: sharedBytes, read: (offset: number, length: number) => pieces.read(xattrBlock * BLOCK_BYTES + offset, length) };
-    // Twice: what stands behind inodes has headers besides.
-    this.#xattrs = new XattrReader(shared, 2 * limits.maxNameBytes, this.#invalid);
+    this.#xattrs = new XattrReader(shared, limits.maxNameBytes, this.#invalid);
   }
 
   async read(): Promise<FilesystemTree> {
