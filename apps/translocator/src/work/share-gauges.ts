@@ -14,6 +14,9 @@ export function measuringShares({ logger, metrics }: Pick<WorkSurroundings, 'log
     if (usage === undefined) return;
     metrics.shareStoredBytes.set({ region: share.name }, usage.usedBytes);
     metrics.shareProvisionedBytes.set({ region: share.name }, usage.provisionedBytes);
+    if (usage.provisionedBytes < share.capacityBytes) {
+      logger.warn({ share: share.name, capacityBytes: share.capacityBytes, ...usage }, 'a share holds less than its capacity says: plans will fill it up');
+    }
   };
   return {
     name: 'measure shares',

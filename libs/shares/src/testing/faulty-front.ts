@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 /** What happens to one request on its way: it is refused, or passed on and its answer lost, cut after some bytes of its body, or changed in its headers. */
 export type Fault =
   | { readonly kind: 'refuse'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string }
-  | { readonly kind: 'lose-answer' }
+  | { readonly kind: 'lose-answer'; readonly onLost?: () => void }
   | { readonly kind: 'cut-answer'; readonly afterBytes: number }
   | { readonly kind: 'change'; readonly headers: Readonly<Record<string, string>> };
 
@@ -82,7 +82,10 @@ export class FaultyFront {
 
 function hand(answer: IncomingMessage, outgoing: ServerResponse, fault: Exclude<Fault, { kind: 'refuse' }> | undefined): void {
   if (fault?.kind === 'lose-answer') {
-    answer.resume().on('end', () => outgoing.destroy());
+    answer.resume().on('end', () => {
+      fault.onLost?.();
+      outgoing.destroy();
+    });
     return;
   }
   outgoing.writeHead(answer.statusCode!, { ...answer.headers, ...(fault?.kind === 'change' ? fault.headers : {}) });
