@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 
-/** What is asked of a thread. The bytes are given away, and come back with the answer. */
+/** What is asked of a thread. The memory is given away to it. */
 export interface DigestRequest {
   /** Comes back with the answer. */
   readonly job: number;
@@ -21,7 +21,6 @@ export interface DigestRequest {
 /** What a thread answers. */
 export interface DigestReply {
   readonly job: number;
-  readonly memory: ArrayBuffer;
   /** Of `blocks` and `end`. */
   readonly digests: Uint8Array<ArrayBuffer>;
 }
@@ -30,7 +29,6 @@ export interface DigestReply {
 const imported = import.meta.url.endsWith('.ts') ? './block-digests.ts' : './block-digests.js';
 const { blockDigests } = (await import(imported)) as typeof import('./block-digests.js');
 
-const NOTHING = new Uint8Array(0);
 const streams = new Map<number, Hash>();
 const port = parentPort!;
 
@@ -43,17 +41,19 @@ function answer({ task, stream, memory, length }: DigestRequest): Uint8Array<Arr
     case 'append':
       if (hash === undefined) streams.set(stream, (hash = createHash('sha256')));
       hash.update(bytes);
-      return NOTHING;
+      return new Uint8Array(0);
     case 'end':
       streams.delete(stream);
       return Uint8Array.from(hash!.update(bytes).digest());
     case 'drop':
       streams.delete(stream);
-      return NOTHING;
+      return new Uint8Array(0);
   }
 }
 
 port.on('message', (request: DigestRequest) => {
-  const reply: DigestReply = { job: request.job, digests: answer(request), memory: request.memory };
-  port.postMessage(reply, [request.memory]);
+  const reply: DigestReply = { job: request.job, digests: answer(request) };
+  // Given back at once: left to the garbage collector, it would be collected for nothing else.
+  request.memory.transfer(0);
+  port.postMessage(reply, [reply.digests.buffer]);
 });

@@ -12,10 +12,10 @@ import type { DigestReply, DigestRequest } from './digest-thread.js';
 export const DIGEST_THREADS_MAX = Math.max(1, Math.min(4, availableParallelism() - 1));
 /** A thread without work ends after this: starting one takes some 30 ms. */
 const IDLE_MS = 10 * SECOND_MS;
-/** Bytes of a stream that go to a thread at once. */
+/** Bytes of a stream that go to a thread at once where they are copied. */
 const PART_BYTES = MiB;
 /** Parts of one stream on the way at once. */
-const PARTS_MAX = 4;
+const PARTS_MAX = 8;
 
 const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
 const ZERO_PIECE_DIGESTS = blockDigests(ZERO_PIECE);
@@ -118,19 +118,21 @@ export function digestThreadCount(): number {
  * To be closed in any case.
  */
 export class BlockDigester {
-  readonly #spare: ArrayBuffer[] = [];
   #thread: DigestThread | undefined;
 
-  /** The digests of the blocks of `bytes`, which are copied: whole blocks, a piece of them at most. @throws when the thread failed. */
+  /**
+   * The digests of the blocks of `bytes`: whole blocks, a piece of them at most. The memory of a whole piece is given away to the thread where it holds nothing else: the
+   * piece is empty then.
+   * @throws when the thread failed.
+   */
   async digests(bytes: Uint8Array): Promise<Uint8Array> {
-    if (ZERO_PIECE.subarray(0, bytes.length).equals(bytes)) return ZERO_PIECE_DIGESTS.subarray(0, (bytes.length / HASH_BLOCK_BYTES) * TREE_DIGEST_BYTES);
-    if (this.#thread === undefined && bytes.length < PIECE_BYTES) return blockDigests(bytes);
+    const { length } = bytes;
+    if (ZERO_PIECE.subarray(0, length).equals(bytes)) return ZERO_PIECE_DIGESTS.subarray(0, (length / HASH_BLOCK_BYTES) * TREE_DIGEST_BYTES);
+    if (this.#thread === undefined && length < PIECE_BYTES) return blockDigests(bytes);
     this.#thread ??= joinThread();
-    const memory = this.#spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
-    new Uint8Array(memory).set(bytes);
-    const reply = await this.#thread.run({ task: 'blocks', stream: 0, memory, length: bytes.length });
-    this.#spare.push(reply.memory);
-    return reply.digests;
+    const memory = length === PIECE_BYTES ? soleMemory(bytes) : undefined;
+    const { digests } = await this.#thread.run({ task: 'blocks', stream: 0, memory: memory ?? new Uint8Array(bytes).buffer, length });
+    return digests;
   }
 
   /** Leaves the thread. */
@@ -148,7 +150,6 @@ let nextStream = 1;
  */
 export class StreamHash {
   readonly #stream = nextStream;
-  readonly #spare: ArrayBuffer[] = [];
   readonly #onTheWay = new Set<Promise<void>>();
   #part = new Uint8Array(PART_BYTES);
   #filled = 0;
@@ -168,6 +169,15 @@ export class StreamHash {
       this.#filled += count;
       at += count;
     }
+  }
+
+  /** Takes bytes that nobody else needs any more: where they are all that their memory holds, it is given away to the thread, and nothing is copied. */
+  take(bytes: Uint8Array): void {
+    const memory = soleMemory(bytes);
+    const isSmall = this.#thread === undefined && this.#filled + bytes.length <= PART_BYTES;
+    if (memory === undefined || isSmall) return this.update(bytes);
+    if (this.#filled > 0) this.#sendPart();
+    this.#send(memory, bytes.length);
   }
 
   /** Waits until there is room on the way to the thread. @throws when the thread failed. */
@@ -198,17 +208,24 @@ export class StreamHash {
   }
 
   #sendPart(): void {
+    this.#send(this.#part.buffer, this.#filled);
+    this.#part = new Uint8Array(PART_BYTES);
+    this.#filled = 0;
+  }
+
+  #send(memory: ArrayBuffer, length: number): void {
     this.#thread ??= joinThread();
-    const sending = this.#thread.run({ task: 'append', stream: this.#stream, memory: this.#part.buffer, length: this.#filled }).then(
-      (reply) => {
-        this.#spare.push(reply.memory);
-      },
+    const sending = this.#thread.run({ task: 'append', stream: this.#stream, memory, length }).then(
+      () => undefined,
       (error: unknown) => {
         this.#failure ??= { error };
       },
     ).finally(() => this.#onTheWay.delete(sending));
     this.#onTheWay.add(sending);
-    this.#part = new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(PART_BYTES));
-    this.#filled = 0;
   }
+}
+
+/** The memory of bytes that are all it holds; undefined where there may be others. */
+function soleMemory({ buffer, byteLength }: Uint8Array): ArrayBuffer | undefined {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? buffer : undefined;
 }

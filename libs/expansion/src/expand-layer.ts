@@ -67,11 +67,12 @@ async function writeLayer(expansion: LayerExpansion, target: ExpansionTarget): P
     const tree = new FileTree(limits);
     const tar = new TarReader(new LayerTar(tree, writer, limits.maxUncompressedBytes));
     let tarBytes = 0;
-    const take = async (bytes: Buffer): Promise<void> => {
+    const take = async (bytes: Buffer, areOwn: boolean): Promise<void> => {
       tarBytes += bytes.length;
       if (tarBytes > limits.maxUncompressedBytes) throw refuseSize('maxUncompressedBytes', limits.maxUncompressedBytes, tar.entryPath);
-      tarHash.update(bytes);
       tar.feed(bytes);
+      if (areOwn) tarHash.take(bytes);
+      else tarHash.update(bytes);
       await pieces.ready();
       await tarHash.ready();
     };

@@ -29,8 +29,8 @@ export function compressionOf(start: Buffer): LayerCompression {
 /** What is to be decompressed, and who takes it. */
 export interface Decompression {
   readonly blob: AsyncIterable<Buffer>;
-  /** Takes the uncompressed bytes, in parts of some hundred KiB, one at a time. */
-  readonly take: (bytes: Buffer) => Promise<void>;
+  /** Takes the uncompressed bytes, in parts of some hundred KiB, one at a time. @param areOwn nobody else needs them or their memory any more. */
+  readonly take: (bytes: Buffer, areOwn: boolean) => Promise<void>;
 }
 
 /**
@@ -45,7 +45,7 @@ export async function decompress(decompression: Decompression, signal: AbortSign
     if (compression === 'none') {
       for await (const chunk of parts(blob)) {
         signal.throwIfAborted();
-        await take(chunk);
+        await take(chunk, false);
       }
       return;
     }
@@ -53,7 +53,8 @@ export async function decompress(decompression: Decompression, signal: AbortSign
     const decompressor = compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
     const source = Readable.from(compression === 'gzip' ? blob : frames(blob), { objectMode: true, highWaterMark: 2 });
     await pipeline(source, decompressor, async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) await take(chunk);
+      // A decompressor fills its memory once: what is all of it is ours.
+      for await (const chunk of chunks) await take(chunk, chunk.length === CHUNK_BYTES);
     }, { signal });
   } catch (error) {
     signal.throwIfAborted();

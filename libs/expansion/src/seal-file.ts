@@ -15,8 +15,8 @@ import { VHD_FOOTER_BYTES, vhdFooter } from './vhd-footer.js';
 
 /** Pieces of the tree on the way at once: it grows by a 128th of what is read meanwhile. */
 const MAX_TREE_PIECES_IN_FLIGHT = 2;
-/** Pieces whose digests are not there yet when the next is read. */
-const MAX_PIECES_AHEAD = 1;
+/** Pieces whose digests are not there yet when the next one is taken. */
+const MAX_PIECES_AHEAD = 2;
 const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
 
 /** What is known of a file that is whole, and verified whole. */
@@ -51,10 +51,11 @@ export async function sealFile(filesystem: WrittenPieces, contents: Digest, targ
     end.appendZerosUpTo(level0At);
     const tree = new HashTreeBuilder(shape, (block) => end.append(block));
     const fileHash = createHash('sha256');
-    let last: Buffer = ZERO_PIECE;
+    // The end of the filesystem, in the piece that the tree begins in. Whole pieces are given away.
+    let last: Buffer = Buffer.alloc(0);
     const take = (piece: Buffer): void => {
       fileHash.update(piece);
-      last = piece;
+      if (piece.length < PIECE_BYTES) last = piece;
     };
     for await (const digests of digestsOf(readVerified(filesystem, target), take)) {
       tree.add(digests);
@@ -65,7 +66,7 @@ export async function sealFile(filesystem: WrittenPieces, contents: Digest, targ
     // The tree begins in the middle of a piece, and everything above level 0 was not known before its end.
     const begun = hashOffset % PIECE_BYTES;
     const tail = await end.finish((kept) => {
-      kept.set(last.subarray(0, begun));
+      kept.set(last);
       kept.set(hashTreeSuperblock(shape, layerFileId('verity', contents)), begun);
       kept.set(upperLevels, begun + HASH_BLOCK_BYTES);
     });
@@ -85,17 +86,17 @@ export async function sealFile(filesystem: WrittenPieces, contents: Digest, targ
   }
 }
 
-/** The digests of the blocks of all pieces, in order. While a thread computes them, `take` has its turn with the piece, and the next one comes. */
+/** The digests of the blocks of all pieces, in order. `take` has its turn with each piece before; while a thread computes the digests, the next one comes. */
 async function* digestsOf(pieces: AsyncIterable<Buffer>, take: (piece: Buffer) => void): AsyncGenerator<Uint8Array> {
   const digester = new BlockDigester();
   const ahead: Promise<Uint8Array>[] = [];
   try {
     for await (const piece of pieces) {
+      take(piece);
       const digests = digester.digests(piece);
       // A failure is met where it is awaited, unless another one ends it all before.
       digests.catch(() => undefined);
       ahead.push(digests);
-      take(piece);
       if (ahead.length > MAX_PIECES_AHEAD) yield await ahead.shift()!;
     }
     for (const digests of ahead) yield await digests;

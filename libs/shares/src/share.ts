@@ -94,6 +94,7 @@ export abstract class Share {
 
   /**
    * Reads `range` whole: any length that fits memory; longer ones are fetched in pieces. What arrived before a connection was cut is not fetched again.
+   * The buffer is the caller's alone.
    * @throws `FILE_NOT_FOUND`, `RANGE_INVALID`, `INTEGRITY_MISMATCH` when the file changed meanwhile
    */
   abstract readRange(path: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer>;
