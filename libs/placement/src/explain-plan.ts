@@ -89,7 +89,8 @@ function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
     const most = others.reduce((best, image) => ((urgency.get(image) ?? 0) > (urgency.get(best) ?? 0) ? image : best), first);
     const priority = urgency.get(most) ?? 0;
     if (isOrdered(replicas.get(digest)?.state, replicas.get(digest)?.priority, priority)) continue;
-    wants.push({ layer: digest, sizeBytes: table.sizes[layer] ?? 0, priority, image: nameOf(region, most) });
+    const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
+    wants.push({ layer: digest, sizeBytes: table.sizes[layer] ?? 0, priority, image: nameOf(region, most), ...isView });
   }
   return wants.toSorted((a, b) => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || compareText(a.layer, b.layer));
 }

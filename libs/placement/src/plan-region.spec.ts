@@ -46,6 +46,7 @@ describe('a plan for a region', () => {
     const viewed = { ...app, view };
     const scene = { images: [viewed], demand: aDemand({ 'team/app:v1': 6 }), referenced: new Set([...app.layers, view].map((layer) => layer.digest)) };
     expect(digests(planRegion(aRegion(scene)).wants)).toEqual(layerDigests(base, code, view));
+    expect(planRegion(aRegion(scene)).wants.map((want) => [want.layer, want.isView]).filter(([, isView]) => isView)).toEqual([[view.digest, true]]);
     const later = planRegion(aRegion({ ...scene, replicas: replicasOf(app.layers) }));
     expect([of(later, viewed)?.verdict, digests(later.wants), later.wants[0]?.image.digest]).toEqual(['kept', layerDigests(view), app.digest]);
     const idle = planRegion(aRegion({ ...scene, demand: aDemand({}), replicas: replicasOf([...app.layers, view]) }));

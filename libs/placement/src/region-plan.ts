@@ -44,7 +44,7 @@ export interface PlacementDecision extends ImageName {
   readonly pinId?: string;
 }
 
-/** A layer that has to be copied to the region, or be copied at another turn. */
+/** A layer, or a merged view, that has to be copied to the region, or be copied at another turn. */
 export interface WantedReplica {
   readonly layer: Digest;
   readonly sizeBytes: number;
@@ -52,6 +52,8 @@ export interface WantedReplica {
   readonly priority: number;
   /** The image for whose sake it is copied. */
   readonly image: ImageName;
+  /** True for the merged view of that image; absent for a layer. */
+  readonly isView?: true;
 }
 
 /** Why a replica goes: images have it but none is placed here, or no image has it. */

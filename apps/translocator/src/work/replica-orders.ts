@@ -23,7 +23,9 @@ export class StoredReplicaOrders extends ReplicaOrders {
     const { clock, signals, logger } = this.#surroundings;
     const share = this.#shares.inRegion(region);
     if (share === undefined || wanted.length === 0) return;
-    const orders = wanted.map(({ layer, sizeBytes, priority, image }) => ({ layer, sizeBytes, priority, reason: `for ${image.repository}@${image.digest}` }));
+    const orders = wanted.map(({ layer, sizeBytes, priority, image, isView }) => ({
+      layer, sizeBytes, priority, reason: `${isView === true ? 'the merged view of' : 'for'} ${image.repository}@${image.digest}`,
+    }));
     const outcomes = await this.#replicas.want(share, orders, clock.now());
     const full = outcomes.filter((outcome) => outcome === 'SHARE_FULL').length;
     // What drains still takes room: the next plan orders again what did not fit now.
