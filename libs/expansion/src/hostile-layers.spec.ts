@@ -79,6 +79,8 @@ const HOSTILE: readonly Hostile[] = [
   tar('an attribute of 65,536 bytes', [{ name: 'f', pax: { 'SCHILY.xattr.user.big': 'v'.repeat(65_536) } }], 'ENTRY_UNSUPPORTED', 'f'),
   { title: 'millions of attributes, other ones on every file', layer: () => layerOf(many(3000, (index) => ({ name: `f${index}`, pax: { [`SCHILY.xattr.user.${index}`]: 'v'.repeat(900) } }))), code: 'TOO_LARGE',
     details: { limit: 'maxNameBytes', entry: expect.stringMatching(/^f\d+$/) as string }, limits: { maxNameBytes: MiB } },
+  tar('a NUL in the name of an attribute', [{ name: 'f', pax: { 'SCHILY.xattr.user.a\0b': 'x' } }], 'TAR_INVALID', 'f'),
+  tar('an encoded NUL in the name of an attribute', [{ name: 'f', pax: { 'LIBARCHIVE.xattr.user.a%00b': 'AAAA' } }], 'TAR_INVALID', 'f'),
   tar('a sparse map of a million runs', [{ name: 'x', pax: sparse({ 'GNU.sparse.realsize': '9000000' }), contents: '1000000\n'.padEnd(1024, '0\n') }], 'TOO_LARGE', { limit: 'MAX_SPARSE_SEGMENTS', entry: 'sparse' }),
   { title: 'a sparse map of a million runs in the old form', layer: () => layerOf(oldSparse(21 * 13_000)), code: 'TOO_LARGE', details: { limit: 'MAX_SPARSE_SEGMENTS', entry: 'old-sparse' } },
   tar('a sparse map whose numbers never end', [{ name: 'x', pax: sparse({ 'GNU.sparse.realsize': '9' }), contents: `1\n${'0'.repeat(5 * MiB)}` }], 'TAR_INVALID', 'sparse'),

@@ -114,6 +114,7 @@ function xattrsOf(entry: TarEntry): XattrSet {
   if (entry.xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<string, Uint8Array>();
   for (const [name, value] of entry.xattrs) {
+    if (name.includes('\0')) throw refuseEntry('TAR_INVALID', entry.path, 'has an extended attribute with a NUL in its name');
     if (isStorableXattr(name) && isKept(name, entry.kind)) kept.set(name, value);
   }
   const set = encodeXattrs(kept);

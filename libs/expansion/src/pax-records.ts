@@ -9,7 +9,7 @@ const WINDOWS_PREFIX = 'MSWINDOWS.';
 /** The keywords that are read; any other is skipped. */
 const KEYWORDS: ReadonlySet<string> = new Set([
   'path', 'linkpath', 'size', 'uid', 'gid', 'mtime', 'SCHILY.devmajor', 'SCHILY.devminor',
-  'GNU.sparse.major', 'GNU.sparse.name', 'GNU.sparse.size', 'GNU.sparse.realsize', SPARSE_MAP,
+  'GNU.sparse.major', 'GNU.sparse.minor', 'GNU.sparse.name', 'GNU.sparse.size', 'GNU.sparse.realsize', SPARSE_MAP,
 ]);
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;

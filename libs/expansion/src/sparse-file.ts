@@ -47,13 +47,18 @@ export class SparseFile {
     return { file, isExtended: file.#takeBlock(block, FIRST_SEGMENTS) };
   }
 
-  /** A file of a pax form; undefined when the records say nothing of one. @returns it, and whether its map stands in front of its contents. */
+  /**
+   * A file of a pax form; undefined when the records say nothing of one, or of a version that is not known: older ones name none, and have a map.
+   * The same test that Go's archive/tar makes.
+   * @returns it, and whether its map stands in front of its contents.
+   */
   static ofRecords(records: PaxRecords, entry: string): { readonly file: SparseFile; readonly hasMapInContents: boolean } | undefined {
     const text = (name: string): string | undefined => records.get(`GNU.sparse.${name}`)?.toString('latin1');
     const size = text('realsize') ?? text('size');
-    if (size === undefined) return undefined;
+    const version = `${text('major') ?? ''}.${text('minor') ?? ''}`;
+    const hasMapInContents = version === '1.0';
+    if (size === undefined || !(hasMapInContents || version === '0.0' || version === '0.1' || (version === '.' && (text('map') ?? '') !== ''))) return undefined;
     const file = new SparseFile(entry, decimal(size));
-    const hasMapInContents = text('major') === '1';
     const numbers = hasMapInContents ? [] : (text('map') ?? '').split(',').filter((number) => number !== '');
     file.#takeNumbers(numbers);
     return { file, hasMapInContents };

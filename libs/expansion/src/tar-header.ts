@@ -62,7 +62,7 @@ export function readTarHeader(block: Buffer): TarHeader {
   const magic = block.toString('latin1', 257, 263);
   const isUstar = magic === 'ustar\0';
   const isGnu = magic === 'ustar ';
-  const prefix = isUstar ? text(block, 345, block.toString('latin1', 508, 512) === 'tar\0' ? 131 : 155) : '';
+  const prefix = isUstar ? text(block, 345, block.toString('latin1', 508, 512) === 'tar\0' ? 131 : 155) : isGnu ? mistakenPrefix(block) : '';
   return {
     typeFlag: block.toString('latin1', 156, 157),
     path: prefix === '' ? name : `${prefix}/${name}`,
@@ -75,6 +75,17 @@ export function readTarHeader(block: Buffer): TarHeader {
     deviceMajor: isUstar || isGnu ? number(329, 8) : 0,
     deviceMinor: isUstar || isGnu ? number(337, 8) : 0,
   };
+}
+
+/**
+ * GNU headers have two times where ustar's have the prefix. Go wrote prefixes there before version 1.8, and old layers hold them: what is no number is taken for
+ * one, as Go's own reader does.
+ */
+function mistakenPrefix(block: Buffer): string {
+  const isTime = (offset: number): boolean => block[offset] === 0 || readTarNumber(block, offset, 12) !== undefined;
+  if (isTime(345) && isTime(357)) return '';
+  const prefix = text(block, 345, 155);
+  return /^[\x01-\x7f]*$/.test(prefix) ? prefix : '';
 }
 
 function text(block: Buffer, offset: number, length: number): string {

@@ -53,8 +53,19 @@ describe('TarReader', () => {
 
   it('joins the prefix of ustar to the name, and takes none from GNU or v7', () => {
     expect(one({ name: 'n', prefix: 'p/q' }).path).toBe('p/q/n');
-    expect(one({ name: 'n', prefix: 'p/q', magic: 'ustar  \0' }).path).toBe('n');
+    expect(one({ name: 'n', prefix: '0000000000', magic: 'ustar  \0' }).path).toBe('n');
     expect(one({ name: 'n', prefix: 'p/q', magic: '' }).path).toBe('n');
+  });
+
+  it('finds the prefix that Go wrote before version 1.8 into GNU headers, and takes no times for one', () => {
+    const gnu = (prefix: string): string => one({ name: 'n', prefix, magic: 'ustar  \0' }).path;
+    expect(gnu('a/very-long-folder/of-old')).toBe('a/very-long-folder/of-old/n');
+    expect(gnu('00000000001\x0000000000002')).toBe('n');
+    expect(gnu('caf\xe9/\xe8\xe8\xe8\xe8\xe8\xe8\xe8\xe8')).toBe('n');
+  });
+
+  it('takes an empty long name for none', () => {
+    expect(read(tarOf({ name: 'x', type: 'L', contents: '\0' }, { name: 'x', type: 'K', contents: '' }, { name: 's', type: '2', linkName: 't' })).entries).toMatchObject([{ path: 's', linkPath: 't' }]);
   });
 
   it('reads a v7 directory by the slash at its end', () => {
@@ -131,11 +142,13 @@ describe('TarReader', () => {
       { name: 'old', type: 'S', magic: 'ustar  \0', contents: 'abcd', change: old },
       { name: 'p', contents: 'abcd', pax: { 'GNU.sparse.name': '0.1', 'GNU.sparse.size': '10', 'GNU.sparse.map': '2,3,7,1,10,0' } },
       { name: 'p', contents: `2\n2\n3\n7\n1\n`.padEnd(512, '\0') + 'abcd', pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': '1.0', 'GNU.sparse.realsize': '10' } },
-      { name: 'hole', pax: { 'GNU.sparse.size': '4' } },
+      { name: 'hole', pax: { 'GNU.sparse.size': '4', 'GNU.sparse.map': '4,0' } },
+      { name: 'no-map', contents: 'p', pax: { 'GNU.sparse.size': '4' } },
+      { name: 'unknown', contents: 'q', pax: { 'GNU.sparse.size': '4', 'GNU.sparse.major': '2', 'GNU.sparse.minor': '0', 'GNU.sparse.map': '4,0' } },
       { name: 'after', contents: 'x' },
     ));
     expect(entries.map(({ path, sizeBytes, text }) => [path, sizeBytes, text])).toEqual([
-      ['old', 10, '..abc..d..'], ['0.1', 10, '..abc..d..'], ['1.0', 10, '..abc..d..'], ['hole', 4, '....'], ['after', 1, 'x'],
+      ['old', 10, '..abc..d..'], ['0.1', 10, '..abc..d..'], ['1.0', 10, '..abc..d..'], ['hole', 4, '....'], ['no-map', 1, 'p'], ['unknown', 1, 'q'], ['after', 1, 'x'],
     ]);
   });
 
@@ -166,9 +179,9 @@ describe('TarReader', () => {
     ['a sparse map beyond the end', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '7,3' } }), refusal('TAR_INVALID', 'a')],
     ['a sparse map of other bytes than are stored', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,2' } }), refusal('TAR_INVALID', 'a')],
     ['a sparse map of half a pair', tarOf({ name: 'a', contents: 'xyz', pax: { 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,3,5' } }), refusal('TAR_INVALID', 'a')],
-    ['a sparse map that does not end', tarOf({ name: 'a', contents: '9'.repeat(600), pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
-    ['a sparse map of too many runs', tarOf({ name: 'a', contents: `999999\n${'1'.repeat(600)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), tooLarge('MAX_SPARSE_SEGMENTS', 'a')],
-    ['a number in a sparse map that does not end', tarOf({ name: 'a', contents: `1\n${'0'.repeat(2000)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map that does not end', tarOf({ name: 'a', contents: '9'.repeat(600), pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
+    ['a sparse map of too many runs', tarOf({ name: 'a', contents: `999999\n${'1'.repeat(600)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9' } }), tooLarge('MAX_SPARSE_SEGMENTS', 'a')],
+    ['a number in a sparse map that does not end', tarOf({ name: 'a', contents: `1\n${'0'.repeat(2000)}`, pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9' } }), refusal('TAR_INVALID', 'a')],
     ['an unknown type', tarOf({ name: 'a', type: 'Z' }), refusal('ENTRY_UNSUPPORTED', 'a')],
     ['an extension header of over 1 MiB', tarOf({ name: 'x', type: 'x', size: 1_048_577 }), tooLarge('MAX_EXTENSION_BYTES', 'x')],
     ['a claim of a header of 1 GiB', tarOf({ name: 'x', type: 'x', size: 2 ** 30 }), tooLarge('MAX_EXTENSION_BYTES', 'x')],

@@ -191,8 +191,9 @@ export class TarReader {
     } else {
       const nul = bytes.indexOf(0);
       const name = bytes.toString('latin1', 0, nul < 0 ? bytes.length : nul);
-      if (this.#extensionType === TAR_TYPE.gnuLongName) this.#longName = name;
-      else this.#longLink = name;
+      // An empty one says nothing, as in Go's archive/tar.
+      if (this.#extensionType === TAR_TYPE.gnuLongName) this.#longName = name === '' ? undefined : name;
+      else this.#longLink = name === '' ? undefined : name;
     }
     this.#extension = Buffer.alloc(0);
   }
