@@ -29,8 +29,11 @@ export abstract class RoomLedger {
    */
   abstract reserve(share: ShareCapacity, reservation: RoomReservation, now: Date): Promise<RoomOutcome>;
 
-  /** Gives it back; nothing when there is none. To be called when the layer is recorded, and when its expansion ended otherwise. */
-  abstract release(share: string, layer: Digest): Promise<void>;
+  /**
+   * Gives a reservation back, unless another has replaced it meanwhile: that is of who took the work over. To be called when the layer is recorded, and
+   * when its expansion ended otherwise. Idempotent.
+   */
+  abstract release(share: string, reservation: Pick<RoomReservation, 'layer' | 'until'>): Promise<void>;
 
   /** How many bytes are reserved on a share for layers that it has no replica of. */
   abstract reservedBytes(share: string, now: Date): Promise<number>;

@@ -16,7 +16,7 @@ export type ExpansionTools = Omit<ExpansionPorts, 'expand' | 'clock' | 'replicas
 
 /** Expands wanted layers, and merged views of those that are, onto the home share, as long as it has room for them; the others wait, and say why. */
 export function expansionLoops(surroundings: WorkSurroundings, tools: ExpansionTools): LoopGroup {
-  const { config, clock, metrics, signals } = surroundings;
+  const { config, clock, logger, metrics, signals } = surroundings;
   const { concurrency, claimLease, poll } = config.expansion;
   const counted = (expanded: ExpandedLayer): ExpandedLayer => {
     metrics.expandedBytes.inc(expanded.dataBytes);
@@ -47,7 +47,7 @@ export function expansionLoops(surroundings: WorkSurroundings, tools: ExpansionT
         if (error instanceof ShareError && error.code === 'SHARE_FULL' && !error.transient) full.note(homeShare.name, await usageOf(homeShare, signal), clock.now());
         throw error;
       } finally {
-        await replicas.endRoom(homeShare, claimed.item.digest);
+        await replicas.endRoom(homeShare, claimed.item.digest).catch((error: unknown) => logger.warn({ error }, 'room stays reserved until it is over by itself'));
       }
     },
   });

@@ -35,6 +35,9 @@ export interface LikelyFile {
 
 /** Where expansion notes what the home share holds, and asks whether it holds more: among the replicas. */
 export class StoredHomeReplicas extends HomeReplicas {
+  /** Until when room is reserved for what this process expands: a reservation is known by that. */
+  readonly #reserved = new Map<Digest, Date>();
+
   constructor(
     private readonly replicas: ReplicaStore,
     private readonly clock: Clock,
@@ -62,15 +65,22 @@ export class StoredHomeReplicas extends HomeReplicas {
   async ensureRoom(share: Share, { layer, likelyBytes: estimatedBytes }: LikelyFile): Promise<void> {
     const now = this.clock.now();
     const likelyBytes = Math.min(estimatedBytes, Math.floor(share.capacityBytes * BELIEVED_RATIO));
-    const { reserved, roomBytes } = await this.room.reserve(share, { layer, bytes: likelyBytes, until: after(now, RESERVED_MS) }, now);
-    if (reserved) return;
+    const until = after(now, RESERVED_MS);
+    const { reserved, roomBytes } = await this.room.reserve(share, { layer, bytes: likelyBytes, until }, now);
+    if (reserved) {
+      this.#reserved.set(layer, until);
+      return;
+    }
     const details = { share: share.name, layer, likelyBytes, roomBytes };
     throw new ShareError('SHARE_FULL', `${share.name} has room for ${Math.max(0, roomBytes)} bytes, and the layer takes about ${likelyBytes}`, { transient: true, details });
   }
 
-  /** Ends the reservation for a layer: it is noted by now, or its expansion failed. */
+  /** Ends this process's reservation for a layer, if it has one: the layer is noted by now, or its expansion failed. */
   async endRoom(share: Share, layer: Digest): Promise<void> {
-    await this.room.release(share.name, layer);
+    const until = this.#reserved.get(layer);
+    if (until === undefined) return;
+    this.#reserved.delete(layer);
+    await this.room.release(share.name, { layer, until });
   }
 }
 

@@ -29,8 +29,9 @@ export class MemoryRoomLedger extends RoomLedger {
     return { reserved: true, roomBytes };
   }
 
-  async release(share: string, layer: Digest): Promise<void> {
-    this.#reservations.delete(`${share} ${layer}`);
+  async release(share: string, { layer, until }: Pick<RoomReservation, 'layer' | 'until'>): Promise<void> {
+    const key = `${share} ${layer}`;
+    if (this.#reservations.get(key)?.until.getTime() === until.getTime()) this.#reservations.delete(key);
   }
 
   async reservedBytes(share: string, now: Date): Promise<number> {

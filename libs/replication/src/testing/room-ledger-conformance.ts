@@ -37,11 +37,17 @@ export function roomLedgerConforms(make: () => { readonly ledger: RoomLedger; re
 
   it('gives back what is released, and what is over', async () => {
     await reserve('a', 9000);
-    await ledger.release('home', digestOf('a'));
-    await ledger.release('home', digestOf('a'));
+    for (let n = 0; n < 2; n += 1) await ledger.release('home', { layer: digestOf('a'), until: LATER });
     expect(await reserve('b', 9000)).toMatchObject({ reserved: true });
     expect(await ledger.reservedBytes('home', LATER)).toBe(0);
     expect(await reserve('c', 9000, LATER)).toMatchObject({ reserved: true });
+  });
+
+  it('leaves what another has reserved meanwhile', async () => {
+    await reserve('a', 9000);
+    await reserve('a', 8000, new Date(NOW.getTime() + 60_000));
+    await ledger.release('home', { layer: digestOf('a'), until: LATER });
+    expect(await ledger.reservedBytes('home', NOW)).toBe(8000);
   });
 
   it('counts a layer once when it is recorded, whether or not its reservation was given back', async () => {

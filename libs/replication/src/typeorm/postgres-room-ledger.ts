@@ -1,7 +1,5 @@
 import type { DataSource } from 'typeorm';
 
-import type { Digest } from '#oci';
-
 import type { ShareCapacity } from '../replica-store.js';
 import { RoomLedger, type RoomOutcome, type RoomReservation } from '../room-ledger.js';
 import { lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
@@ -33,8 +31,8 @@ export class PostgresRoomLedger extends RoomLedger {
     });
   }
 
-  async release(share: string, layer: Digest): Promise<void> {
-    await this.#dataSource.query('DELETE FROM room_reservations WHERE share = $1 AND layer = $2', [share, layer]);
+  async release(share: string, { layer, until }: Pick<RoomReservation, 'layer' | 'until'>): Promise<void> {
+    await this.#dataSource.query('DELETE FROM room_reservations WHERE share = $1 AND layer = $2 AND reserved_until = $3', [share, layer, until]);
   }
 
   reservedBytes(share: string, now: Date): Promise<number> {
