@@ -111,8 +111,8 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;
 
   /**
-   * expanded → wanted, for a layer of which no replica is left. Where its file was of an older version, the next one has other bytes: the expanded views
-   * that stack it are then wanted again as well. @returns false when it is not expanded.
+   * expanded → wanted, for a layer of which no replica is left. Where its file was of an older version, the next one has other bytes: the views
+   * that stack it are then wanted again as well, and who makes one of them has lost the claim. @returns false when it is not expanded.
    */
   abstract expandAgain(digest: Digest, now: Date): Promise<boolean>;
 

@@ -280,6 +280,21 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       expect([await stateOf(old), await stateOf(viewOfOld)]).toEqual(['wanted', 'wanted']);
     });
 
+    it('are not settled as made when a layer whose file was of an older version is expanded again meanwhile', async () => {
+      const old = wantedLayer('old');
+      const viewOfOld = wantedView([old, low]);
+      await store.want([old], NOW);
+      await store.complete(await claimOne(), { ...expandedForm(old), writerVersion: 1 }, NOW);
+      await expandNow(low);
+      await store.want([viewOfOld], NOW);
+      const making = await claimOne();
+      await store.expandAgain(old.digest, NOW);
+      expect(await store.progress(making, 0)).toBe(false);
+      expect(await store.complete(making, expandedForm(viewOfOld), NOW)).toBe(false);
+      await store.complete(await claimOne(), expandedForm(old), NOW);
+      expect((await claimAll()).map(({ item }) => item.digest)).toEqual([viewOfOld.digest]);
+    });
+
     it('cannot be claimed to be by an image: their media type is none that is expanded', async () => {
       const claimed = wantedLayer('claimed', { mediaType: MERGED_VIEW_MEDIA_TYPE });
       expect(await store.want([claimed], NOW)).toEqual(new Set());

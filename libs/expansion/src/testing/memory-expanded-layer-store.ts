@@ -106,9 +106,9 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     const row = this.#rows.get(digest);
     if (row?.state !== 'expanded') return false;
     const isOld = row.expanded?.layer.writerVersion !== LAYER_FILE_VERSION;
-    const views = isOld ? [...this.#rows.values()].filter((view) => view.state === 'expanded' && view.layer.stacks?.includes(digest) === true) : [];
+    const views = isOld ? [...this.#rows.values()].filter((view) => (view.state === 'expanded' || view.state === 'expanding') && view.layer.stacks?.includes(digest) === true) : [];
     for (const again of [row, ...views]) {
-      Object.assign(again, { state: 'wanted', wantedAt: now, expanded: undefined, readBytes: 0, attempts: 0, notBefore: ALWAYS, lastError: undefined });
+      Object.assign(again, { state: 'wanted', wantedAt: now, expanded: undefined, claim: undefined, readBytes: 0, attempts: 0, notBefore: ALWAYS, lastError: undefined });
     }
     return true;
   }

@@ -77,7 +77,7 @@ const REVIVE_WANTED = `
 const EXPAND_AGAIN = `
   UPDATE expanded_layers
   SET state = 'wanted', wanted_at = $2, read_bytes = 0, attempts = 0, not_before = '-infinity', last_error = NULL, diff_id = NULL, vhd_digest = NULL,
-      vhd_size_bytes = NULL, piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, verity_root_hash = NULL,
+      claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, vhd_size_bytes = NULL, piece_crc64s = NULL, data_bytes = NULL, entry_count = NULL, writer_version = NULL, verity_root_hash = NULL,
       verity_hash_offset = NULL, expanded_at = NULL`;
 
 /** Expanded layers in the table `expanded_layers`. */
@@ -170,7 +170,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
       if (row === undefined) return false;
       await manager.query(`${EXPAND_AGAIN} WHERE digest = $1`, [digest, now]);
       // Rare, so that no index is kept for it.
-      if (row.writer_version !== LAYER_FILE_VERSION) await manager.query(`${EXPAND_AGAIN} WHERE $1 = ANY(stacks) AND state = 'expanded'`, [digest, now]);
+      const views = `SELECT digest FROM expanded_layers WHERE $1 = ANY(stacks) AND state IN ('expanded', 'expanding') ORDER BY digest FOR UPDATE`;
+      if (row.writer_version !== LAYER_FILE_VERSION) await manager.query(`${EXPAND_AGAIN} WHERE digest IN (${views})`, [digest, now]);
       return true;
     });
   }
