@@ -127,7 +127,8 @@ function apply(tree: FileTree, model: PathModel, done: Operation, step: number):
     case 'symlink': return [outcome(() => tree.put(done.path, attributes('symlink', step), { target: done.target })), outcome(() => model.put(done.path, 'symlink', step, done.target))];
     case 'whiteOut': return [outcome(() => tree.whiteOut(done.path)), outcome(() => model.whiteOut(done.path))];
     case 'makeOpaque': return [outcome(() => tree.makeOpaque(done.path)), outcome(() => model.makeOpaque(done.path))];
-    default: return [outcome(() => tree.put(done.path, attributes(done.kind, step))), outcome(() => model.put(done.path, done.kind, step))];
+    case 'file':
+    case 'directory': return [outcome(() => tree.put(done.path, attributes(done.kind, step))), outcome(() => model.put(done.path, done.kind, step))];
   }
 }
 

@@ -85,7 +85,7 @@ function mistakenPrefix(block: Buffer): string {
   const isTime = (offset: number): boolean => block[offset] === 0 || readTarNumber(block, offset, 12) !== undefined;
   if (isTime(345) && isTime(357)) return '';
   const prefix = text(block, 345, 155);
-  return /^[\x01-\x7f]*$/.test(prefix) ? prefix : '';
+  return Buffer.from(prefix, 'latin1').every((byte) => byte < 0x80) ? prefix : '';
 }
 
 function text(block: Buffer, offset: number, length: number): string {
