@@ -7,9 +7,10 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { FAULT_KINDS } from '#file-share-emulator';
 import { sendRaw, startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from '#file-share-emulator/testing';
 
-import { HELP } from './config.js';
+import { HELP } from './help.js';
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -38,12 +39,23 @@ describe('the README', () => {
   });
 
   it('names every flag and variable that the help names', () => {
-    const flags = [...HELP.matchAll(/--[a-z]+/g)].map(([flag]) => flag).filter((flag) => flag !== '--help');
+    const flags = [...HELP.matchAll(/--[a-z-]+/g)].map(([flag]) => flag).filter((flag) => flag !== '--help');
     for (const flag of flags) {
       expect(README).toContain(`\`${flag} `);
-      expect(README).toContain(`\`FILE_SHARE_EMULATOR_${flag === '--account' ? 'ACCOUNTS' : flag.slice(2).toUpperCase()}\``);
+      expect(README).toContain(`\`FILE_SHARE_EMULATOR_${flag === '--account' ? 'ACCOUNTS' : flag.slice(2).toUpperCase().replaceAll('-', '_')}\``);
     }
-    expect(new Set(flags).size).toBe(5);
+    expect(new Set(flags).size).toBe(7);
+  });
+
+  it('names every fault, and every call of the control interface', async () => {
+    for (const kind of FAULT_KINDS) {
+      expect(README).toContain(`{ kind: ${kind}`);
+      expect(HELP).toContain(`{ kind: ${kind}`);
+    }
+    const controlled = await startTemporaryEmulator(['devaccount'], { controlPort: 0 });
+    const { calls } = (await (await fetch(controlled.controlUrl!)).json()) as { calls: string[] };
+    for (const one of calls) expect(README).toContain(`| \`${one}\` |`);
+    await controlled.close();
   });
 
   it('says where files are, and that those of others are served', async () => {

@@ -8,6 +8,11 @@ import { changeLine, CHANGES_MAX, type FileRecord, parseRecord, type RangeChange
 /** Records kept in memory; the least recently used ones are read again when they are needed. */
 const LOADED_RECORDS_MAX = 10_000;
 
+interface Sweeping {
+  readonly exists: (path: string) => Promise<boolean>;
+  readonly finish: (path: string, record: FileRecord) => Promise<void>;
+}
+
 const RECORD_SUFFIX = '.record';
 const FOLDER_SUFFIX = '.folder';
 
@@ -94,29 +99,33 @@ export class RecordStore {
     await rm(this.#folderPath(path), { recursive: true, force: true });
   }
 
-  /** Removes temporary files, and the records whose host file `exists` denies: what a crash left. Only while nobody else uses the store. */
-  async sweep(exists: (path: string) => Promise<boolean>): Promise<void> {
-    await this.#sweepFolder(this.#root, '', exists);
+  /**
+   * Removes temporary files, and the records whose host file `exists` denies: what a crash left. What it interrupted of the others is ended, after
+   * `finish` has done its part. Only while nobody else uses the store.
+   */
+  async sweep(exists: (path: string) => Promise<boolean>, finish: (path: string, record: FileRecord) => Promise<void>): Promise<void> {
+    await this.#sweepFolder(this.#root, '', { exists, finish });
   }
 
-  async #sweepFolder(folder: string, path: string, exists: (path: string) => Promise<boolean>): Promise<void> {
+  async #sweepFolder(folder: string, path: string, sweeping: Sweeping): Promise<void> {
     const entries = (await unlessAbsent(readdir(folder, { withFileTypes: true }))) ?? [];
     const subfolders = new Map<string, string>();
     for (const entry of entries.filter((candidate) => candidate.isFile())) {
       const at = join(folder, entry.name);
       const record = entry.name.endsWith(TEMPORARY_SUFFIX) ? undefined : parseRecord(await readFile(at, 'utf8'));
       const itsPath = path === '' ? record?.header.name : `${path}/${record?.header.name}`;
-      if (record === undefined || itsPath === undefined || !(await exists(itsPath))) {
+      if (record === undefined || itsPath === undefined || !(await sweeping.exists(itsPath))) {
         await rm(at, { force: true });
         continue;
       }
       subfolders.set(`${hashed(record.header.name)}${FOLDER_SUFFIX}`, itsPath);
+      await sweeping.finish(itsPath, record);
       if (record.header.copy?.status === 'pending') await this.#endCopy(itsPath, record);
     }
     for (const entry of entries.filter((candidate) => candidate.isDirectory())) {
       const itsPath = subfolders.get(entry.name);
       // A folder without a record was made by another program: its files' records cannot be named from here, so they are left alone.
-      if (itsPath !== undefined) await this.#sweepFolder(join(folder, entry.name), itsPath, exists);
+      if (itsPath !== undefined) await this.#sweepFolder(join(folder, entry.name), itsPath, sweeping);
     }
   }
 

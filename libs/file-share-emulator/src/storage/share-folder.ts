@@ -47,13 +47,13 @@ export interface UnlockedFolder {
 
 const NOBODY: Writer = {};
 /** A link at the end of a path is never followed. */
-const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
  * The files of one share in a folder of the host. Names are found whatever their case. Every operation is one step for its caller: when the
  * process ends within one, the next start finds the state before or after it, and every operation that returned.
  *
- * - create: drop the record, truncate the file, write the record. In between the file has no record and so no metadata.
+ * - create: write the record, then the file. In place of a file: write a record that says so, empty the file, write the record; `recover` finishes what was begun.
  * - write: record the range, write the bytes. Clear: write the zeros, record the clearing. The host file is zero outside its ranges at any time.
  * - rename: write down the intention, rename the file, move the record, drop the intention; `recover` finishes what was begun.
  */
@@ -83,7 +83,8 @@ export class ShareFolder {
   /** Finishes what a crash interrupted and counts what is there. Before anything else is called. */
   async recover(): Promise<void> {
     await this.#renames.recover();
-    await this.#records.sweep(async (path) => (await unlessAbsent(stat(this.#tree.at(path)))) !== undefined);
+    const exists = async (path: string): Promise<boolean> => (await unlessAbsent(stat(this.#tree.at(path)))) !== undefined;
+    await this.#records.sweep(exists, (path, record) => this.#finishReplacing(path, record));
     this.#usedBytes = await countBytes(this.#options.files);
   }
 
@@ -101,10 +102,9 @@ export class ShareFolder {
   async createFolder(path: string, folder: NewFolder): Promise<Entry> {
     return this.#inParent(path, async () => {
       const place = await this.#tree.locate(path);
-      await mkdir(this.#tree.at(place.path)).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
-      await this.#records.removeFolder(place.path);
+      if (place.host !== undefined) throw new AzureFilesError('ResourceAlreadyExists');
       const record = newRecord(place.path, { ...folder, content: { type: '' } }, this.#epoch());
-      await this.#records.save(place.path, record);
+      await this.#withNewRecord(place.path, record, () => mkdir(this.#tree.at(place.path)));
       return { kind: 'folder', path: place.path, name: record.header.name, sizeBytes: 0, record };
     });
   }
@@ -128,17 +128,14 @@ export class ShareFolder {
       if (before?.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
       if (before !== undefined) this.#check(before, 'write', writer);
       const at = before?.path ?? (await this.#tree.locate(path)).path;
+      const record = newRecord(at, file, this.#epoch());
       const release = this.#reserve(file.sizeBytes - (before?.sizeBytes ?? 0));
       try {
-        await this.#records.remove(at);
-        const host = await open(this.#tree.at(at), CREATE, 0o644).catch((error: unknown) => { throw refusal(error, 'ParentNotFound'); });
-        await closing(host, () => host.truncate(file.sizeBytes));
+        await (before === undefined ? this.#makeFile(at, record, file.sizeBytes) : this.#replaceFile(at, record, file.sizeBytes));
       } catch (error) {
         release();
         throw error;
       }
-      const record = newRecord(at, file, this.#epoch());
-      await this.#records.save(at, record);
       return { kind: 'file', path: at, name: record.header.name, sizeBytes: file.sizeBytes, record };
     });
   }
@@ -261,6 +258,44 @@ export class ShareFolder {
     const record = await this.#renames.move(source, at, changes);
     this.#usedBytes -= target?.sizeBytes ?? 0;
     return { ...source, path: at, name: record.header.name, record };
+  }
+
+  async #makeFile(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
+    await this.#withNewRecord(path, record, async () => {
+      const host = await open(this.#tree.at(path), CREATE, 0o644);
+      await closing(host, () => host.truncate(sizeBytes));
+    });
+  }
+
+  /** The record first: a crash leaves a record of nothing, which is swept away, and never a file without its headers. */
+  async #withNewRecord(path: string, record: FileRecord, make: () => Promise<void>): Promise<void> {
+    if ((await this.#tree.locate(parentOf(path) ?? '')).host?.isDirectory() !== true) throw new AzureFilesError('ParentNotFound');
+    await this.#records.removeFolder(path);
+    await this.#records.save(path, record);
+    try {
+      await make();
+    } catch (error) {
+      await this.#records.remove(path);
+      throw refusal(error, 'ParentNotFound');
+    }
+  }
+
+  async #replaceFile(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
+    record.header = { ...record.header, replacingBytes: sizeBytes };
+    await this.#records.save(path, record);
+    await this.#finishReplacing(path, record);
+  }
+
+  /** Empties the file that a new record has taken the place of; again after a crash. */
+  async #finishReplacing(path: string, record: FileRecord): Promise<void> {
+    const { replacingBytes, ...header } = record.header;
+    if (replacingBytes === undefined) return;
+    await this.#open(path, 'r+', async (host) => {
+      await host.truncate(0);
+      await host.truncate(replacingBytes);
+    });
+    record.header = header;
+    await this.#records.save(path, record);
   }
 
   #check(entry: Entry, use: Use, writer: Writer): void {

@@ -3,6 +3,7 @@ import { generateKeyPairSync, type JsonWebKey, sign } from 'node:crypto';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { STORAGE_AUDIENCE, type TokenIssuer, type TokenRole } from '../access/bearer-token.js';
+import { makeCertificate } from '../tls/self-made-certificate.js';
 
 /** What a test wants a token to say; the defaults make one that is taken. */
 export interface TestClaims {
@@ -42,4 +43,9 @@ export class TestIssuer {
   credential(claims: TestClaims = {}): { getToken(): Promise<{ token: string; expiresOnTimestamp: number }> } {
     return { getToken: async () => ({ token: this.token(claims), expiresOnTimestamp: Date.now() + (claims.lifeMs ?? 60 * MINUTE_MS) }) };
   }
+}
+
+/** A certificate for the loopback address with its key, in PEM. */
+export function makeTestCertificate(): { readonly certificate: string; readonly key: string } {
+  return makeCertificate(['localhost', '127.0.0.1'], new Date());
 }
