@@ -10,7 +10,7 @@ import { type ExpansionPorts, expandWantedLayer, HomeReplicas, LayerBlobs, WRONG
 import type { LayerToExpand } from './expanded-layer.js';
 import type { WantedLayer } from './expanded-layer-store.js';
 import { ExpansionError } from './expansion-error.js';
-import { expandedForm, wantedLayer } from './testing/expanded-layer-store-conformance.js';
+import { expandedForm, wantedLayer } from './testing/sample-layers.js';
 import { MemoryExpandedLayerStore } from './testing/memory-expanded-layer-store.js';
 
 class ThreeChunks extends LayerBlobs {

@@ -9,7 +9,7 @@ import { HomeReplicas } from './expand-wanted-layer.js';
 import { expandWantedView, isWantedView, type ViewExpansionPorts, type WantedView } from './expand-wanted-view.js';
 import type { WantedLayer } from './expanded-layer-store.js';
 import { ExpansionError } from './expansion-error.js';
-import { expandedForm, wantedLayer, wantedView } from './testing/expanded-layer-store-conformance.js';
+import { expandedForm, wantedLayer, wantedView } from './testing/sample-layers.js';
 import { MemoryExpandedLayerStore } from './testing/memory-expanded-layer-store.js';
 
 class RecordedReplicas extends HomeReplicas {

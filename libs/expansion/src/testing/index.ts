@@ -8,6 +8,7 @@ export * from './mounted-comparison.js';
 export * from './mounted-layer.js';
 export * from './mounted-view.js';
 export * from './read-tar.js';
+export * from './sample-layers.js';
 export * from './seekable-blobs.js';
 export * from './stacked-layers.js';
 export * from './tar-builder.js';
