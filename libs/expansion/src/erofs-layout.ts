@@ -121,7 +121,7 @@ export class ErofsLayout {
       const { children } = this.#tree.directory(directory)!;
       this.#entryCount += children.size;
       // One character per byte: the order of UTF-16 units is the order of bytes.
-      const names = [...children.keys(), '.', '..'].sort();
+      const names = children.size === 0 ? NAMES_OF_EMPTY : [...children.keys(), '.', '..'].sort();
       this.#names.set(directory, names);
       for (const name of names) {
         if (name === '.' || name === '..') continue;
@@ -182,6 +182,8 @@ export class ErofsLayout {
     return fullBlocks * BLOCK_BYTES + usedBytes;
   }
 }
+
+const NAMES_OF_EMPTY: readonly string[] = ['.', '..'];
 
 /** How the sorted names of a directory fill blocks: an entry never stands in two. */
 export function* direntBlocks(names: readonly string[]): Generator<DirentBlock> {

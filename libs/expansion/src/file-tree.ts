@@ -21,8 +21,11 @@ const IMPLIED_DIRECTORY: Attributes = {
 };
 const WHITEOUT: Attributes = { ...IMPLIED_DIRECTORY, mode: FILE_TYPE.character };
 
+/** Of every directory that is empty yet: a map for each would be most of what a million of them take. Never written to. */
+const NO_CHILDREN = new Map<string, number>();
+
 interface OpenDirectory extends Directory {
-  readonly children: Map<string, number>;
+  children: Map<string, number>;
 }
 
 /**
@@ -51,7 +54,7 @@ export class FileTree implements FilesystemTree {
 
   constructor(limits: ExpansionLimits) {
     this.#limits = limits;
-    this.#directories.set(this.inodes.add(IMPLIED_DIRECTORY), { parent: ROOT, children: new Map() });
+    this.#directories.set(this.inodes.add(IMPLIED_DIRECTORY), { parent: ROOT, children: NO_CHILDREN });
   }
 
   /** Places a file, directory, link target or device at `path`. */
@@ -168,7 +171,7 @@ export class FileTree implements FilesystemTree {
 
   #add(parent: number, name: string, attributes: Attributes): number {
     const inode = this.inodes.add(attributes);
-    if ((attributes.mode & FILE_TYPE_MASK) === FILE_TYPE.directory) this.#directories.set(inode, { parent, children: new Map() });
+    if ((attributes.mode & FILE_TYPE_MASK) === FILE_TYPE.directory) this.#directories.set(inode, { parent, children: NO_CHILDREN });
     this.#setChild(parent, name, inode);
     return inode;
   }
@@ -179,10 +182,12 @@ export class FileTree implements FilesystemTree {
     if (this.#entryCount > this.#limits.maxEntries) throw refuseSize('maxEntries', this.#limits.maxEntries, this.#entry);
     this.#count(name.length);
     const own = name.length < SLICED_STRING_LENGTH ? name : Buffer.from(name, 'latin1').toString('latin1');
-    this.#children(parent).set(own, inode);
+    const directory = this.#directories.get(parent)!;
+    if (directory.children === NO_CHILDREN) directory.children = new Map();
+    directory.children.set(own, inode);
   }
 
-  #children(directory: number): Map<string, number> {
+  #children(directory: number): ReadonlyMap<string, number> {
     return this.#directories.get(directory)!.children;
   }
 
