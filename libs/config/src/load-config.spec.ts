@@ -84,6 +84,9 @@ describe('the configuration', () => {
     expect(problems(yaml('identity', 'http://10.0.0.1/acct1')).map((each) => each.field)).toEqual(['regions.list.0.share.endpoint']);
     expect(problems(yaml('sas')).map((each) => each.field)).toEqual(['TRANSLOCATOR_SHARE_SAS']);
     expect(problems(yaml('sas'), { TRANSLOCATOR_SHARE_SAS: 'acct1=sv=2026' })[0]).toMatchObject({ field: 'TRANSLOCATOR_SHARE_SAS' });
+    const writing = { TRANSLOCATOR_SHARE_SAS: 'acct1=sp=rwdl&sig=a', TRANSLOCATOR_SHARE_READ_SAS: 'acct1=sp=rw&sig=hush' };
+    expect(problems(yaml('sas'), writing).map((each) => each.field)).toEqual(['TRANSLOCATOR_SHARE_READ_SAS']);
+    expect(JSON.stringify(problems(yaml('sas'), writing))).not.toContain('hush');
     const { config, secrets } = load(yaml('sas'), { TRANSLOCATOR_SHARE_SAS: 'acct1=?sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D', TRANSLOCATOR_SHARE_READ_SAS: 'acct1=sp=r&sig=hush' });
     expect(secrets.shareSas).toEqual({ acct1: 'sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D' });
     expect(printConfig(config, secrets)).not.toMatch(/abc|hush/);

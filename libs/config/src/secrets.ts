@@ -33,6 +33,11 @@ export function readSecrets(environment: Environment, config: Config | undefined
   const shareKeys = readPairs(environment, SHARE_KEYS, problems);
   const shareSas = readPairs(environment, SHARE_SAS, problems);
   const shareReadSas = readPairs(environment, { ...SHARE_SAS, variable: 'TRANSLOCATOR_SHARE_READ_SAS' }, problems);
+  for (const [account, sas] of Object.entries(shareReadSas)) {
+    if (!/^[rl]+$/.test(new URLSearchParams(sas).get('sp') ?? '')) {
+      problems.push({ field: 'TRANSLOCATOR_SHARE_READ_SAS', rule: `must be signatures that read and list at most (sp=r or sp=rl), and that of ${account} is none` });
+    }
+  }
   if (config !== undefined) problems.push(...missing(environment, config, { key: shareKeys, sas: shareSas }));
   return {
     secrets: {
