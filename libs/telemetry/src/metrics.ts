@@ -25,6 +25,7 @@ export class Metrics {
   readonly shareFull = this.#counter('translocator_share_full_total', 'Times a share turned out full', ['region']);
   readonly shareStoredBytes = this.#gauge('translocator_share_stored_bytes', 'Bytes on a share as its provider counts them, of everybody who writes there', ['region']);
   readonly shareProvisionedBytes = this.#gauge('translocator_share_provisioned_bytes', 'Bytes that a share may hold at its provider', ['region']);
+  readonly shareCallsWidth = this.#gauge('translocator_share_calls_width', 'Calls that this process may have under way on a share, as was found out: 16 at first, fewer when it throttles', ['region']);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);

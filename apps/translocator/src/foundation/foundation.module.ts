@@ -21,6 +21,7 @@ import { type Logger, Metrics } from '#telemetry';
 import { GrantRenewal } from './grant-renewal.js';
 import type { Resources } from './resources.js';
 import { Settings } from './settings.js';
+import { metricsWithShares } from './share-metrics.js';
 import { ShareSet } from './share-set.js';
 import { LOGGER, ProcessName } from './tokens.js';
 
@@ -46,7 +47,7 @@ export class FoundationModule {
       { provide: Settings, useValue: settings },
       { provide: Clock, useValue: clock },
       { provide: LOGGER, useValue: logger },
-      { provide: Metrics, useValue: new Metrics() },
+      { provide: Metrics, useValue: metricsWithShares(resources.shares) },
       { provide: DataSource, useValue: resources.dataSource },
       { provide: ChangeFeed, useValue: new ChangeFeed(resources.dataSource) },
       { provide: RegionMap, useValue: resources.regions },

@@ -10,6 +10,7 @@ import { loadConfig } from '#config';
 import { createLogger } from '#telemetry';
 
 import { keyCredentials, shareCredentials } from './share-credentials.js';
+import { metricsWithShares } from './share-metrics.js';
 import { openShares } from './share-set.js';
 
 const KEY = Buffer.alloc(64, 'k').toString('base64');
@@ -39,6 +40,12 @@ it.each([
   const mounts = [...shares.byName.values()].flatMap((share) => share.mountSources('a.vhd', new Date('2026-01-01T01:00:00Z')));
   expect(mounts.map((mount) => mount.type)).toEqual([...types, ...types]);
   expect(`${JSON.stringify(mounts)}${inspect(shares, { depth: 20, showHidden: true })}`).not.toMatch(new RegExp(`hush|${KEY.slice(0, 20)}`));
+});
+
+it('metrics tell how hard each share may be asked', async () => {
+  const { config } = settings('key', { TRANSLOCATOR_SHARE_KEYS: `acct1=${KEY}` });
+  const text = await metricsWithShares(openShares(config, { credentialOf: keyCredentials({ acct1: KEY }) }, new ManualClock())).text();
+  expect(text).toContain('translocator_share_calls_width{region="r1"} 16');
 });
 
 it('the home share is the one of the home region', () => {
