@@ -1,0 +1,46 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { describe, expect, it } from 'vitest';
+
+import { startTemporaryEmulator, TEST_KEY } from '../testing/temporary-emulator.js';
+
+const PYTHON = '/usr/bin/python3';
+
+/** Needs Debian's python3-azure-storage. */
+function isMissing(): boolean {
+  try {
+    execFileSync(PYTHON, ['-c', 'import azure.storage.fileshare'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+describe.skipIf(isMissing())('Microsoft\'s Python client', () => {
+  it('makes the calls of the suite and gets what it should', async () => {
+    const emulator = await startTemporaryEmulator();
+    const program = fileURLToPath(new URL('./python-client.py', import.meta.url));
+    const { stdout } = await promisify(execFile)(PYTHON, ['-W', 'ignore', program, emulator.url, 'acct1', TEST_KEY]);
+    const size = 256 * 20_000;
+    expect(JSON.parse(stdout)).toEqual({
+      share: [2, { of: 'share' }, ['python']],
+      file: [size, { of: 'file' }, true, '0a0b0c0d0e'],
+      listed: [['file', size]],
+      ranges: [{ start: 512, end: 1535 }],
+      diff: [[{ start: 512, end: 1535 }], [{ start: 0, end: 511 }]],
+      old: 'hello',
+      leased: ['LeaseIdMissing', 'leased'],
+      sas: ['000102', 'AuthorizationPermissionMismatch'],
+      copied: true,
+      copy: ['success', `${size}/${size}`],
+      permission: 'O:SYG:SYD:(A;;FA;;;SY)',
+      handles: [0, { closed_handles_count: 0, failed_handles_count: 0 }],
+      absent: ['ResourceNotFound', 'ShareNotFound'],
+      'wrong key': 'AuthenticationFailed',
+      deleted: 'ShareNotFound',
+    });
+    await emulator.close();
+  });
+});
