@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { expandBytes, layerOf, tarOf } from '#expansion/testing';
 import { PIECE_BYTES } from '#shares';
@@ -57,6 +57,29 @@ describe('BlockDigester', () => {
       expect(Buffer.from(await digester.digests(bytes)).equals(blockDigests(bytes))).toBe(true);
     }
     digester.close();
+  });
+});
+
+describe('digest threads', () => {
+  it('end when they have had nothing to do for a while, and not before', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      // Those of other tests began their rest by the real clock.
+      const digesters = Array.from({ length: DIGEST_THREADS_MAX }, () => new BlockDigester());
+      for (const digester of digesters) await digester.digests(BYTES.subarray(0, PIECE_BYTES));
+      digesters.slice(1).forEach((digester) => digester.close());
+      await vi.advanceTimersByTimeAsync(3_600_000);
+      expect(digestThreadCount()).toBe(1);
+      expect(await digesters[0]!.digests(BYTES.subarray(0, PIECE_BYTES))).toHaveLength(32_768);
+      digesters[0]!.close();
+      await vi.advanceTimersByTimeAsync(9_999);
+      expect(digestThreadCount()).toBe(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(digestThreadCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(await hashed(BYTES)).toBe(sha256(BYTES));
   });
 });
 

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+
+import { type BenchReport, measured, median, ratioAtMost, thisMachine } from './bench.js';
+import { tableOf } from './report-table.js';
+
+describe('figures', () => {
+  it('hold up to their bound and not beyond', () => {
+    const against = { against: 'the floor', bound: 1.3 };
+    expect(ratioAtMost('it', 1.3, against)).toEqual({ name: 'it', value: 1.3, unit: 'ratio', against: 'the floor', bound: 1.3, holds: true });
+    expect(ratioAtMost('it', 1.3001, against)).toMatchObject({ value: 1.3, holds: false });
+    expect(measured('time', 1.234_56, 's')).toEqual({ name: 'time', value: 1.235, unit: 's', against: null, bound: null, holds: null });
+  });
+
+  it('are medians', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+  });
+});
+
+describe('tableOf', () => {
+  const report = (value: number): BenchReport => ({ bench: 'name', machine: thisMachine(), figures: [measured('time', 2, 's'), ratioAtMost('it', value, { against: 'the floor', bound: 1.3 })] });
+
+  it('says of every bound whether it holds, and of all of them at the end', () => {
+    expect(tableOf(report(1)).split('\n').slice(-4)).toEqual([expect.stringMatching(/^time +2 s$/), expect.stringMatching(/^it, against the floor +1 × +1.3 × +holds$/), '', 'every bound holds']);
+    expect(tableOf(report(2)).split('\n').slice(-3)).toEqual([expect.stringMatching(/^it, against the floor +2 × +1.3 × +DOES NOT HOLD$/), '', '1 of the bounds does not hold']);
+  });
+});
