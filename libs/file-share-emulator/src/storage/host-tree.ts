@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { unlessAbsent } from './atomic-file.js';
+import { refusal } from './host-refusal.js';
 
 /** Where a path leads on the host. */
 export interface HostPlace {
@@ -17,6 +18,12 @@ export function folded(path: string): string {
   return path.toLowerCase();
 }
 
+/** The folder that `path` is in; empty for the root, undefined where that is what `path` is. */
+export function parentOf(path: string): string | undefined {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? undefined : path.slice(0, slash);
+}
+
 /** An exported folder of the host, in which names are found whatever their case. Links are no part of it, whoever made them: they may lead anywhere. */
 export class HostTree {
   readonly #root: string;
@@ -28,6 +35,16 @@ export class HostTree {
   /** The host's own path of a path in this tree, as it is spelled. */
   at(path: string): string {
     return join(this.#root, path);
+  }
+
+  /** Opens a file for the time of `use`. @throws {AzureFilesError} where the host refuses */
+  async open<T>(path: string, flags: string | number, use: (host: FileHandle) => Promise<T>): Promise<T> {
+    const host = await open(this.at(path), flags, 0o644).catch((error: unknown) => { throw refusal(error); });
+    try {
+      return await use(host);
+    } finally {
+      await host.close();
+    }
   }
 
   /** Finds `path`: as it is spelled, else by its letters. What exists costs one look; what does not costs reading the folder it would be in. */

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ByteRange } from '#shares';
@@ -7,10 +6,11 @@ import type { ByteRange } from '#shares';
 import { AzureFilesError } from '../azure-error.js';
 import type { Lease, LeaseOutcome } from '../lease.js';
 import { unlessAbsent } from './atomic-file.js';
+import { Creations, newRecord } from './creations.js';
 import { applyChanges, checkUse, type Entry, type EntryChanges, type NewFile, type NewFolder, type Use, type Writer } from './entry.js';
-import { FileRecord, type RangeChange, recordOfForeignFile, widened } from './file-record.js';
+import { type RangeChange, recordOfForeignFile, widened } from './file-record.js';
 import { refusal } from './host-refusal.js';
-import { folded, HostTree } from './host-tree.js';
+import { folded, HostTree, parentOf } from './host-tree.js';
 import { OpenHandles } from './open-handles.js';
 import { PathLocks } from './path-locks.js';
 import { RecordStore } from './record-store.js';
@@ -46,8 +46,6 @@ export interface UnlockedFolder {
 }
 
 const NOBODY: Writer = {};
-/** A link at the end of a path is never followed. */
-const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
  * The files of one share in a folder of the host. Names are found whatever their case. Every operation is one step for its caller: when the
@@ -63,6 +61,7 @@ export class ShareFolder {
   readonly #tree: HostTree;
   readonly #records: RecordStore;
   readonly #renames: Renames;
+  readonly #creations: Creations;
   readonly #options: ShareFolderOptions;
   readonly #locks = new PathLocks();
   readonly #whole = new PathLocks();
@@ -72,6 +71,7 @@ export class ShareFolder {
     this.#options = options;
     this.#tree = new HostTree(options.files);
     this.#records = new RecordStore(join(options.records, 'tree'));
+    this.#creations = new Creations(this.#tree, this.#records);
     this.#renames = new Renames(join(options.records, 'renames'), this.#tree, this.#records);
   }
 
@@ -84,7 +84,7 @@ export class ShareFolder {
   async recover(): Promise<void> {
     await this.#renames.recover();
     const exists = async (path: string): Promise<boolean> => (await unlessAbsent(stat(this.#tree.at(path)))) !== undefined;
-    await this.#records.sweep(exists, (path, record) => this.#finishReplacing(path, record));
+    await this.#records.sweep(exists, (path, record) => this.#creations.finish(path, record));
     this.#usedBytes = await countBytes(this.#options.files);
   }
 
@@ -104,7 +104,7 @@ export class ShareFolder {
       const place = await this.#tree.locate(path);
       if (place.host !== undefined) throw new AzureFilesError('ResourceAlreadyExists');
       const record = newRecord(place.path, { ...folder, content: { type: '' } }, this.#epoch());
-      await this.#withNewRecord(place.path, record, () => mkdir(this.#tree.at(place.path)));
+      await this.#creations.folder(place.path, record);
       return { kind: 'folder', path: place.path, name: record.header.name, sizeBytes: 0, record };
     });
   }
@@ -131,7 +131,7 @@ export class ShareFolder {
       const record = newRecord(at, file, this.#epoch());
       const release = this.#reserve(file.sizeBytes - (before?.sizeBytes ?? 0));
       try {
-        await (before === undefined ? this.#makeFile(at, record, file.sizeBytes) : this.#replaceFile(at, record, file.sizeBytes));
+        await (before === undefined ? this.#creations.file(at, record, file.sizeBytes) : this.#creations.replacement(at, record, file.sizeBytes));
       } catch (error) {
         release();
         throw error;
@@ -184,7 +184,7 @@ export class ShareFolder {
       this.#check(entry, 'write', writer);
       const written = record.written.within(widened(range));
       await this.#append(entry, { kind: 'w', range, keepsWriteTime });
-      await this.#open(entry.path, 'r+', (host) => writeSparse(host, { offset, bytes, written }));
+      await this.#tree.open(entry.path, 'r+', (host) => writeSparse(host, { offset, bytes, written }));
       return entry;
     });
   }
@@ -195,7 +195,7 @@ export class ShareFolder {
       const entry = await this.#file(path);
       if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
       this.#check(entry, 'write', writer);
-      await this.#open(entry.path, 'r+', (host) => clearBytes(host, entry.record.written.within(range)));
+      await this.#tree.open(entry.path, 'r+', (host) => clearBytes(host, entry.record.written.within(range)));
       await this.#append(entry, { kind: 'c', range, keepsWriteTime });
       return entry;
     });
@@ -207,7 +207,7 @@ export class ShareFolder {
     await this.#hold(path, 'shared', async () => {
       const entry = await this.#file(path);
       if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
-      if (entry.record.written.touches(range)) await this.#open(entry.path, 'r', (host) => readBytes(host, offset, bytes));
+      if (entry.record.written.touches(range)) await this.#tree.open(entry.path, 'r', (host) => readBytes(host, offset, bytes));
       else bytes.fill(0);
     });
   }
@@ -234,7 +234,7 @@ export class ShareFolder {
     await this.#hold(path, 'exclusive', async () => {
       const entry = await this.#file(path);
       if (offset >= entry.sizeBytes) throw new AzureFilesError('InvalidRange');
-      await this.#open(entry.path, 'r+', async (host) => {
+      await this.#tree.open(entry.path, 'r+', async (host) => {
         const byte = Buffer.alloc(1);
         await host.read(byte, 0, 1, offset);
         await host.write(Buffer.from([byte[0]! ^ 0xff]), 0, 1, offset);
@@ -258,44 +258,6 @@ export class ShareFolder {
     const record = await this.#renames.move(source, at, changes);
     this.#usedBytes -= target?.sizeBytes ?? 0;
     return { ...source, path: at, name: record.header.name, record };
-  }
-
-  async #makeFile(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
-    await this.#withNewRecord(path, record, async () => {
-      const host = await open(this.#tree.at(path), CREATE, 0o644);
-      await closing(host, () => host.truncate(sizeBytes));
-    });
-  }
-
-  /** The record first: a crash leaves a record of nothing, which is swept away, and never a file without its headers. */
-  async #withNewRecord(path: string, record: FileRecord, make: () => Promise<void>): Promise<void> {
-    if ((await this.#tree.locate(parentOf(path) ?? '')).host?.isDirectory() !== true) throw new AzureFilesError('ParentNotFound');
-    await this.#records.removeFolder(path);
-    await this.#records.save(path, record);
-    try {
-      await make();
-    } catch (error) {
-      await this.#records.remove(path);
-      throw refusal(error, 'ParentNotFound');
-    }
-  }
-
-  async #replaceFile(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
-    record.header = { ...record.header, replacingBytes: sizeBytes };
-    await this.#records.save(path, record);
-    await this.#finishReplacing(path, record);
-  }
-
-  /** Empties the file that a new record has taken the place of; again after a crash. */
-  async #finishReplacing(path: string, record: FileRecord): Promise<void> {
-    const { replacingBytes, ...header } = record.header;
-    if (replacingBytes === undefined) return;
-    await this.#open(path, 'r+', async (host) => {
-      await host.truncate(0);
-      await host.truncate(replacingBytes);
-    });
-    record.header = header;
-    await this.#records.save(path, record);
   }
 
   #check(entry: Entry, use: Use, writer: Writer): void {
@@ -341,7 +303,7 @@ export class ShareFolder {
     if (kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
     const release = this.#reserve(sizeBytes - before);
     try {
-      await this.#open(path, 'r+', (host) => host.truncate(sizeBytes));
+      await this.#tree.open(path, 'r+', (host) => host.truncate(sizeBytes));
     } catch (error) {
       release();
       throw error;
@@ -365,10 +327,6 @@ export class ShareFolder {
     return this.#whole.hold('', 'shared', () => this.#locks.hold(membership(path), 'shared', () => this.#locks.hold(folded(path), 'exclusive', work)));
   }
 
-  async #open<T>(path: string, flags: string, use: (host: FileHandle) => Promise<T>): Promise<T> {
-    const host = await open(this.#tree.at(path), flags).catch((error: unknown) => { throw refusal(error); });
-    return closing(host, () => use(host));
-  }
 }
 
 /** How something is renamed. */
@@ -383,33 +341,9 @@ export interface RenameOptions extends Pick<EntryChanges, 'content' | 'metadata'
   readonly targetWriter?: Writer;
 }
 
-async function closing<T>(host: FileHandle, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use();
-  } finally {
-    await host.close();
-  }
-}
-
-function parentOf(path: string): string | undefined {
-  const slash = path.lastIndexOf('/');
-  return slash < 0 ? undefined : path.slice(0, slash);
-}
-
 /** The lock for being in the folder of `path`: another one than the folder's own, and taken before any path's own, so that nobody waits in a circle. */
 function membership(path: string): string {
   return folded(`${parentOf(path) ?? ''}/`);
-}
-
-function newRecord(path: string, { content, metadata, smb = {} }: Omit<NewFile, 'sizeBytes'>, madeAfter: string): FileRecord {
-  const at = nextTicks();
-  const { attributes, permissionKey, statusChangedAt } = smb;
-  // The two highest bits are set as in the numbers that the real service gives; ticks make it unique.
-  const fileId = (0xc000_0000_0000_0000n | at).toString();
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  const record = new FileRecord({ name, fileId, createdAt: smb.createdAt ?? at, content, metadata, attributes, permissionKey, statusChangedAt, madeAfter }, at);
-  record.writtenAt = smb.writtenAt ?? at;
-  return record;
 }
 
 async function countBytes(folder: string): Promise<number> {
