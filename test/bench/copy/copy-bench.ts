@@ -1,0 +1,155 @@
+import { MiB } from '#quantities';
+import { PIECE_BYTES } from '#shares';
+
+import { type Bench, BenchError, type Figure, measured, ratioAtMost } from '../bench.js';
+import { copyAll, type HomeLayer, HomeLayers } from './copied-layers.js';
+import { EmulatedRegions, type ReachedShare } from './emulated-regions.js';
+import { copyByShare } from './copy-by-share.js';
+
+/** What this machine can emulate of the run in the time people have: 1 is the whole of it. By `COPY_BENCH_SCALE`. */
+const SCALE = scaleOf(process.env.COPY_BENCH_SCALE);
+const MB = 1e6;
+const RATES = [50, 200, 400];
+const LATENCIES_MS = [0, 20, 80];
+/** Where a second of the link says no more than the first ones, the layer is shorter: so many seconds at the link's rate, at most. */
+const SECONDS_MAX = 10;
+const LAYER_BYTES = 1000 * MB;
+const SMALL_LAYERS = 200;
+const SMALL_BYTES = { min: MB, max: 50 * MB };
+const HOLES_RATIO = 0.6;
+/** A layer of whole fives of pieces has exactly its part of holes. */
+const HOLED_BYTES = 5 * PIECE_BYTES;
+/** Where one layer is compared with other ways, and where many layers and holes are measured. */
+const USUAL = { rate: 200, latencyMs: 20 };
+const FULL = 0.9;
+const FULL_OF_MANY = 0.85;
+const HOLES_BOUND = 0.41;
+
+/** `npm run bench -- copy`. */
+export const copyBench: Bench = {
+  question: 'how much of a link do copies between two regions use, and what do they cost besides?',
+
+  async run(tell): Promise<readonly Figure[]> {
+    const regions = await EmulatedRegions.start(['home', 'east']);
+    try {
+      return await new CopyBench(regions, tell).run();
+    } finally {
+      await regions.close();
+    }
+  },
+};
+
+function scaleOf(text = '1'): number {
+  const scale = Number(text);
+  if (!(scale > 0 && scale <= 1)) throw new BenchError(`COPY_BENCH_SCALE: ${JSON.stringify(text)} is not a number above 0, and at most 1`);
+  return scale;
+}
+
+/** How fast the way from `home` to another region is. */
+interface Way {
+  /** Of the link, in MB/s; absent: no bound. */
+  readonly rate?: number | undefined;
+  /** Of every call. */
+  readonly latencyMs: number;
+}
+
+class CopyBench {
+  readonly #regions: EmulatedRegions;
+  readonly #tell: (line: string) => void;
+  readonly #figures: Figure[] = [];
+
+  constructor(regions: EmulatedRegions, tell: (line: string) => void) {
+    this.#regions = regions;
+    this.#tell = tell;
+  }
+
+  async run(): Promise<readonly Figure[]> {
+    const home = await this.#regions.reach('home');
+    const layers = new HomeLayers(home.share);
+    this.#tell('putting layers onto the home share');
+    const large = await layers.put('large', LAYER_BYTES * SCALE);
+    const shorter = await layers.put('shorter', RATES[0]! * MB * SECONDS_MAX * SCALE);
+    const small: HomeLayer[] = [];
+    for (let n = 0; n < SMALL_LAYERS * SCALE; n += 1) small.push(await layers.put(`small ${n}`, smallBytes(n)));
+    const holes = await layers.put('holes', Math.ceil((LAYER_BYTES * SCALE) / HOLED_BYTES) * HOLED_BYTES, HOLES_RATIO);
+    const before = await this.#throughThisProcess();
+
+    // The first run warms everybody up.
+    const ceiling = Math.max(await this.#copyRate(layers, [large], { latencyMs: 0 }), await this.#copyRate(layers, [large], { latencyMs: 0 }));
+    this.#figures.push(measured('the emulator without limits, one layer', ceiling, 'MB/s'));
+    for (const rate of RATES) {
+      const layer = large.sizeBytes / MB / rate > SECONDS_MAX ? shorter : large;
+      for (const latencyMs of LATENCIES_MS) await this.#fill(layers, layer, { way: { rate, latencyMs }, ceiling });
+    }
+    await this.#fillWithMany(layers, small);
+    await this.#copyHoles(layers, holes);
+    const after = await this.#throughThisProcess();
+    this.#figures.push({ name: 'payload through this process', value: after - before, unit: 'bytes', against: null, bound: 0, holds: after === before });
+    await this.#compareWithShare(home, large);
+    return this.#figures;
+  }
+
+  /** One layer over one link. What the emulator cannot carry on this machine, no copy can fill. */
+  async #fill(layers: HomeLayers, layer: HomeLayer, { way, ceiling }: { readonly way: Way & { readonly rate: number }; readonly ceiling: number }): Promise<void> {
+    const reached = await this.#copyRate(layers, [layer], way);
+    const { rate, latencyMs } = way;
+    const name = `one layer of ${Math.round(layer.sizeBytes / MB)} MB, ${rate} MB/s, ${latencyMs} ms a call`;
+    this.#figures.push(measured(name, reached, 'MB/s'));
+    this.#figures.push(
+      rate * FULL <= ceiling
+        ? ratioAtMost(`${name}: time`, rate / reached, { against: 'the link at its full rate', bound: 1 / FULL })
+        : ratioAtMost(`${name}: time`, ceiling / reached, { against: 'the emulator without limits, which is slower than the link', bound: 1 / FULL }),
+    );
+  }
+
+  async #fillWithMany(layers: HomeLayers, small: readonly HomeLayer[]): Promise<void> {
+    const { rate, latencyMs } = USUAL;
+    const reached = await this.#copyRate(layers, small, USUAL);
+    const bytes = small.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const name = `${small.length} layers of 1 to 50 MB (${Math.round(bytes / MB)} MB), ${rate} MB/s, ${latencyMs} ms a call`;
+    this.#figures.push(measured(name, reached, 'MB/s'));
+    this.#figures.push(ratioAtMost(`${name}: time`, rate / reached, { against: 'the link at its full rate', bound: 1 / FULL_OF_MANY }));
+  }
+
+  async #copyHoles(layers: HomeLayers, holes: HomeLayer): Promise<void> {
+    const before = (await this.#regions.traffic())['east']!.copyInBytes;
+    await this.#copyRate(layers, [holes], USUAL);
+    const moved = (await this.#regions.traffic())['east']!.copyInBytes - before;
+    this.#figures.push(ratioAtMost(`a layer of ${HOLES_RATIO * 100} % holes: bytes`, moved / holes.sizeBytes, { against: 'its size', bound: HOLES_BOUND }));
+  }
+
+  async #compareWithShare(home: ReachedShare, layer: HomeLayer): Promise<void> {
+    await this.#shape(USUAL);
+    const seconds = await copyByShare(home, await this.#regions.reach('east'), layer);
+    const name = `the same layer by startCopyFromURL, ${USUAL.rate} MB/s, ${USUAL.latencyMs} ms a call`;
+    this.#tell(`${name}: ${seconds.toFixed(2)} s`);
+    this.#figures.push(measured(`${name}, as the emulator carries it: one range at a time`, layer.dataBytes / MB / seconds, 'MB/s'));
+  }
+
+  /** @returns MB/s. The clients of both shares are new: what a link bears is found out anew. */
+  async #copyRate(layers: HomeLayers, copied: readonly HomeLayer[], way: Way): Promise<number> {
+    await this.#shape(way);
+    const [home, east] = [await this.#regions.reach('home'), await this.#regions.reach('east')];
+    const seconds = await copyAll({ layers: copied, records: layers.records, home: home.share, targets: [east.share] });
+    const bytes = copied.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
+    this.#tell(`${copied.length} of ${Math.round(bytes / MiB)} MiB, ${way.rate ?? 'any'} MB/s, ${way.latencyMs} ms a call: ${seconds.toFixed(2)} s, ${(bytes / MB / seconds).toFixed(0)} MB/s`);
+    return bytes / MB / seconds;
+  }
+
+  async #shape({ rate, latencyMs }: Way): Promise<void> {
+    const links = rate === undefined ? [] : [{ from: 'home', to: 'east', bytesPerSecond: rate * MB }];
+    await this.#regions.shape({ limits: [{ latencyMs }], links });
+  }
+
+  /** Payload that went from or to this process. */
+  async #throughThisProcess(): Promise<number> {
+    return Object.values(await this.#regions.traffic()).reduce((sum, { ingressBytes, egressBytes }) => sum + ingressBytes + egressBytes, 0);
+  }
+}
+
+/** Sizes from 1 to 50 MB, as many in each of its doublings: layers are small more often than large. */
+function smallBytes(n: number): number {
+  const { min, max } = SMALL_BYTES;
+  const place = ((n * 73) % SMALL_LAYERS) / (SMALL_LAYERS - 1);
+  return Math.round((min * (max / min) ** place) / 4096) * 4096;
+}
