@@ -34,6 +34,12 @@ export const OPERATION_NAMES: readonly string[] = [...new Set(OPERATIONS.map(({ 
 /** No operation of the service has any of these; ignoring them would do what the client made conditional. */
 const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
 
+/** Of NFS and of paid bursting, which are not offered: ignoring them would do something else than was meant. */
+const REFUSED_HEADERS = [
+  'x-ms-mode', 'x-ms-owner', 'x-ms-group', 'x-ms-root-squash', 'x-ms-enable-snapshot-virtual-directory-access',
+  'x-ms-share-paid-bursting-enabled', 'x-ms-share-paid-bursting-max-iops', 'x-ms-share-paid-bursting-max-bandwidth-mibps',
+];
+
 /** Serves one request; every failure becomes an answer. */
 export async function handleRequest(service: ServiceContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const exchange = new Exchange(request, response);
@@ -85,4 +91,6 @@ function refuseUnsupported(exchange: Exchange, { onSnapshots, name }: Operation)
   if (exchange.query('prevsharesnapshot') !== undefined && name !== 'List Ranges') {
     throw new AzureFilesError('UnsupportedQueryParameter', { elements: { QueryParameterName: 'prevsharesnapshot' } });
   }
+  const header = REFUSED_HEADERS.find((candidate) => exchange.header(candidate) !== undefined);
+  if (header !== undefined) throw new AzureFilesError('UnsupportedHeader', { elements: { HeaderName: header } });
 }

@@ -91,6 +91,8 @@ describe('requests', () => {
     expect(await send('POST', '/acct1/layers/file')).toMatchObject({ status: 405, code: 'UnsupportedHttpVerb' });
     const structured = { 'x-ms-structured-body': 'XSM/2.0; properties=md5', 'x-ms-write': 'update', 'x-ms-range': 'bytes=0-0' };
     expect(await send('PUT', '/acct1/layers/file?comp=range', structured, Buffer.alloc(44))).toMatchObject({ status: 400, code: 'InvalidHeaderValue' });
+    for (const header of ['x-ms-mode', 'x-ms-owner', 'x-ms-root-squash']) expect(await send('PUT', '/acct1/layers/nfs', { ...newFile, [header]: '0' })).toMatchObject({ status: 400, code: 'UnsupportedHeader' });
+    expect(await send('PUT', '/acct1/nfs-share?restype=share', { 'x-ms-enabled-protocols': 'NFS' })).toMatchObject({ status: 400, code: 'InvalidHeaderValue' });
     expect(await send('PUT', '/acct1/layers/link?restype=symboliclink', { 'x-ms-link-text': 'file' })).toMatchObject({ status: 400, code: 'InvalidQueryParameterValue' });
   });
 

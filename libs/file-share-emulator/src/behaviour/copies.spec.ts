@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { FileSASPermissions, generateFileSASQueryParameters, type ShareClient, type ShareFileClient, StorageSharedKeyCredential } from '@azure/storage-file-share';
+import { FileSASPermissions, FileSystemAttributes, generateFileSASQueryParameters, type ShareClient, type ShareFileClient, StorageSharedKeyCredential } from '@azure/storage-file-share';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { MiB } from '#quantities';
@@ -50,6 +50,18 @@ describe('copies of whole files, to the unmodified SDK', () => {
     await expect(target.abortCopyFromURL(answer.copyId!)).rejects.toMatchObject({ statusCode: 409, code: 'NoPendingCopyOperation' });
     await target.startCopyFromURL(source.url, { metadata: { of: 'target' } });
     expect((await target.getProperties()).metadata).toEqual({ of: 'target' });
+  });
+
+  it('take attributes and times of the source where that is asked for', async () => {
+    const source = share.rootDirectoryClient.getFileClient('with-properties');
+    const at = new Date('2021-01-02T03:04:05Z');
+    await source.create(10, { fileAttributes: FileSystemAttributes.parse('Hidden'), creationTime: at, lastWriteTime: at });
+    const target = share.rootDirectoryClient.getFileClient('with-properties-too');
+    await target.startCopyFromURL(source.url, { copyFileSmbInfo: { fileAttributes: 'source', fileCreationTime: 'source', fileLastWriteTime: 'source', setArchiveAttribute: true } } as object);
+    expect(await target.getProperties()).toMatchObject({ fileAttributes: 'Hidden | Archive', fileCreatedOn: at, fileLastWriteOn: at });
+    const plain = share.rootDirectoryClient.getFileClient('without-properties');
+    await plain.startCopyFromURL(source.url);
+    expect((await plain.getProperties()).fileAttributes).toBe('Archive');
   });
 
   it('between accounts go on behind the answer', async () => {

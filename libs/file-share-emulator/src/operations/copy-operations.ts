@@ -41,7 +41,7 @@ async function copyFile(context: OperationContext): Promise<void> {
     sizeBytes: description.sizeBytes,
     content: description.content,
     metadata: Object.keys(given).length > 0 ? given : description.metadata,
-    smb: sourceProperties(exchange, description, await smbPropertiesOf(exchange, permissions)),
+    smb: archived(exchange, sourceProperties(exchange, description, await smbPropertiesOf(exchange, permissions))),
   }, writer);
   const begun = await folder.change(path, { copy: state }, { isItsCopy: true, ...writer });
   const { finished } = service.copies.begin({ state, source, description, folder, path, account: account.name });
@@ -66,6 +66,12 @@ function sourceProperties(exchange: Exchange, { entry }: SourceDescription, smb:
     ...(wants('x-ms-file-last-write-time') ? { writtenAt } : {}),
     ...(exchange.header('x-ms-file-permission-copy-mode')?.toLowerCase() === 'source' ? { permissionKey: header.permissionKey } : {}),
   };
+}
+
+function archived(exchange: Exchange, smb: SmbProperties): SmbProperties {
+  const isAsked = exchange.flag('x-ms-file-copy-set-archive');
+  if (!isAsked || smb.attributes === undefined || smb.attributes.includes('Archive')) return smb;
+  return { ...smb, attributes: smb.attributes === 'None' ? 'Archive' : `${smb.attributes} | Archive` };
 }
 
 async function abortCopy(context: OperationContext): Promise<void> {

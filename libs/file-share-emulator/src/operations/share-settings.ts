@@ -13,7 +13,6 @@ const PROVISIONED = { quotaGiB: [32, QUOTA_GIB_MAX], iops: [3000, 102_400], band
 const ACCOUNT_MAX = { shares: 50, quotaGiB: 262_144, iops: 102_400, bandwidthMibps: 10_340 };
 const LISTED_MAX = 5000;
 const TIERS = ['TransactionOptimized', 'Hot', 'Cool', 'Premium'];
-const SQUASHES = ['NoRootSquash', 'RootSquash', 'AllSquash'];
 
 /** The settings that a request gives; what is absent stays. */
 export function settingsOf(exchange: Exchange): Partial<ShareSettings> {
@@ -22,8 +21,7 @@ export function settingsOf(exchange: Exchange): Partial<ShareSettings> {
     iops: numberOf(exchange, 'x-ms-share-provisioned-iops', Number.MAX_SAFE_INTEGER),
     bandwidthMibps: numberOf(exchange, 'x-ms-share-provisioned-bandwidth-mibps', Number.MAX_SAFE_INTEGER),
     accessTier: oneOf(exchange, 'x-ms-access-tier', TIERS),
-    rootSquash: oneOf(exchange, 'x-ms-root-squash', SQUASHES),
-    protocols: oneOf(exchange, 'x-ms-enabled-protocols', ['SMB', 'NFS']),
+    protocols: oneOf(exchange, 'x-ms-enabled-protocols', ['SMB']),
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
@@ -48,7 +46,7 @@ export function checkProvisioning(settings: ShareSettings, others: readonly Emul
 }
 
 /** The settings of a share as headers of an answer. */
-export function settingHeaders({ quotaGiB, iops, bandwidthMibps, accessTier, rootSquash, protocols }: ShareSettings): AnswerHeaders {
+export function settingHeaders({ quotaGiB, iops, bandwidthMibps, accessTier, protocols }: ShareSettings): AnswerHeaders {
   const burstIops = iops === undefined ? undefined : Math.min(Math.max(3 * iops, 10_000), PROVISIONED.iops[1]);
   return {
     'x-ms-share-quota': quotaGiB,
@@ -58,13 +56,12 @@ export function settingHeaders({ quotaGiB, iops, bandwidthMibps, accessTier, roo
     'x-ms-share-max-burst-credits-for-iops': burstIops === undefined ? undefined : (burstIops - iops!) * 3600,
     'x-ms-access-tier': accessTier,
     'x-ms-enabled-protocols': protocols ?? 'SMB',
-    'x-ms-root-squash': rootSquash,
   };
 }
 
 /** The settings of a share as elements of a listing. */
-export function settingElements({ quotaGiB, iops, bandwidthMibps, accessTier, rootSquash, protocols }: ShareSettings): string {
-  const elements = { Quota: quotaGiB, ProvisionedIops: iops, ProvisionedBandwidthMiBps: bandwidthMibps, AccessTier: accessTier, EnabledProtocols: protocols ?? 'SMB', RootSquash: rootSquash };
+export function settingElements({ quotaGiB, iops, bandwidthMibps, accessTier, protocols }: ShareSettings): string {
+  const elements = { Quota: quotaGiB, ProvisionedIops: iops, ProvisionedBandwidthMiBps: bandwidthMibps, AccessTier: accessTier, EnabledProtocols: protocols ?? 'SMB' };
   return Object.entries(elements).map(([name, value]) => element(name, value)).join('');
 }
 

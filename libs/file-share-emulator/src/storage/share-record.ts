@@ -16,7 +16,6 @@ export interface ShareSettings {
   readonly iops?: number | undefined;
   readonly bandwidthMibps?: number | undefined;
   readonly accessTier?: string | undefined;
-  readonly rootSquash?: string | undefined;
   readonly protocols?: string | undefined;
 }
 

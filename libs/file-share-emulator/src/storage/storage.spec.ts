@@ -8,6 +8,7 @@ import { GiB } from '#quantities';
 
 import { changeLine, DEFAULT_CONTENT, FileRecord, parseRecord } from './file-record.js';
 import { PathLocks } from './path-locks.js';
+import { RecordStore } from './record-store.js';
 import { ShareCatalogue } from './share-catalogue.js';
 import type { NewFile } from './entry.js';
 import { ShareFolder } from './share-folder.js';
@@ -134,6 +135,60 @@ describe('a share folder that is opened again', () => {
     expect(await after.find('to')).toMatchObject({ sizeBytes: 10, record: { header: { name: 'to', metadata: { of: 'from' } } } });
     expect(await after.find('from')).toBeUndefined();
     expect(await readdir(join(root, 'records', 'renames'))).toEqual([]);
+  });
+
+  it('finishes a rename of a folder that had moved the folder but not the records within', async () => {
+    const before = await openShare();
+    await before.createFolder('from', { metadata: { of: 'folder' } });
+    await before.createFile('from/file', newFile(10, { of: 'file' }));
+    await writeFile(join(root, 'records', 'renames', 'x'), JSON.stringify({ from: 'from', to: 'to' }));
+    await rename(join(root, 'files', 'from'), join(root, 'files', 'to'));
+    const after = await openShare();
+    expect(await after.find('to')).toMatchObject({ kind: 'folder', record: { header: { name: 'to', metadata: { of: 'folder' } } } });
+    expect(await after.find('to/file')).toMatchObject({ record: { header: { metadata: { of: 'file' } } } });
+    expect(await after.find('from')).toBeUndefined();
+  });
+
+  it('finishes replacing a file whose record had taken the place of the old one', async () => {
+    const before = await openShare();
+    await before.createFile('file', newFile(10, { of: 'old' }));
+    await before.write('file', { offset: 0, bytes: Buffer.from('old bytes!') });
+    const { record } = (await before.find('file'))!;
+    const replacing = new FileRecord({ ...record.header, metadata: { of: 'new' }, replacingBytes: 4 }, nextTicks());
+    await new RecordStore(join(root, 'records', 'tree')).save('file', replacing);
+    const after = await openShare();
+    expect(await after.find('file')).toMatchObject({ sizeBytes: 4, record: { header: { metadata: { of: 'new' } } } });
+    expect(await content(after, 'file')).toBe('\0\0\0\0');
+    expect((await after.find('file'))!.record.header.replacingBytes).toBeUndefined();
+  });
+
+  it('ends a copy that nobody goes on with', async () => {
+    const before = await openShare();
+    await before.createFile('copied', newFile(10));
+    await before.change('copied', { copy: { id: 'x', source: 'http://there/file', status: 'pending', doneBytes: 0, totalBytes: 10 } });
+    const after = await openShare();
+    expect((await after.find('copied'))!.record.header.copy).toMatchObject({ status: 'failed', description: expect.stringContaining('restarted') });
+    await after.removeFile('copied');
+  });
+
+  it('has leases, attributes, times and what changed since snapshots', async () => {
+    let epoch = '';
+    const options = { files: join(root, 'files'), records: join(root, 'records'), quotaBytes: () => GiB, epoch: () => epoch };
+    await mkdir(join(root, 'files'), { recursive: true });
+    const before = new ShareFolder(options);
+    await before.recover();
+    await before.createFile('file', { ...newFile(4096), smb: { attributes: 'Hidden', writtenAt: 5n, statusChangedAt: 6n, permissionKey: '1*2' } });
+    epoch = '2026-01-01T00:00:00.0000000Z';
+    await before.write('file', { offset: 600, bytes: Buffer.from('x'), keepsWriteTime: true });
+    await before.clear('file', { offset: 2048, length: 1024, keepsWriteTime: true });
+    await before.lease('file', () => ({ lease: { id: 'a', seconds: -1 }, status: 201 }));
+    const after = new ShareFolder(options);
+    await after.recover();
+    const { record } = (await after.find('file'))!;
+    expect(record.header).toMatchObject({ attributes: 'Hidden', permissionKey: '1*2', statusChangedAt: 6n, lease: { id: 'a', seconds: -1 } });
+    expect(record.writtenAt).toBe(5n);
+    expect(record.touched.get(epoch)!.toArray()).toEqual([{ offset: 512, length: 512 }, { offset: 2048, length: 1024 }]);
+    await expect(after.write('file', { offset: 0, bytes: Buffer.from('x') })).rejects.toMatchObject({ code: 'LeaseIdMissing' });
   });
 
   it('forgets a rename that had moved nothing', async () => {
