@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { sourceArguments, TEST_KEY } from '#file-share-emulator/testing';
+import { sendRaw, sourceArguments, TEST_KEY } from '#file-share-emulator/testing';
 
 let folder: string;
 beforeAll(async () => {
@@ -36,6 +36,23 @@ describe('the program', () => {
     const second = await end(run('--folder', folder, '--port', '0'));
     expect(second).toMatchObject({ code: 1, output: '' });
     expect(second.complaints).toContain('EMULATOR_FOLDER_LOCKED');
+    child.kill('SIGTERM');
+    expect(await end(child)).toMatchObject({ code: 0, complaints: '' });
+  });
+
+  it('serves what its file says: HTTPS, faults, and the control interface that ends them', async () => {
+    const config = join(folder, 'emulator.yaml');
+    const own = join(folder, 'of-its-own');
+    await writeFile(config, `folder: ${own}\nport: 0\nhttps: { port: 0 }\ncontrolPort: 0\naccounts: [{ name: east, key: ${TEST_KEY}, region: eastus }]\nfaults: [{ kind: server-busy, operation: List Shares }]\n`);
+    const child = spawn(process.execPath, [...sourceArguments(fileURLToPath(new URL('./main.ts', import.meta.url))), '--config', config], { env: {} });
+    const [first] = (await once(child.stdout!, 'data')) as [Buffer];
+    const [plain, secure, control] = first.toString().trim().split('\n');
+    expect([plain, secure, control]).toEqual([expect.stringMatching(/^http:.*\/east$/), expect.stringMatching(/^https:.*\/east$/), expect.stringMatching(/^control: http:\/\/127\.0\.0\.1:\d+$/)]);
+    const ca = await readFile(join(own, '.records', '.tls', 'certificate.pem'), 'utf8');
+    const list = async (): Promise<number> => (await sendRaw({ method: 'GET', url: new URL(secure!).origin, target: '/east/?comp=list', signAs: { account: 'east', key: TEST_KEY }, ca })).status;
+    expect(await list()).toBe(503);
+    await fetch(`${control!.replace('control: ', '')}/disturbances`, { method: 'DELETE' });
+    expect(await list()).toBe(200);
     child.kill('SIGTERM');
     expect(await end(child)).toMatchObject({ code: 0, complaints: '' });
   });

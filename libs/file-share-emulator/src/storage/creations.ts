@@ -13,8 +13,8 @@ import { nextTicks } from './ticks.js';
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Makes files and folders so that after a crash they are there with their headers or not at all. The record comes first: a record of nothing is
- * swept away. In place of a file comes a record that says so, then the file is emptied, then the record stops saying so.
+ * Makes files and folders so that after a crash they are there with their headers, whole, or not at all. The record comes first: a record of nothing
+ * is swept away. That of a file says that it is not finished until the file has its size, and holds nothing of one that it takes the place of.
  */
 export class Creations {
   readonly #tree: HostTree;
@@ -32,24 +32,31 @@ export class Creations {
 
   /** Makes a file of zeros where there is nothing. */
   async file(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
+    record.header = { ...record.header, unfinishedBytes: sizeBytes };
     await this.#withRecord(path, record, () => this.#tree.open(path, CREATE, (host) => host.truncate(sizeBytes)));
+    await this.#finished(path, record);
   }
 
   /** Makes a file of zeros in place of another. */
   async replacement(path: string, record: FileRecord, sizeBytes: number): Promise<void> {
-    record.header = { ...record.header, replacingBytes: sizeBytes };
+    record.header = { ...record.header, unfinishedBytes: sizeBytes };
     await this.#records.save(path, record);
     await this.finish(path, record);
   }
 
-  /** Empties the file that a record has begun to take the place of; nothing where it has not. */
+  /** Goes on with a file that a record says is not finished; nothing where it does not say so. */
   async finish(path: string, record: FileRecord): Promise<void> {
-    const { replacingBytes, ...header } = record.header;
-    if (replacingBytes === undefined) return;
+    const { unfinishedBytes } = record.header;
+    if (unfinishedBytes === undefined) return;
     await this.#tree.open(path, 'r+', async (host) => {
       await host.truncate(0);
-      await host.truncate(replacingBytes);
+      await host.truncate(unfinishedBytes);
     });
+    await this.#finished(path, record);
+  }
+
+  async #finished(path: string, record: FileRecord): Promise<void> {
+    const { unfinishedBytes: _done, ...header } = record.header;
     record.header = header;
     await this.#records.save(path, record);
   }

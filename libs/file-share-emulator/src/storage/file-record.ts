@@ -38,8 +38,8 @@ export interface RecordHeader {
   readonly statusChangedAt?: Ticks | undefined;
   /** The newest snapshot of the share when this was made; empty or absent where there was none. */
   readonly madeAfter?: string | undefined;
-  /** Set while a file of this size takes the place of another, whose bytes may still be there. */
-  readonly replacingBytes?: number | undefined;
+  /** Set until a new file has this size, and nothing of one that it takes the place of. */
+  readonly unfinishedBytes?: number | undefined;
   readonly lease?: Lease | undefined;
   /** The last copy that this file was the target of. */
   readonly copy?: CopyState | undefined;

@@ -154,12 +154,21 @@ describe('a share folder that is opened again', () => {
     await before.createFile('file', newFile(10, { of: 'old' }));
     await before.write('file', { offset: 0, bytes: Buffer.from('old bytes!') });
     const { record } = (await before.find('file'))!;
-    const replacing = new FileRecord({ ...record.header, metadata: { of: 'new' }, replacingBytes: 4 }, nextTicks());
+    const replacing = new FileRecord({ ...record.header, metadata: { of: 'new' }, unfinishedBytes: 4 }, nextTicks());
     await new RecordStore(join(root, 'records', 'tree')).save('file', replacing);
     const after = await openShare();
     expect(await after.find('file')).toMatchObject({ sizeBytes: 4, record: { header: { metadata: { of: 'new' } } } });
     expect(await content(after, 'file')).toBe('\0\0\0\0');
-    expect((await after.find('file'))!.record.header.replacingBytes).toBeUndefined();
+    expect((await after.find('file'))!.record.header.unfinishedBytes).toBeUndefined();
+  });
+
+  it('gives a new file the size it was to have', async () => {
+    const before = await openShare();
+    await before.createFile('file', newFile(1000, { of: 'new' }));
+    const { record } = (await before.find('file'))!;
+    await new RecordStore(join(root, 'records', 'tree')).save('file', new FileRecord({ ...record.header, unfinishedBytes: 1000 }, nextTicks()));
+    await writeFile(join(root, 'files', 'file'), '');
+    expect(await (await openShare()).find('file')).toMatchObject({ sizeBytes: 1000, record: { header: { metadata: { of: 'new' } } } });
   });
 
   it('ends a copy that nobody goes on with', async () => {
