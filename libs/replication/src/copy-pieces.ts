@@ -1,8 +1,10 @@
 import type { Clock } from '#clock';
+import type { Digest } from '#oci';
 import { SECOND_MS } from '#quantities';
-import { type ByteRange, pieceRange, type Share, ShareError } from '#shares';
+import { type ByteRange, type CopySource, type Crc64, pieceRange, type Share, ShareError } from '#shares';
 
 import type { GrantedSource } from './copy-sources.js';
+import type { FanOutSeat } from './fan-out.js';
 import type { LinkBudget } from './link-budget.js';
 import type { PieceSet } from './piece-set.js';
 import { ReplicationError } from './replication-error.js';
@@ -19,8 +21,12 @@ export interface PieceCopy {
   readonly target: Share;
   /** The partial file on `target`; it exists, with its full size. */
   readonly path: string;
-  /** Pieces that are there and verified; grows. */
+  /** Pieces that are there and verified; grows, unless one of them is doubted. */
   readonly done: PieceSet;
+  /** Its part in a fan-out: relays come before `sources`. Absent: there are none. */
+  readonly seat?: FanOutSeat | undefined;
+  /** Told of relays that gave wrong bytes. */
+  readonly onSuspect?: ((suspect: SuspectRelay) => void) | undefined;
   readonly budget: LinkBudget;
   readonly clock: Clock;
   /** Pieces under way at the same time. */
@@ -29,11 +35,33 @@ export interface PieceCopy {
   readonly onProgress: () => Promise<void>;
 }
 
+/** A replica that gave others wrong bytes for a piece which was right when it was copied: its share, or the way from it, is at fault. */
+export interface SuspectRelay {
+  readonly layer: Digest;
+  /** That gave them. */
+  readonly share: string;
+  /** That got them. */
+  readonly target: string;
+  readonly piece: number;
+  /** CRC64. */
+  readonly expected: Crc64 | null;
+  readonly got: Crc64;
+}
+
 /**
  * Copies every piece that is neither a hole nor done, and compares each with the record. The first failure ends all of them, and is thrown
  * when none is under way any more.
  */
 export async function copyPieces(copy: PieceCopy, signal: AbortSignal): Promise<void> {
+  // Pieces that others doubted meanwhile are copied again.
+  do await copyMissing(copy, signal); while (isMissing(copy));
+}
+
+function isMissing(copy: PieceCopy): boolean {
+  return missingPieces(copy).next().done !== true;
+}
+
+async function copyMissing(copy: PieceCopy, signal: AbortSignal): Promise<void> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const missing = missingPieces(copy);
@@ -44,6 +72,7 @@ export async function copyPieces(copy: PieceCopy, signal: AbortSignal): Promise<
       either.throwIfAborted();
       await copyPiece(copy, piece, either);
       copy.done.add(piece);
+      copy.seat?.brought();
       if (writing || isRecent(writtenDownAtMs, copy.clock.now().getTime())) continue;
       writing = true;
       await copy.onProgress();
@@ -76,14 +105,53 @@ function* missingPieces({ record, done }: PieceCopy): Generator<number, void> {
 interface PieceTry {
   readonly source: string;
   readonly got: string;
-  readonly error?: ShareError;
+  readonly error?: ShareError | ReplicationError;
+}
+
+/**
+ * One piece: from the relay that the fan-out names, if it does and that gives the right bytes; otherwise from a share that has the layer ready. A relay may
+ * vanish, fall silent or be wrong at any time: that ends no copy.
+ */
+async function copyPiece(copy: PieceCopy, piece: number, signal: AbortSignal): Promise<void> {
+  for (let relay = await copy.seat?.relayWith(piece, signal); relay !== undefined; relay = await copy.seat?.relayWith(piece, signal)) {
+    if (await copyFromRelay(copy, { relay, piece }, signal)) return;
+    copy.seat?.bar(relay);
+  }
+  await copyFromSource(copy, piece, signal);
+}
+
+/** @returns whether the piece is there, and right. */
+async function copyFromRelay(copy: PieceCopy, { relay, piece }: { readonly relay: FanOutSeat; readonly piece: number }, signal: AbortSignal): Promise<boolean> {
+  const expected = copy.record.pieceCrc64s[piece] ?? null;
+  const tried = new Set<GrantedSource>();
+  // While it was tried under one name it may have got another.
+  for (let source = relay.sources[0]; source !== undefined; source = relay.sources.find((one) => !tried.has(one))) {
+    tried.add(source);
+    const { got, error } = await tryRelay(copy, { source, piece }, signal);
+    if (got === expected) return true;
+    if (error !== undefined) continue;
+    relay.doubt(piece);
+    copy.onSuspect?.({ layer: relay.member.layer, share: relay.name, target: copy.target.name, piece, expected, got });
+    return false;
+  }
+  return false;
+}
+
+/** The bytes of a link's day may be used up on the way from the relay, and not on others. */
+async function tryRelay(copy: PieceCopy, { source, piece }: { readonly source: GrantedSource; readonly piece: number }, signal: AbortSignal): Promise<PieceTry> {
+  try {
+    return await tryPiece(copy, source, pieceRange(piece, copy.record.vhd.sizeBytes), signal);
+  } catch (error) {
+    if (!(error instanceof ReplicationError) || error.code !== 'LINK_BUDGET_USED') throw error;
+    return { source: source.share.name, got: error.code, error };
+  }
 }
 
 /**
  * One piece, from the best source, and a second time from the next one. Where there is no other source, only a failure to read it is worth a second
  * try, with a new grant: the same bytes would come again.
  */
-async function copyPiece(copy: PieceCopy, piece: number, signal: AbortSignal): Promise<void> {
+async function copyFromSource(copy: PieceCopy, piece: number, signal: AbortSignal): Promise<void> {
   const { record, sources, target } = copy;
   const [best, other] = sources;
   if (best === undefined) throw new ReplicationError('NO_SOURCE', 'a copy needs a source', { transient: true });
@@ -104,10 +172,13 @@ async function copyPiece(copy: PieceCopy, piece: number, signal: AbortSignal): P
 
 async function tryPiece(copy: PieceCopy, source: GrantedSource, range: ByteRange, signal: AbortSignal): Promise<PieceTry> {
   await copy.budget.take({ from: source.share.region, to: copy.target.region }, range.length, signal);
+  let grant: CopySource | undefined;
   try {
-    return { source: source.share.name, got: await copy.target.copyRange(copy.path, range, await source.grant(), signal) };
+    grant = await source.grant();
+    return { source: source.share.name, got: await copy.target.copyRange(copy.path, range, grant, signal) };
   } catch (error) {
-    if (!(error instanceof ShareError) || error.code !== 'COPY_SOURCE_FAILED') throw error;
+    // Whatever keeps a source from granting is the source's failure; of what comes after, only this is.
+    if (!(error instanceof ShareError) || (grant !== undefined && error.code !== 'COPY_SOURCE_FAILED')) throw error;
     source.drop();
     return { source: source.share.name, got: error.code, error };
   }

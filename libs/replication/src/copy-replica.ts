@@ -4,8 +4,9 @@ import type { Digest } from '#oci';
 import type { RegionMap } from '#regions';
 import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError } from '#shares';
 
-import { copyPieces } from './copy-pieces.js';
+import { copyPieces, type SuspectRelay } from './copy-pieces.js';
 import { GrantedSource, orderSources } from './copy-sources.js';
+import type { FanOut, FanOutSeat } from './fan-out.js';
 import type { LinkBudget } from './link-budget.js';
 import { PieceSet } from './piece-set.js';
 import type { ReplicaCopy } from './replica.js';
@@ -27,6 +28,10 @@ export interface CopyPorts {
   readonly clock: Clock;
   /** Default {@link COPY_CONCURRENCY_DEFAULT}. */
   readonly pieceConcurrency?: number;
+  /** Has copies of the same layer pass on to each other what they have; absent: each takes all of it from shares that have it ready. */
+  readonly fanOut?: FanOut | undefined;
+  /** Told of replicas whose bytes others found wrong while they were passed on. Must not throw. */
+  readonly onSuspect?: ((suspect: SuspectRelay) => void) | undefined;
 }
 
 /**
@@ -52,6 +57,8 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
       if (!(error instanceof ReplicationError) || error.code !== 'LINK_BUDGET_USED') throw error;
       await store.copies.postpone(claim.id, error.details['retryAt'] as Date, error.message);
       return;
+    } finally {
+      attempt.leave();
     }
   }
   // A layer that was expanded again meanwhile has another file now; the next try copies that one.
@@ -78,6 +85,7 @@ class CopyAttempt {
   readonly #path: string;
   /** Undefined until the partial file is ours. */
   #done: PieceSet | undefined;
+  #seat: FanOutSeat | undefined;
 
   constructor(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, work: { readonly target: Share; readonly record: LayerRecord; readonly signal: AbortSignal }) {
     this.#ports = ports;
@@ -97,7 +105,8 @@ class CopyAttempt {
     await removePartialFiles(this.#target, this.#claimed.item.layer, {
       of: 'copy', kept: this.#path, ensureHeld: () => this.#noteProgress(done), signal: this.#signal,
     });
-    const { budget, clock, pieceConcurrency } = this.#ports;
+    this.#join(sources, done);
+    const { budget, clock, pieceConcurrency, onSuspect } = this.#ports;
     await copyPieces(
       {
         record: this.#record,
@@ -105,6 +114,8 @@ class CopyAttempt {
         target: this.#target,
         path: this.#path,
         done,
+        seat: this.#seat,
+        onSuspect,
         budget,
         clock,
         concurrency: pieceConcurrency ?? COPY_CONCURRENCY_DEFAULT,
@@ -124,8 +135,16 @@ class CopyAttempt {
     const partial = await this.#target.stat(this.#path, this.#signal);
     if (partial?.sizeBytes !== sizeBytes) throw this.#incomplete(`the partial file has ${partial?.sizeBytes ?? 'no'} bytes, not ${sizeBytes}`);
     await this.#target.setMetadata(this.#path, layerFileMetadata({ digest: layer, ...this.#record }), this.#signal);
+    if (this.#hasDoubts()) throw this.#incomplete('others got wrong bytes from it');
+    this.#seat?.rename(final);
     await this.#target.rename(this.#path, final, this.#signal);
     if (!(await isWhole(this.#target, final, this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
+    this.#seat?.finish();
+  }
+
+  /** Ends its part in the fan-out, unless the file is whole. */
+  leave(): void {
+    this.#seat?.leave();
   }
 
   /**
@@ -139,6 +158,24 @@ class CopyAttempt {
     } catch (error) {
       if (error instanceof ReplicationError && error.code === 'CLAIM_LOST') await this.#target.remove(this.#path).catch(() => undefined);
     }
+  }
+
+  #join(sources: readonly GrantedSource[], done: PieceSet): void {
+    const { pieceCrc64s, vhd } = this.#record;
+    this.#seat = this.#ports.fanOut?.join({
+      layer: this.#claimed.item.layer,
+      vhd: vhd.digest,
+      share: this.#target,
+      path: this.#path,
+      done,
+      pieceCount: pieceCrc64s.filter((crc64) => crc64 !== null).length,
+      origins: sources.map(({ share }) => share),
+    });
+  }
+
+  /** Whether a piece was taken back since all of them were there. */
+  #hasDoubts(): boolean {
+    return this.#record.pieceCrc64s.some((crc64, piece) => crc64 !== null && this.#done?.has(piece) !== true);
   }
 
   async #sources(): Promise<GrantedSource[]> {

@@ -23,3 +23,10 @@ it('reads bytes of another file’s set without pieces that this one does not ha
   expect([set.size, set.has(2), set.has(3)]).toEqual([3, true, false]);
   expect(PieceSet.from(Buffer.alloc(0), 10).size).toBe(0);
 });
+
+it('gives pieces back', () => {
+  const set = PieceSet.from(Buffer.of(0b1011), 4);
+  set.remove(1);
+  set.remove(2);
+  expect([set.size, set.has(0), set.has(1), set.has(3), set.toBytes()]).toEqual([2, true, false, true, Buffer.of(0b1001)]);
+});

@@ -31,6 +31,13 @@ export class PieceSet {
     this.#size += 1;
   }
 
+  /** Takes a piece out; one that is not in it changes nothing. */
+  remove(piece: number): void {
+    if (!this.has(piece)) return;
+    this.#bits[piece >> 3]! &= ~(1 << (piece & 7));
+    this.#size -= 1;
+  }
+
   /** Bit n of byte m (counted from the lowest) stands for piece 8 × m + n. A copy. */
   toBytes(): Buffer {
     return Buffer.from(this.#bits);
