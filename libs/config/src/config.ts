@@ -112,7 +112,7 @@ export const configSchema = z
       .prefault({}),
     replication: z
       .strictObject({
-        concurrency: z.number().int().min(1).max(64).default(4),
+        concurrency: z.number().int().min(1).max(64).default(16),
         piecesInFlight: z.number().int().min(1).max(64).default(16),
         claimLease: duration('1m', SECOND_MS, HOUR_MS),
         poll: duration('1s', 50, MINUTE_MS),
