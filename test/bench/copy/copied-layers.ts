@@ -1,8 +1,8 @@
 import { SystemClock } from '#clock';
 import { type Digest, digestOf } from '#oci';
 import { MINUTE_MS } from '#quantities';
-import { type RegionLink, RegionMap } from '#regions';
-import { type CopyPorts, copyReplica, LinkBudget } from '#replication';
+import { RegionMap } from '#regions';
+import { type CopyPorts, copyReplica, FanOut, LinkBudget } from '#replication';
 import { MemoryLayerRecords, MemoryLinkLedger, MemoryReplicaStore } from '#replication/testing';
 import { crc64Of, LAYER_FILE_VERSION, layerFileMetadata, layerFilePath, PIECE_BYTES, pieceCount, pieceRange } from '#shares';
 import type { AzureFilesShare } from '#shares/azure-files';
@@ -10,7 +10,7 @@ import type { AzureFilesShare } from '#shares/azure-files';
 /** Pieces that are written at a time when a layer is put onto a share. */
 const WRITERS = 8;
 /** As in the configuration, unless it says otherwise. */
-const COPIES_AT_ONCE = 4;
+const COPIES_AT_ONCE = 16;
 /** No copy here takes longer. */
 const CLAIM_MS = 10 * MINUTE_MS;
 /** More than any run here moves: days are counted, but never used up. */
@@ -81,8 +81,8 @@ export interface CopyRun {
   readonly records: MemoryLayerRecords;
   readonly home: AzureFilesShare;
   readonly targets: readonly AzureFilesShare[];
-  /** Links that differ from the usual one. */
-  readonly links?: readonly RegionLink[];
+  /** Without it, every target takes all of it from the home share. */
+  readonly fansOut?: boolean;
   /** Copies at a time; default as in the configuration. */
   readonly copiesAtOnce?: number;
 }
@@ -91,17 +91,18 @@ export interface CopyRun {
  * Copies every layer to every target with the product's own executor, settings and budgets; only its tables are in memory.
  * @returns the seconds until the last one was ready. Afterwards the targets' files are gone again.
  */
-export async function copyAll({ layers, records, home, targets, links = [], copiesAtOnce = COPIES_AT_ONCE }: CopyRun): Promise<number> {
+export async function copyAll({ layers, records, home, targets, fansOut = true, copiesAtOnce = COPIES_AT_ONCE }: CopyRun): Promise<number> {
   const clock = new SystemClock();
   const store = new MemoryReplicaStore();
   const shares = [home, ...targets];
   const regions = new RegionMap(
-    shares.map(({ region }) => ({ name: region, displayName: region })), home.region, links, { roundTripMs: 20, throughputBytesPerSecond: 1e9, pricePerGb: 0.02 },
+    shares.map(({ region }) => ({ name: region, displayName: region })), home.region, [], { roundTripMs: 20, throughputBytesPerSecond: 1e9, pricePerGb: 0.02 },
   );
   const ports: CopyPorts = {
     store, records, regions, clock,
     shares: new Map(shares.map((share) => [share.name, share])),
     budget: new LinkBudget(() => ({ bytesPerDay: LINK_BYTES_PER_DAY }), new MemoryLinkLedger(), clock),
+    fanOut: fansOut ? new FanOut(regions, clock) : undefined,
   };
   for (const { layer, sizeBytes } of layers) await store.recordReady({ layer, share: home.name, sizeBytes, reason: 'expanded' }, clock.now());
   for (const target of targets) await store.want(target, layers.map(({ layer, sizeBytes }) => ({ layer, sizeBytes, priority: 1, reason: 'bench' })), new Date(0));

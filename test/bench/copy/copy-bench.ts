@@ -3,8 +3,9 @@ import { PIECE_BYTES } from '#shares';
 
 import { type Bench, BenchError, type Figure, measured, ratioAtMost } from '../bench.js';
 import { copyAll, type HomeLayer, HomeLayers } from './copied-layers.js';
-import { EmulatedRegions, type ReachedShare } from './emulated-regions.js';
 import { copyByShare } from './copy-by-share.js';
+import { EmulatedRegions, type ReachedShare } from './emulated-regions.js';
+import { FAR_REGIONS, measureFanOut } from './fan-out-bench.js';
 
 /** What this machine can emulate of the run in the time people have: 1 is the whole of it. By `COPY_BENCH_SCALE`. */
 const SCALE = scaleOf(process.env.COPY_BENCH_SCALE);
@@ -27,12 +28,13 @@ const HOLES_BOUND = 0.41;
 
 /** `npm run bench -- copy`. */
 export const copyBench: Bench = {
-  question: 'how much of a link do copies between two regions use, and what do they cost besides?',
+  question: 'how much of a link do copies use, what do they cost besides, and how long does the last of eight regions wait?',
 
   async run(tell): Promise<readonly Figure[]> {
-    const regions = await EmulatedRegions.start(['home', 'east']);
+    const regions = await EmulatedRegions.start(['home', 'east', ...FAR_REGIONS]);
     try {
-      return await new CopyBench(regions, tell).run();
+      const scaled = { regions, tell, scale: SCALE };
+      return [...(await new CopyBench(regions, tell).run()), ...(await measureFanOut(scaled))];
     } finally {
       await regions.close();
     }
