@@ -54,18 +54,12 @@ export async function umociUnpack(layer: DebianLayer, folder: string): Promise<n
   return seconds;
 }
 
-/** What our own expansion came to. */
-export interface OwnRun extends ExpandedFile {
-  /** From the start of the process to its end: with Node's start, which a service has behind it. */
-  readonly processSeconds: number;
-}
-
 /** Our own expansion, complete: both passes, everything verified and recorded. In a process of its own. */
-export async function expand(layer: DebianLayer, folder: string): Promise<OwnRun> {
-  const { stdout, seconds } = await runProgram(process.execPath, [join(import.meta.dirname, 'expand-file.js'), layer.blob, layer.digest, folder]);
+export async function expand(layer: DebianLayer, folder: string): Promise<ExpandedFile> {
+  const { stdout } = await runProgram(process.execPath, [join(import.meta.dirname, 'expand-file.js'), layer.blob, layer.digest, folder]);
   const result = JSON.parse(stdout) as ExpandedFile;
   requireEqual(result.expanded.diffId, layer.diffId, 'the expansion');
-  return { ...result, processSeconds: seconds };
+  return result;
 }
 
 function requireEqual(actual: string, expected: string, who: string): void {

@@ -96,6 +96,11 @@ export class FolderShare extends Share {
     return file !== undefined;
   }
 
+  /** Removes all files that this process made. */
+  async empty(): Promise<void> {
+    for (const path of this.#files.keys()) await this.remove(path);
+  }
+
   async *list(): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }> {}
 
   copyRange(path: string): Promise<Crc64> {
