@@ -113,7 +113,7 @@ export const configSchema = z
     replication: z
       .strictObject({
         concurrency: z.number().int().min(1).max(64).default(16),
-        piecesInFlight: z.number().int().min(1).max(64).default(16),
+        piecesInFlight: z.number().int().min(1).max(64).default(32),
         claimLease: duration('1m', SECOND_MS, HOUR_MS),
         poll: duration('1s', 50, MINUTE_MS),
         bytesPerLinkDay: bytes('10TiB'),

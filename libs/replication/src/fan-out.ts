@@ -72,6 +72,7 @@ class Group {
   readonly #onEmpty: () => void;
   /** By share. Those that have finished stay, and give what they have, while others are at it. */
   readonly #seats = new Map<string, FanOutSeat>();
+  readonly #turns = new Map<FanOutSeat, number>();
 
   constructor(regions: RegionMap, onEmpty: () => void) {
     this.#regions = regions;
@@ -81,6 +82,7 @@ class Group {
   add(seat: FanOutSeat): void {
     this.#seats.get(seat.name)?.retire();
     this.#seats.set(seat.name, seat);
+    this.#turns.set(seat, this.#turns.size);
     this.replan();
   }
 
@@ -99,7 +101,9 @@ class Group {
     for (const { name, isWhole, member } of seats) if (isWhole) origins.set(name, member.share);
     const plan = planFanOut({
       origins: [...origins.values()],
-      targets: active.map((seat): FanOutTarget => ({ name: seat.name, region: seat.member.share.region, heldPieces: seat.member.done.size, barred: seat.barred })),
+      targets: active.map((seat): FanOutTarget => ({
+        name: seat.name, region: seat.member.share.region, heldPieces: seat.member.done.size, turn: this.#turns.get(seat)!, barred: seat.barred,
+      })),
       regions: this.#regions,
       relaysAtEqualPrice: active[0]!.member.pieceCount >= RELAYED_PIECES_MIN,
     });

@@ -13,7 +13,7 @@ function mapOf(links: readonly RegionLink[] = []): RegionMap {
 }
 
 const origin = (region: string): { readonly name: string; readonly region: string } => ({ name: `share-${region}`, region });
-const target = (region: string, heldPieces = 0, barred: readonly string[] = []): FanOutTarget => ({ ...origin(region), heldPieces, barred: new Set(barred) });
+const target = (region: string, heldPieces = 0, barred: readonly string[] = []): FanOutTarget => ({ ...origin(region), heldPieces, turn: NAMES.indexOf(region), barred: new Set(barred) });
 const price = (from: string, to: string, pricePerGb: number): RegionLink => ({ from, to, ...EQUAL, pricePerGb });
 const plan = (problem: Partial<FanOutProblem>): FanOutPlan => planFanOut({ origins: [origin('r0')], targets: [], regions: mapOf(), relaysAtEqualPrice: true, ...problem });
 
@@ -38,6 +38,11 @@ describe('a fan-out', () => {
   it('has nobody wait for one that has less', () => {
     const sources = plan({ targets: [target('r1', 0), target('r2', 50), target('r3', 49)], regions: mapOf([price('r1', 'r2', 0)]) });
     expect(Object.fromEntries(sources)).toEqual({ 'share-r2': 'share-r0', 'share-r3': 'share-r2', 'share-r1': 'share-r3' });
+  });
+
+  it('has those give to others who began first', () => {
+    const [early, late] = [{ ...target('r2'), turn: 1 }, { ...target('r1'), turn: 2 }];
+    expect(Object.fromEntries(plan({ targets: [early, late] }))).toEqual({ 'share-r2': 'share-r0', 'share-r1': 'share-r2' });
   });
 
   it('has nobody take from one that failed it', () => {

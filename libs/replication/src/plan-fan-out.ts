@@ -11,6 +11,8 @@ export interface FanOutOrigin {
 export interface FanOutTarget extends FanOutOrigin {
   /** Verified pieces that it has so far. */
   readonly heldPieces: number;
+  /** Its place in the order in which the targets began; no two have the same. What a target has under way from an origin already should not travel again. */
+  readonly turn: number;
   /** Origins and targets that it must not take from, by name: they failed it. At least one origin is not among them. */
   readonly barred?: ReadonlySet<string> | undefined;
 }
@@ -86,16 +88,16 @@ function edgeOf(node: Node, target: FanOutTarget, regions: RegionMap): Edge {
   return { node, target, price: pricePerGb, roundTripMs, rate: Math.min(node.rate, throughputBytesPerSecond, node.outRate / (node.takers + 1)) };
 }
 
-/** Total: no two edges are equal. Of the targets, those that have more come first, so that they can give to the others. */
+/** Total: no two edges are equal. Of the targets, those that have more come first, and those that began earlier, so that they can give to the others. */
 function compare(a: Edge, b: Edge, relaysAtEqualPrice: boolean): number {
   return (
     a.price - b.price ||
     b.target.heldPieces - a.target.heldPieces ||
+    a.target.turn - b.target.turn ||
     (relaysAtEqualPrice ? 0 : Number(b.node.isOrigin) - Number(a.node.isOrigin)) ||
     descending(a.rate, b.rate) ||
     a.node.takers - b.node.takers ||
     a.roundTripMs - b.roundTripMs ||
-    byText(a.target.name, b.target.name) ||
     byText(a.node.place.name, b.node.place.name)
   );
 }
