@@ -1,7 +1,7 @@
-import { MiB } from '#quantities';
+import { SECOND_MS } from '#quantities';
 import { PIECE_BYTES } from '#shares';
 
-import { type Bench, BenchError, type Figure, measured, ratioAtMost } from '../bench.js';
+import { type Bench, BenchError, type Figure, measured, median, ratioAtMost } from '../bench.js';
 import { copyAll, type HomeLayer, HomeLayers } from './copied-layers.js';
 import { copyByShare } from './copy-by-share.js';
 import { EmulatedRegions, type ReachedShare } from './emulated-regions.js';
@@ -13,7 +13,9 @@ const MB = 1e6;
 const RATES = [50, 200, 400];
 const LATENCIES_MS = [0, 20, 80];
 /** Where a second of the link says no more than the first ones, the layer is shorter: so many seconds at the link's rate, at most. */
-const SECONDS_MAX = 10;
+const SECONDS_MAX = 6;
+/** Runs at the highest rate, which other work on the machine disturbs most; the median of their ratios counts. */
+const ROUNDS_OF_FAST = 3;
 const LAYER_BYTES = 1000 * MB;
 const SMALL_LAYERS = 200;
 const SMALL_BYTES = { min: MB, max: 50 * MB };
@@ -23,7 +25,8 @@ const HOLED_BYTES = 5 * PIECE_BYTES;
 /** Where one layer is compared with other ways, and where many layers and holes are measured. */
 const USUAL = { rate: 200, latencyMs: 20 };
 const FULL = 0.9;
-const FULL_OF_MANY = 0.85;
+const FULL_BOUND = twoDigits(1 / FULL);
+const FULL_OF_MANY_BOUND = twoDigits(1 / 0.85);
 const HOLES_BOUND = 0.41;
 
 /** `npm run bench -- copy`. */
@@ -41,6 +44,11 @@ export const copyBench: Bench = {
   },
 };
 
+/** Bounds are for people too. */
+function twoDigits(bound: number): number {
+  return Number(bound.toFixed(2));
+}
+
 function scaleOf(text = '1'): number {
   const scale = Number(text);
   if (!(scale > 0 && scale <= 1)) throw new BenchError(`COPY_BENCH_SCALE: ${JSON.stringify(text)} is not a number above 0, and at most 1`);
@@ -53,6 +61,14 @@ interface Way {
   readonly rate?: number | undefined;
   /** Of every call. */
   readonly latencyMs: number;
+}
+
+/** In MB/s. */
+interface CopyRates {
+  /** From the claim to ready. */
+  readonly whole: number;
+  /** From the first piece asked for to the last one there. */
+  readonly travelling: number;
 }
 
 class CopyBench {
@@ -77,11 +93,12 @@ class CopyBench {
     const before = await this.#throughThisProcess();
 
     // The first run warms everybody up.
-    const ceiling = Math.max(await this.#copyRate(layers, [large], { latencyMs: 0 }), await this.#copyRate(layers, [large], { latencyMs: 0 }));
+    await this.#copyRates(layers, [large], { latencyMs: 0 });
+    const ceiling = (await this.#copyRates(layers, [large], { latencyMs: 0 })).travelling;
     this.#figures.push(measured('the emulator without limits, one layer', ceiling, 'MB/s'));
     for (const rate of RATES) {
       const layer = large.sizeBytes / MB / rate > SECONDS_MAX ? shorter : large;
-      for (const latencyMs of LATENCIES_MS) await this.#fill(layers, layer, { way: { rate, latencyMs }, ceiling });
+      for (const latencyMs of LATENCIES_MS) await this.#fill(layers, layer, { rate, latencyMs });
     }
     await this.#fillWithMany(layers, small);
     await this.#copyHoles(layers, holes);
@@ -91,31 +108,39 @@ class CopyBench {
     return this.#figures;
   }
 
-  /** One layer over one link. What the emulator cannot carry on this machine, no copy can fill. */
-  async #fill(layers: HomeLayers, layer: HomeLayer, { way, ceiling }: { readonly way: Way & { readonly rate: number }; readonly ceiling: number }): Promise<void> {
-    const reached = await this.#copyRate(layers, [layer], way);
+  /**
+   * One layer over one link. What is bounded is the time in which its bytes travel; the calls before and after, each of which takes the latency, are in the
+   * other figure. What the emulator cannot carry on this machine at that moment, no copy can fill.
+   */
+  async #fill(layers: HomeLayers, layer: HomeLayer, way: Way & { readonly rate: number }): Promise<void> {
     const { rate, latencyMs } = way;
+    const isFast = rate > RATES[1]!;
+    const rounds: (CopyRates & { readonly ceiling: number })[] = [];
+    while (rounds.length < (isFast ? ROUNDS_OF_FAST : 1)) {
+      const ceiling = isFast ? (await this.#copyRates(layers, [layer], { latencyMs: 0 })).travelling : rate;
+      rounds.push({ ceiling, ...(await this.#copyRates(layers, [layer], way)) });
+    }
     const name = `one layer of ${Math.round(layer.sizeBytes / MB)} MB, ${rate} MB/s, ${latencyMs} ms a call`;
-    this.#figures.push(measured(name, reached, 'MB/s'));
-    this.#figures.push(
-      rate * FULL <= ceiling
-        ? ratioAtMost(`${name}: time`, rate / reached, { against: 'the link at its full rate', bound: 1 / FULL })
-        : ratioAtMost(`${name}: time`, ceiling / reached, { against: 'the emulator without limits, which is slower than the link', bound: 1 / FULL }),
-    );
+    if (isFast) this.#figures.push(measured(`${name}: the emulator without limits, at the same time`, median(rounds.map(({ ceiling }) => ceiling)), 'MB/s'));
+    this.#figures.push(measured(`${name}, from the claim to ready`, median(rounds.map(({ whole }) => whole)), 'MB/s'));
+    this.#figures.push(measured(`${name}, while its bytes travel`, median(rounds.map(({ travelling }) => travelling)), 'MB/s'));
+    const ratio = median(rounds.map(({ ceiling, travelling }) => Math.min(rate, ceiling) / travelling));
+    const against = isFast ? 'the link at its full rate, or the emulator without limits where that is slower' : 'the link at its full rate';
+    this.#figures.push(ratioAtMost(`${name}: time its bytes travel`, ratio, { against, bound: FULL_BOUND }));
   }
 
   async #fillWithMany(layers: HomeLayers, small: readonly HomeLayer[]): Promise<void> {
     const { rate, latencyMs } = USUAL;
-    const reached = await this.#copyRate(layers, small, USUAL);
+    const reached = (await this.#copyRates(layers, small, USUAL)).whole;
     const bytes = small.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const name = `${small.length} layers of 1 to 50 MB (${Math.round(bytes / MB)} MB), ${rate} MB/s, ${latencyMs} ms a call`;
     this.#figures.push(measured(name, reached, 'MB/s'));
-    this.#figures.push(ratioAtMost(`${name}: time`, rate / reached, { against: 'the link at its full rate', bound: 1 / FULL_OF_MANY }));
+    this.#figures.push(ratioAtMost(`${name}: time`, rate / reached, { against: 'the link at its full rate', bound: FULL_OF_MANY_BOUND }));
   }
 
   async #copyHoles(layers: HomeLayers, holes: HomeLayer): Promise<void> {
     const before = (await this.#regions.traffic())['east']!.copyInBytes;
-    await this.#copyRate(layers, [holes], USUAL);
+    await this.#copyRates(layers, [holes], USUAL);
     const moved = (await this.#regions.traffic())['east']!.copyInBytes - before;
     this.#figures.push(ratioAtMost(`a layer of ${HOLES_RATIO * 100} % holes: bytes`, moved / holes.sizeBytes, { against: 'its size', bound: HOLES_BOUND }));
   }
@@ -128,14 +153,17 @@ class CopyBench {
     this.#figures.push(measured(`${name}, as the emulator carries it: one range at a time`, layer.dataBytes / MB / seconds, 'MB/s'));
   }
 
-  /** @returns MB/s. The clients of both shares are new: what a link bears is found out anew. */
-  async #copyRate(layers: HomeLayers, copied: readonly HomeLayer[], way: Way): Promise<number> {
+  /** The clients of both shares are new: what a link bears is found out anew. */
+  async #copyRates(layers: HomeLayers, copied: readonly HomeLayer[], way: Way): Promise<CopyRates> {
     await this.#shape(way);
     const [home, east] = [await this.#regions.reach('home'), await this.#regions.reach('east')];
     const seconds = await copyAll({ layers: copied, records: layers.records, home: home.share, targets: [east.share] });
     const bytes = copied.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
-    this.#tell(`${copied.length} of ${Math.round(bytes / MiB)} MiB, ${way.rate ?? 'any'} MB/s, ${way.latencyMs} ms a call: ${seconds.toFixed(2)} s, ${(bytes / MB / seconds).toFixed(0)} MB/s`);
-    return bytes / MB / seconds;
+    const { fromMs, toMs } = east.share.copied;
+    const rates = { whole: bytes / MB / seconds, travelling: bytes / MB / ((toMs - fromMs) / SECOND_MS) };
+    this.#tell(`${copied.length} of ${Math.round(bytes / MB)} MB, ${way.rate ?? 'any'} MB/s, ${way.latencyMs} ms a call: ${seconds.toFixed(2)} s, `
+      + `${rates.whole.toFixed(0)} MB/s, ${rates.travelling.toFixed(0)} MB/s while the bytes travel`);
+    return rates;
   }
 
   async #shape({ rate, latencyMs }: Way): Promise<void> {

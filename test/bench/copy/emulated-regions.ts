@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 
 import type { AccountTraffic, DisturbanceSettings, FileShareEmulatorOptions } from '#file-share-emulator';
 import { TiB } from '#quantities';
+import type { Crc64 } from '#shares';
 import { AzureFilesAccount, AzureFilesShare } from '#shares/azure-files';
 
 import { BenchError } from '../bench.js';
@@ -18,9 +19,22 @@ const SHARE = 'layers';
 /** An account in a region of the same name. */
 export type RegionAccount = string;
 
+/** The product's share, which notes from when to when it was copied to. */
+export class TimedShare extends AzureFilesShare {
+  /** Milliseconds of `performance.now()`; before the first copy from infinity to 0. */
+  readonly copied = { fromMs: Number.POSITIVE_INFINITY, toMs: 0 };
+
+  override async copyRange(...call: Parameters<AzureFilesShare['copyRange']>): Promise<Crc64> {
+    this.copied.fromMs = Math.min(this.copied.fromMs, performance.now());
+    const crc64 = await super.copyRange(...call);
+    this.copied.toMs = performance.now();
+    return crc64;
+  }
+}
+
 /** A share of one region, and the SDK's own way to it. */
 export interface ReachedShare {
-  readonly share: AzureFilesShare;
+  readonly share: TimedShare;
   readonly account: AzureFilesAccount;
 }
 
@@ -57,7 +71,7 @@ export class EmulatedRegions {
   /** Reaches a region's share anew: nothing that an earlier client found out about it is known. */
   async reach(name: RegionAccount): Promise<ReachedShare> {
     const account = new AzureFilesAccount({ name, endpoint: `${this.#url}/${name}`, credential: { kind: 'key', key: KEY } });
-    const share = new AzureFilesShare({ name, region: name, capacityBytes: TiB, shareName: SHARE, account });
+    const share = new TimedShare({ name, region: name, capacityBytes: TiB, shareName: SHARE, account });
     await share.ensureExists();
     return { share, account };
   }

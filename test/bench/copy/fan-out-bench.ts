@@ -6,7 +6,7 @@ import type { EmulatedRegions } from './emulated-regions.js';
 export const FAR_REGIONS: readonly string[] = Array.from({ length: 8 }, (_, n) => `far${n}`);
 
 const MB = 1e6;
-const LAYER_BYTES = 192 * MB;
+const LAYER_BYTES = 160 * MB;
 /** Of every link, and of all that the home share gives out: eight of these at a time are within what the emulator carries. */
 const RATE = 25;
 const LATENCY_MS = 20;
