@@ -1,6 +1,8 @@
 import { BLOCK_BYTES, DIRENT_BYTES, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, NID_BYTES } from './erofs-structures.js';
 import { encodeXattrs, HEADER_BYTES as XATTR_HEADER_BYTES, SharedXattrArea, type XattrSet } from './erofs-xattrs.js';
 import { type FilesystemTree, isWhiteout, ROOT } from './filesystem-tree.js';
+import { sortNames } from './sort-names.js';
+import { Turns } from './turns.js';
 
 /** The root stands first, one inode into the area: node number 0 means "none" in places. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
@@ -25,6 +27,7 @@ export interface DirentBlock {
  * Where everything but file contents stands in the filesystem. Three areas, each starting at a block: shared attributes, blocks of
  * large directories and long link targets, inodes with what fits behind them. Addresses are relative to the start of each area:
  * the layout depends on the tree alone. Inodes are placed directory by directory, top down, in the order of their names.
+ * See {@link ErofsLayout.of}.
  */
 export class ErofsLayout {
   readonly #tree: FilesystemTree;
@@ -35,18 +38,25 @@ export class ErofsLayout {
   readonly #names = new Map<number, readonly string[]>();
   readonly #order: number[] = [];
   readonly #hiding = new Set<number>();
+  readonly #turns = new Turns();
   readonly sharedXattrs = new SharedXattrArea();
   #areaBytes = FIRST_INODE_OFFSET;
   #blockCount = 0;
   #entryCount = 0;
 
-  constructor(tree: FilesystemTree) {
+  private constructor(tree: FilesystemTree) {
     this.#tree = tree;
     this.#nids = new Uint32Array(tree.inodes.count);
     this.#linkCounts = new Uint32Array(tree.inodes.count);
     this.#inlineBytes = new Uint16Array(tree.inodes.count);
-    this.#sortNames();
-    this.#placeAll();
+  }
+
+  /** The layout of a tree, which changes no more. It takes a second or so for a million entries; everything else has its turn in between. */
+  static async of(tree: FilesystemTree): Promise<ErofsLayout> {
+    const layout = new ErofsLayout(tree);
+    await layout.#sortNames();
+    await layout.#placeAll();
+    return layout;
   }
 
   /** All inodes that have a name, and the root, in the order in which they stand. */
@@ -113,7 +123,7 @@ export class ErofsLayout {
     return this.#hiding.has(inode) ? withMark(marked, ORIGIN_MARK) : marked;
   }
 
-  #sortNames(): void {
+  async #sortNames(): Promise<void> {
     const queue = [ROOT];
     this.#linkCounts[ROOT] = 2;
     for (let next = 0; next < queue.length; next += 1) {
@@ -121,9 +131,10 @@ export class ErofsLayout {
       const { children } = this.#tree.directory(directory)!;
       this.#entryCount += children.size;
       // One character per byte: the order of UTF-16 units is the order of bytes.
-      const names = children.size === 0 ? NAMES_OF_EMPTY : [...children.keys(), '.', '..'].sort();
+      const names = children.size === 0 ? NAMES_OF_EMPTY : await sortNames([...children.keys(), '.', '..']);
       this.#names.set(directory, names);
       for (const name of names) {
+        if (this.#turns.isDue()) await this.#turns.others();
         if (name === '.' || name === '..') continue;
         const child = children.get(name)!;
         if (this.#tree.directory(child) === undefined) {
@@ -138,12 +149,13 @@ export class ErofsLayout {
     }
   }
 
-  #placeAll(): void {
+  async #placeAll(): Promise<void> {
     this.#place(ROOT);
     for (const [directory, names] of this.#names) {
       for (const name of names) {
         const child = this.child(directory, name);
         if (this.#nids[child] === 0) this.#place(child);
+        if (this.#turns.isDue()) await this.#turns.others();
       }
     }
   }

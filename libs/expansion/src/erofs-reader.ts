@@ -1,4 +1,4 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
+import { LAYER_FILE_VERSION } from '#shares';
 
 import { BuiltTree } from './built-tree.js';
 import { BLOCK_BYTES, FILE_TYPE, FILE_TYPE_MASK, type Inode, INODE_BYTES, NID_BYTES, type Superblock } from './erofs-structures.js';
@@ -8,11 +8,8 @@ import type { Attributes } from './inode-table.js';
 import { layerFileId } from './layer-file-id.js';
 import { direntTypeOf, type InvalidField, readDirents, readInode, readSuperblock } from './read-erofs-structures.js';
 import { XattrReader } from './read-erofs-xattrs.js';
+import { Turns } from './turns.js';
 import { invalidLayerFile, type LayerFile, VerifiedPieces } from './verified-pieces.js';
-import { VHD_FOOTER_BYTES } from './vhd-footer.js';
-
-/** Inodes read between two turns of everything else that the process does. */
-const STEPS_BETWEEN_TURNS = 1024;
 
 /** A directory whose names are known, and whose inodes are read next. */
 interface PendingDirectory {
@@ -22,10 +19,9 @@ interface PendingDirectory {
   readonly names: readonly { readonly name: string; readonly nid: number; readonly type: number }[];
 }
 
-/** Everything that reading a tree takes. */
+/** Everything that reading a tree takes. No piece of the file is held before and afterwards. */
 interface OpenFile {
   readonly file: LayerFile;
-  readonly pieces: VerifiedPieces;
   readonly superblock: Superblock;
 }
 
@@ -38,7 +34,7 @@ interface TakenInode {
 }
 
 /**
- * Opens the filesystem in a layer's file on a share: checks that the file has the record's size and digest, and reads the superblock.
+ * Opens the filesystem in a layer's file of the present version on a share: checks that the file has the record's size and digest, and reads the superblock.
  * @throws {ExpansionError} `LAYER_FILE_INVALID`, naming the layer and the field. `ShareError` as it is.
  */
 export async function openLayerFilesystem(file: LayerFile): Promise<LayerFilesystem> {
@@ -48,15 +44,16 @@ export async function openLayerFilesystem(file: LayerFile): Promise<LayerFilesys
   const superblock = readSuperblock(await pieces.readStart(BLOCK_BYTES), invalid);
   const { layer } = file;
   const { rootNid, inodeCount, blockCount, metaBlock, xattrBlock } = superblock;
-  const filesystemBytes = layer.verity?.hashOffset ?? layer.vhd.sizeBytes - VHD_FOOTER_BYTES;
+  const filesystemBytes = layer.verity?.hashOffset;
+  if (filesystemBytes === undefined || layer.writerVersion !== LAYER_FILE_VERSION) throw invalid('version', `is not ${LAYER_FILE_VERSION}`);
   if (filesystemBytes > layer.vhd.sizeBytes) throw invalid('size', 'is less than that of the filesystem');
   if (blockCount * BLOCK_BYTES !== filesystemBytes) throw invalid('blocks', `is not ${filesystemBytes / BLOCK_BYTES}`);
   if (metaBlock < 1 || metaBlock >= blockCount) throw invalid('meta_blkaddr', 'is not in the filesystem');
   if (xattrBlock >= metaBlock) throw invalid('xattr_blkaddr', 'is not before the inodes');
   if (rootNid === 0) throw invalid('root_nid', 'is 0');
   if (inodeCount > layer.entryCount + 1) throw invalid('inos', 'is more than there are names');
-  if (!layerFileId('erofs', layer.diffId, layer.writerVersion).equals(superblock.uuid)) throw invalid('uuid', 'is that of another layer');
-  return new LayerFilesystem({ file, pieces, superblock });
+  if (!layerFileId('erofs', layer.diffId).equals(superblock.uuid)) throw invalid('uuid', 'is that of another layer');
+  return new LayerFilesystem({ file, superblock });
 }
 
 /** The filesystem of one layer, open for reading its tree. See {@link openLayerFilesystem}. */
@@ -85,6 +82,7 @@ export class LayerFilesystem {
 /** Reads one tree, directory by directory, in the order in which `ErofsLayout` places inodes. */
 class TreeReader {
   readonly #pieces: VerifiedPieces;
+  readonly #turns = new Turns();
   readonly #superblock: Superblock;
   readonly #entryCount: number;
   readonly #invalid: InvalidField;
@@ -101,8 +99,9 @@ class TreeReader {
   #nextInodeAt = 0;
   #nextBlock: number;
 
-  constructor({ file, pieces, superblock }: OpenFile, limits: TreeLimits) {
+  constructor({ file, superblock }: OpenFile, limits: TreeLimits) {
     const { xattrBlock, metaBlock, inodeCount } = superblock;
+    const pieces = new VerifiedPieces(file);
     this.#pieces = pieces;
     this.#superblock = superblock;
     this.#limits = limits;
@@ -128,7 +127,7 @@ class TreeReader {
     }
     if (this.#inodeCount !== inodeCount) throw this.#invalid('inos', 'is not how many there are');
     if (this.#namesRead !== this.#entryCount) throw this.#invalid('names', 'are not as many as recorded');
-    this.#checkLinkCounts(tree);
+    await this.#checkLinkCounts(tree);
     return tree;
   }
 
@@ -170,7 +169,7 @@ class TreeReader {
     const areaBytes = (blockCount - metaBlock) * BLOCK_BYTES;
     if (offset < this.#nextInodeAt || offset + INODE_BYTES > areaBytes) throw this.#invalid('nid', 'is out of its place');
     if (this.#inodeCount === inodeCount) throw this.#invalid('inos', 'is less than there are');
-    if (this.#inodeCount % STEPS_BETWEEN_TURNS === 0) await otherWork();
+    if (this.#turns.isDue()) await this.#turns.others();
     const start = metaBlock * BLOCK_BYTES + offset;
     const inode = readInode(await this.#pieces.read(start, INODE_BYTES), this.#invalid);
     const fixedBytes = INODE_BYTES + inode.xattrBytes;
@@ -254,11 +253,13 @@ class TreeReader {
     return blockOrDevice;
   }
 
-  #checkLinkCounts(tree: FilesystemTree): void {
+  async #checkLinkCounts(tree: FilesystemTree): Promise<void> {
     const counts = new Uint32Array(tree.inodes.count);
     counts[ROOT] = 2;
     for (let directory = 0; directory < counts.length; directory += 1) {
+      if (this.#turns.isDue()) await this.#turns.others();
       for (const inode of tree.directory(directory)?.children.values() ?? []) {
+        if (this.#turns.isDue()) await this.#turns.others();
         const isDirectory = tree.directory(inode) !== undefined;
         counts[inode]! += isDirectory ? 2 : 1;
         if (isDirectory) counts[directory]! += 1;

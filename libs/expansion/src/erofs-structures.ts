@@ -200,7 +200,7 @@ export interface Dirent {
 }
 
 /**
- * Writes one directory block's worth of entries at `at`: the fixed parts in order, then the names in the same order.
+ * Writes one directory block's worth of entries at the start of `to`: the fixed parts in order, then the names in the same order.
  * The caller gives them sorted by their bytes, and no more than fit a block.
  *
  * | offset | bytes | field of `erofs_dirent` |
@@ -210,14 +210,14 @@ export interface Dirent {
  * |     10 |     1 | file_type               |
  * |     11 |     1 | reserved                |
  */
-export function putDirents(to: Buffer, at: number, dirents: readonly Dirent[]): void {
-  let fixed = at;
+export function putDirents(to: Buffer, dirents: readonly Dirent[]): void {
+  let fixed = 0;
   let nameOffset = dirents.length * DIRENT_BYTES;
   for (const { name, nid, mode } of dirents) {
     to.writeUInt32LE(nid, fixed);
     to.writeUInt16LE(nameOffset, fixed + 8);
     to.writeUInt8(DIRENT_TYPES.get(mode & FILE_TYPE_MASK) ?? 0, fixed + 10);
-    to.write(name, at + nameOffset, 'latin1');
+    to.write(name, nameOffset, 'latin1');
     fixed += DIRENT_BYTES;
     nameOffset += name.length;
   }

@@ -1,5 +1,3 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
-
 import { alignUp } from '#quantities';
 
 import { direntBlocks, ErofsLayout, type PlacedInode } from './erofs-layout.js';
@@ -7,11 +5,11 @@ import {
   BLOCK_BYTES, DEVICE_SLOT_BYTES, type ErofsDevice, FILE_TYPE, FILE_TYPE_MASK, INODE_BYTES, putDeviceSlot, putDirents, putInode, type Superblock,
 } from './erofs-structures.js';
 import { refuseSize } from './expansion-error.js';
+import { MAX_VIEW_BYTES } from './expansion-limits.js';
 import { type FilesystemTree, ROOT } from './filesystem-tree.js';
 import type { PieceStream } from './piece-stream.js';
+import { Turns } from './turns.js';
 
-/** Inodes or blocks written between two looks at how much is on the way, and two turns of everything else that the process does. */
-const STEPS_BETWEEN_WAITS = 1024;
 /** The largest inode with what stands behind it: 64 bytes and an inline attribute area of under 64 KiB. */
 const MAX_PLACED_BYTES = INODE_BYTES + 65_536 + BLOCK_BYTES;
 
@@ -66,20 +64,21 @@ export class ErofsWriter {
    * Writes all metadata behind the contents. Nothing is appended afterwards.
    * @param devices where the contents are, when none were appended: in the tree, the blocks of the first device begin at 0, those of the next one
    * right behind them.
-   * @throws {ExpansionError} `TOO_LARGE` when there are more blocks than can be addressed.
+   * @throws {ExpansionError} `TOO_LARGE`, before anything is written, when there are more blocks than can be addressed, or more bytes than a view may have.
    */
   async finish(tree: FilesystemTree, devices: readonly ErofsDevice[] = []): Promise<WrittenFilesystem> {
-    const layout = new ErofsLayout(tree);
+    const layout = await ErofsLayout.of(tree);
     const tableBlock = this.nextBlock;
     const xattrsAt = tableBlock + blocksOf(devices.length * DEVICE_SLOT_BYTES);
     const dataBlock = xattrsAt + blocksOf(layout.sharedXattrs.sizeBytes);
     const metaBlock = dataBlock + layout.blockCount;
     const blockCount = metaBlock + blocksOf(layout.areaBytes);
+    if (devices.length > 0 && blockCount * BLOCK_BYTES > MAX_VIEW_BYTES) throw refuseSize('MAX_VIEW_BYTES', MAX_VIEW_BYTES);
     if (devices.reduce((sum, device) => sum + device.blockCount, blockCount) > MAX_BLOCKS) throw refuseSize('MAX_BLOCKS', MAX_BLOCKS);
     this.#appendDeviceTable(devices, blockCount);
-    for (const entry of layout.sharedXattrs.entries) await this.#appendMetadata(entry);
-    this.endFile();
     const metadata = new MetadataWriter(this.#to, tree, layout);
+    await metadata.writeSharedXattrs();
+    this.endFile();
     await metadata.writeBlocks();
     await metadata.writeInodes({ metadataFrom: dataBlock, contentsFrom: devices.length === 0 ? 0 : blockCount });
     this.endFile();
@@ -101,11 +100,6 @@ export class ErofsWriter {
     }
     this.#to.append(table);
   }
-
-  async #appendMetadata(bytes: Uint8Array): Promise<void> {
-    this.#to.append(bytes);
-    await this.#to.ready();
-  }
 }
 
 /** Where the blocks begin that inodes refer to. */
@@ -122,12 +116,20 @@ class MetadataWriter {
   readonly #to: PieceStream;
   readonly #tree: FilesystemTree;
   readonly #layout: ErofsLayout;
-  #steps = 0;
+  readonly #turns = new Turns();
 
   constructor(to: PieceStream, tree: FilesystemTree, layout: ErofsLayout) {
     this.#to = to;
     this.#tree = tree;
     this.#layout = layout;
+  }
+
+  /** The attributes that several inodes have. */
+  async writeSharedXattrs(): Promise<void> {
+    for (const entry of this.#layout.sharedXattrs.entries) {
+      this.#to.append(entry);
+      await this.#waitNowAndThen();
+    }
   }
 
   /** The blocks of large directories and long link targets. */
@@ -139,7 +141,7 @@ class MetadataWriter {
         continue;
       }
       const names = this.#layout.names(inode);
-      for (const { from, to } of direntBlocks(names)) await this.#appendBlock((block) => this.#putNames(block, 0, inode, names.slice(from, to)));
+      for (const { from, to } of direntBlocks(names)) await this.#appendBlock((block) => this.#putNames(block, inode, names.slice(from, to)));
     }
   }
 
@@ -175,18 +177,18 @@ class MetadataWriter {
     this.#layout.sharedXattrs.putInline(bytes, INODE_BYTES, xattrs);
     if (inlineBytes > 0) {
       const target = this.#tree.target(inode);
-      if (target === undefined) this.#putNames(bytes, dataAt, inode, this.#layout.names(inode));
+      if (target === undefined) this.#putNames(bytes.subarray(dataAt), inode, this.#layout.names(inode));
       else bytes.write(target, dataAt, 'latin1');
     }
     return bytes;
   }
 
-  #putNames(to: Buffer, at: number, directory: number, names: readonly string[]): void {
+  #putNames(to: Buffer, directory: number, names: readonly string[]): void {
     const dirents = names.map((name) => {
       const child = this.#layout.child(directory, name);
       return { name, nid: this.#layout.nid(child), mode: this.#tree.inodes.mode(child) };
     });
-    putDirents(to, at, dirents);
+    putDirents(to, dirents);
   }
 
   async #appendBlock(put: (block: Buffer) => void): Promise<void> {
@@ -197,10 +199,9 @@ class MetadataWriter {
   }
 
   async #waitNowAndThen(): Promise<void> {
-    this.#steps += 1;
-    if (this.#steps % STEPS_BETWEEN_WAITS !== 0) return;
+    if (!this.#turns.isDue()) return;
     await this.#to.ready();
-    await otherWork();
+    await this.#turns.others();
   }
 }
 

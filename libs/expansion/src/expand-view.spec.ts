@@ -3,19 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { DiscardingTarget, expandStack, expandViewOf, readExpanded, tarOf, treeOfTar } from '#expansion/testing';
-import { digestHex, digestOf } from '#oci';
-import { crc64Of, expansionPartialPath, LAYER_FILE_VERSION, layerFileMetadata, layerFilePath, PIECE_BYTES } from '#shares';
-import type { MemoryShare } from '#shares/testing';
+import { digestHex } from '#oci';
+import { expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, PIECE_BYTES } from '#shares';
 
-import { crc32c } from './erofs-structures.js';
+import { BuiltTree } from './built-tree.js';
 import { ErofsWriter } from './erofs-writer.js';
+import { NO_XATTRS } from './erofs-xattrs.js';
 import { expandView } from './expand-view.js';
-import type { ExpandedLayer } from './expanded-layer.js';
-import { MAX_VIEW_LAYERS } from './expansion-limits.js';
-import { layerFileId } from './layer-file-id.js';
+import { DEFAULT_EXPANSION_LIMITS, MAX_VIEW_LAYERS } from './expansion-limits.js';
+import { ROOT } from './filesystem-tree.js';
 import { mergedViewDigest } from './merged-view-digest.js';
 import { PieceStream } from './piece-stream.js';
-import { vhdFooter } from './vhd-footer.js';
 
 const never = new AbortController().signal;
 const LOWER = tarOf({ name: 'etc/', type: '5', mode: 0o755 }, { name: 'etc/passwd', contents: 'root' }, { name: 'etc/old', contents: 'o'.repeat(5000) });
@@ -70,13 +68,6 @@ describe('expandView', () => {
     expect(view.vhd.sizeBytes).toBeLessThan(30_000);
   });
 
-  it('makes the same view of layers whose files are of version 1, without hash trees', async () => {
-    const stack = await expandStack(STACK);
-    const view = await expandViewOf(await expandStack(STACK));
-    const layers = await Promise.all(stack.layers.map((layer, index) => (index === 1 ? Promise.resolve(layer) : asVersion1(stack.share, layer))));
-    expect(await expandViewOf({ share: stack.share, layers })).toEqual(view);
-  });
-
   it('makes the file anew over the remains of an attempt that was cut short', async () => {
     const stack = await expandStack(STACK);
     const view = await expandViewOf(await expandStack(STACK));
@@ -92,6 +83,14 @@ describe('expandView, failing', () => {
     const attempt = { share, claimId: 'attempt', isHeld: () => Promise.resolve(true), signal: never };
     await expect(expandView({ ...attempt, view: viewOf(layers), layers: layers.slice(1) })).rejects.toThrow(TypeError);
     await expect(expandView({ ...attempt, view: viewOf(layers), layers: layers.slice(2) })).rejects.toThrow(TypeError);
+  });
+
+  it('refuses layers whose files are of another version: their bytes are others, and so would the view’s be', async () => {
+    const { share, layers: [lowest, ...above] } = await expandStack(STACK);
+    const { verity: _none, ...old } = lowest!;
+    const before = share.paths;
+    await expect(expandViewOf({ share, layers: [{ ...old, writerVersion: 1 }, ...above] })).rejects.toThrow(/of version 1/);
+    expect(share.paths).toEqual(before);
   });
 
   it('refuses views that pass a limit, and leaves nothing', async () => {
@@ -157,22 +156,21 @@ describe('expandView, failing', () => {
     await expect(finish(2 ** 31)).rejects.toMatchObject({ code: 'TOO_LARGE', details: { limit: 'MAX_BLOCKS' } });
     await expect(finish(2 ** 31 - 4)).resolves.toMatchObject({ superblock: { blockCount: 3, devices: { count: 2, tableBlock: 1 } } });
   });
-});
 
-/** Puts the same filesystem into a file as version 1 made it: the footer right behind it, and its own id in it. */
-async function asVersion1(share: MemoryShare, layer: ExpandedLayer): Promise<ExpandedLayer> {
-  const bytes = await readExpanded(share, layer);
-  const { hashOffset } = layer.verity!;
-  const filesystem = Buffer.from(bytes.subarray(0, hashOffset));
-  filesystem.set(layerFileId('erofs', layer.diffId, 1), 1024 + 48);
-  filesystem.writeUInt32LE(0, 1028);
-  filesystem.writeUInt32LE(crc32c(filesystem.subarray(1024, 4096)), 1028);
-  const file = Buffer.concat([filesystem, vhdFooter(hashOffset, layerFileId('vhd', layer.diffId, 1))]);
-  const { verity: _none, ...rest } = layer;
-  const record = { ...rest, writerVersion: 1, vhd: { digest: digestOf(file), sizeBytes: file.length }, pieceCrc64s: [crc64Of(file)] };
-  const path = layerFilePath(record.digest, 1);
-  await share.createFile(path, file.length);
-  await share.writeRange(path, 0, file);
-  await share.setMetadata(path, layerFileMetadata(record));
-  return record;
-}
+  it('refuses views of more bytes than nodes would fetch, before it writes any', async () => {
+    const attributes = { mode: 0o040755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: NO_XATTRS };
+    const written = async (links: number): Promise<number> => {
+      const tree = new BuiltTree(DEFAULT_EXPANSION_LIMITS, attributes);
+      // Each takes a block.
+      for (let index = 0; index < links; index += 1) tree.setName(ROOT, `link-${index}`, tree.add(ROOT, { ...attributes, mode: 0o120777 }, { target: 't'.repeat(4095) }));
+      const pieces = new PieceStream(new DiscardingTarget());
+      const begun = pieces.position;
+      const devices = [{ tag: 'a'.repeat(64), blockCount: 1 }, { tag: 'b'.repeat(64), blockCount: 1 }];
+      const failure = await new ErofsWriter(pieces).finish(tree, devices).then(() => undefined, (error: unknown) => error);
+      if (failure !== undefined) expect(failure).toMatchObject({ code: 'TOO_LARGE', transient: false, details: { limit: 'MAX_VIEW_BYTES', max: 64 * 2 ** 20 } });
+      return pieces.position - begun;
+    };
+    expect(await written(16_000)).toBeGreaterThan(63 * 2 ** 20);
+    expect(await written(16_300)).toBe(4096);
+  });
+});

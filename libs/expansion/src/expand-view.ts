@@ -1,8 +1,6 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
-
 import { type Digest, digestHex } from '#oci';
 import { MiB } from '#quantities';
-import type { Share } from '#shares';
+import { LAYER_FILE_VERSION, type Share } from '#shares';
 
 import { type LayerFilesystem, openLayerFilesystem } from './erofs-reader.js';
 import { BLOCK_BYTES, putSuperblock } from './erofs-structures.js';
@@ -27,7 +25,7 @@ const LIKELY_BYTES = 4 * MiB;
 export interface ViewExpansion {
   /** `mergedViewDigest` of the layers. */
   readonly view: Digest;
-  /** The image's layers, the lowest first, repeated ones as often as the image names them: at least two distinct ones. Their files are on the share. */
+  /** The image's layers, the lowest first, repeated ones as often as the image names them: at least two distinct ones. Their files, of `LAYER_FILE_VERSION`, are on the share. */
   readonly layers: readonly ExpandedLayer[];
   /** The home share: read from, and written to. */
   readonly share: Share;
@@ -49,15 +47,18 @@ export interface ViewExpansion {
  * All addresses are one space (the view's own blocks, then those of each device), so that files need no more than a first block, and the view can also be
  * mounted from one device that holds all of these in a row. Linux 5.16 and newer mounts it with a `device=` for every layer, in order.
  *
- * The same layers always give the same bytes. Only what describes files is read of the layers' files, each held against its record.
+ * The same layers always give the same bytes: that is why all their files are of one version, the view's own. Only what describes files is read of them, each
+ * held against its record. Memory: the trees of the view and of one layer, and a few pieces of one layer's file.
  *
  * @throws {ExpansionError} `LAYER_FILE_INVALID` when a layer's file is not what its record says; `TOO_LARGE` when the view passes a limit; `READ_BACK_MISMATCH`,
- * `CLAIM_LOST`. `ShareError` as it is. `TypeError` when `view` is not that of the layers.
+ * `CLAIM_LOST`. `ShareError` as it is. `TypeError` when `view` is not that of the layers, or a layer's file is of another version.
  */
 export async function expandView(expansion: ViewExpansion): Promise<ExpandedLayer> {
   const { view, layers, limits = DEFAULT_EXPANSION_LIMITS } = expansion;
   const distinct = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
   if (mergedViewDigest(layers.map((layer) => layer.digest)) !== view) throw new TypeError(`${view} is not the view of these layers`);
+  const other = distinct.find((layer) => layer.writerVersion !== LAYER_FILE_VERSION);
+  if (other !== undefined) throw new TypeError(`the file of ${other.digest} is of version ${other.writerVersion}`);
   if (distinct.length > MAX_VIEW_LAYERS) throw refuseSize('MAX_VIEW_LAYERS', MAX_VIEW_LAYERS);
   return makeLayerFile({ ...expansion, digest: view, likelyBytes: LIKELY_BYTES }, async (target) => {
     const filesystems = await openAll(distinct, expansion);
@@ -92,9 +93,7 @@ async function stackLayers({ layers }: ViewExpansion, filesystems: ReadonlyMap<D
   // A layer that comes again further down shows nothing that it does not show above.
   for (const digest of new Set(layers.map((layer) => layer.digest).toReversed())) {
     const tree = await filesystems.get(digest)!.readTree(limits);
-    stack.addBelow({ tree, firstBlock: firstBlocks.get(digest)! });
-    // A layer of a million entries takes a second or two: everything else that the process does has its turn in between.
-    await otherWork();
+    await stack.addBelow({ tree, firstBlock: firstBlocks.get(digest)! });
   }
   return { tree: stack.finish(), filesystems };
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claimed } from '#claims';
 import { ManualClock } from '#clock/testing';
 import type { Digest } from '#oci';
+import { LAYER_FILE_VERSION } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import { HomeReplicas } from './expand-wanted-layer.js';
@@ -92,11 +93,30 @@ describe('a merged view that is wanted', () => {
       await store.markUnreferenced([low.digest], clock.now());
       await store.forget(low.digest);
     }],
+    ['expanded in a file of an older version', async () => {
+      for (let left = 2; left > 0; left -= 1) {
+        const { item, claim } = await claimed();
+        await store.complete(claim.id, { ...expandedForm(item), writerVersion: item.digest === high.digest ? LAYER_FILE_VERSION : LAYER_FILE_VERSION - 1 }, clock.now());
+      }
+    }],
   ])('is refused for the time being when a layer is %s, without being made', async (_, spoil) => {
     await spoil();
     await run(() => Promise.reject(new Error('it is not to be made')));
     expect(await record()).toMatchObject({ state: 'refused', refusal: { code: 'VIEW_LAYER_MISSING' } });
     expect(room).toEqual([]);
+  });
+
+  it('is made once its layer of an older version is expanded again, and an image names it', async () => {
+    for (let left = 2; left > 0; left -= 1) {
+      const { item, claim } = await claimed();
+      await store.complete(claim.id, { ...expandedForm(item), writerVersion: LAYER_FILE_VERSION - 1 }, clock.now());
+    }
+    await run(() => Promise.reject(new Error('it is not to be made')));
+    for (const layer of [low, high]) await store.expandAgain(layer.digest, clock.now());
+    await expandLayers();
+    expect(await store.want([low, high, view], clock.now())).toEqual(new Set([view.digest]));
+    await run(expandsWell);
+    expect(await record()).toMatchObject({ state: 'expanded' });
   });
 
   it('is given back when a layer is expanded anew meanwhile, before it is made and after', async () => {

@@ -1,5 +1,6 @@
 import type { Claimed } from '#claims';
 import type { Digest } from '#oci';
+import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ViewExpansion } from './expand-view.js';
 import type { ExpansionPorts } from './expand-wanted-layer.js';
@@ -28,8 +29,8 @@ export interface ViewExpansionPorts extends Pick<ExpansionPorts, 'store' | 'repl
 }
 
 /**
- * Makes one claimed merged view on the home share, where its layers' files are, records the replica, and settles the claim. A view of which a layer is refused or not known is
- * settled as refused for as long as that is so; one of which a layer is expanded anew just now is given back; everything else is as with `expandWantedLayer`.
+ * Makes one claimed merged view on the home share, where its layers' files are, records the replica, and settles the claim. A view of which a layer is refused or not known,
+ * or has a file of an older version, is settled as refused for as long as that is so; one of which a layer is expanded anew just now is given back; everything else is as with `expandWantedLayer`.
  */
 export async function expandWantedView(ports: ViewExpansionPorts, claimed: Claimed<WantedView>, signal: AbortSignal): Promise<void> {
   const { store, replicas, expand, homeShare, clock, ensureRoom } = ports;
@@ -67,9 +68,15 @@ export async function expandWantedView(ports: ViewExpansionPorts, claimed: Claim
 
 function refusalOfView({ stacks }: WantedView, records: ReadonlyMap<Digest, LayerRecord>): LayerRefusal | undefined {
   const missing = stacks.find((digest) => (records.get(digest)?.state ?? 'refused') === 'refused');
-  if (missing === undefined) return undefined;
-  const why = records.get(missing)?.refusal?.code;
-  return { code: VIEW_LAYER_REFUSAL, message: `its layer ${missing} is ${why === undefined ? 'not known' : `refused: ${why}`}` };
+  if (missing !== undefined) {
+    const why = records.get(missing)?.refusal?.code;
+    return { code: VIEW_LAYER_REFUSAL, message: `its layer ${missing} is ${why === undefined ? 'not known' : `refused: ${why}`}` };
+  }
+  // The same layer has other bytes in each version, and so would the view have, under one digest.
+  const other = stacks.find((digest) => (records.get(digest)?.expanded?.writerVersion ?? LAYER_FILE_VERSION) !== LAYER_FILE_VERSION);
+  if (other === undefined) return undefined;
+  const version = records.get(other)?.expanded?.writerVersion;
+  return { code: VIEW_LAYER_REFUSAL, message: `its layer ${other} has a file of version ${version}, and not ${LAYER_FILE_VERSION}` };
 }
 
 /** Whether the layers have the very files that the view was made of. */

@@ -49,5 +49,10 @@ export const MAX_SYMLINKS_FOLLOWED = 40;
 export const MAX_BYTES_IN_FLIGHT = 64 * MiB;
 /** A run of zeros inside a piece that is worth two writes instead of one: below it, a call costs more than the bytes. */
 export const MIN_HOLE_BYTES = 64 * KiB;
+/**
+ * Bytes of a merged view's filesystem: names and attributes of over half a million files. Real images have a few MB; nodes fetch the whole of it before the
+ * first file is opened, so that beyond this, mounting the layers one by one is quicker.
+ */
+export const MAX_VIEW_BYTES = 64 * MiB;
 /** Distinct layers of a merged view: images have at most some 127, and a mount of very many devices helps nobody. */
 export const MAX_VIEW_LAYERS = 500;

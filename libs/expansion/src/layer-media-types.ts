@@ -14,7 +14,7 @@ export const EXPANDABLE_MEDIA_TYPES: ReadonlySet<string> = new Set([
 /** The code under which a layer is refused whose media type, in every image that named it so far, is none that is expanded. */
 export const MEDIA_TYPE_REFUSAL = 'MEDIA_TYPE_UNSUPPORTED';
 
-/** The code under which a merged view is refused while a layer of its image is refused, or not known. */
+/** The code under which a merged view is refused while a layer of its image is refused, or not known, or has a file of an older version. */
 export const VIEW_LAYER_REFUSAL = 'VIEW_LAYER_MISSING';
 
 /**

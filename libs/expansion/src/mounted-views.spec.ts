@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import {
-  arbitraryLayer, canMountThroughFiles, canMountViews, checkErofs, compareTrees, describeTree, type ExpandedStack, expandStack, expandViewOf, hasProgram, mountLayer, mountOverlay,
-  mountView, type RawTarEntry, readExpanded, saveExpanded, tarOf, temporaryFolder, treeOfTar,
+  arbitraryLayer, canMountThroughFiles, canMountViews, compareTrees, describeTree, differencesFromOverlay, expandStack, expandViewOf, hasProgram, mountLayer, mountView, type RawTarEntry,
+  readExpanded, saveExpanded, tarOf, temporaryFolder, treeOfTar, withMountedStack,
 } from '#expansion/testing';
 
 import { FILE_TYPE, FILE_TYPE_MASK } from './erofs-structures.js';
@@ -21,56 +21,6 @@ const MAX_DEB_BYTES = 1_000_000;
 const PACKAGE_COUNT = 16;
 /** What stands on top of the packages, twice over. */
 const CHANGES = ['overwrite', 'whiteOut', 'makeOpaque', 'directoriesToFiles', 'filesToDirectories', 'rewriteAttributes'] as const;
-const WAYS = ['files', 'loops'] as const;
-
-/** A folder with the layers of a stack mounted each for itself, the kernel's overlay of them, and the files that a view of them is mounted from. */
-async function withOverlay<Result>(stack: ExpandedStack, use: (at: { overlay: string; file: string; devices: string[]; folder: string }) => Promise<Result>): Promise<Result> {
-  await using folder = await temporaryFolder();
-  await using mounts = new AsyncDisposableStack();
-  const at = folder.path;
-  const files = new Map<string, string>();
-  for (const layer of stack.layers) {
-    if (files.has(layer.digest)) continue;
-    files.set(layer.digest, `${at}/${files.size + 1}.vhd`);
-    await saveExpanded(stack.share, layer, files.get(layer.digest)!);
-  }
-  const folders = stack.layers.map((_, index) => `${at}/layer-${index}`);
-  for (const [index, layer] of stack.layers.entries()) {
-    await mkdir(folders[index]!);
-    // A layer that comes twice is mounted from two files: overlayfs takes no folder twice, and a file is mounted once only.
-    const isRepeated = stack.layers.findIndex((other) => other.digest === layer.digest) < index;
-    if (isRepeated) await copyFile(files.get(layer.digest)!, `${at}/again-${index}.vhd`);
-    mounts.use(await mountLayer(isRepeated ? `${at}/again-${index}.vhd` : files.get(layer.digest)!, folders[index]!));
-  }
-  await mkdir(`${at}/overlay`);
-  mounts.use(await mountOverlay(folders, `${at}/overlay`));
-  const file = `${at}/view.vhd`;
-  await saveExpanded(stack.share, await expandViewOf(stack), file);
-  return await use({ overlay: `${at}/overlay`, file, devices: [...files.values()], folder: at });
-}
-
-/** The differences between the view of a stack, mounted in every way that the kernel knows, and the overlay; and what fsck.erofs has to say. */
-async function differences(stack: ExpandedStack): Promise<string[]> {
-  return withOverlay(stack, async ({ overlay, file, devices, folder }) => {
-    const found: string[] = [];
-    if (hasProgram('fsck.erofs')) found.push(...(await checkErofs(file, devices)).split('\n').filter((line) => line !== ''));
-    for (const through of WAYS) {
-      if (through === 'files' && !canMountThroughFiles()) continue;
-      await mkdir(`${folder}/${through}`);
-      await using _view = await mountView({ file, devices, through }, `${folder}/${through}`);
-      found.push(...await compareTrees(`${folder}/${through}`, overlay), ...await wrongLinkCounts(`${folder}/${through}`));
-    }
-    return found;
-  });
-}
-
-/** Files that say of themselves that they have more or fewer names than they have. */
-async function wrongLinkCounts(folder: string): Promise<string[]> {
-  const { stdout } = await run('find', [folder, '!', '-type', 'd', '-printf', '%i %n\\n'], { maxBuffer: 64 * 2 ** 20 });
-  const counts = new Map<string, number>();
-  for (const line of stdout.split('\n').filter((one) => one !== '')) counts.set(line, (counts.get(line) ?? 0) + 1);
-  return [...counts].filter(([line, count]) => Number(line.split(' ')[1]) !== count).map(([line, count]) => `inode ${line}: ${count} names`);
-}
 
 function packages(): string[] {
   try {
@@ -87,8 +37,8 @@ async function dataOf(deb: string): Promise<Buffer> {
 }
 
 /** A layer that changes what the layers below it show, in one way, at places that follow from `seed`. */
-function changing(below: readonly Buffer[], how: (typeof CHANGES)[number], seed: number): Buffer {
-  const shown = describeTree(stackTrees(below.map((tar) => ({ tree: treeOfTar(tar), firstBlock: 0 })), DEFAULT_EXPANSION_LIMITS));
+async function changing(below: readonly Buffer[], how: (typeof CHANGES)[number], seed: number): Promise<Buffer> {
+  const shown = describeTree(await stackTrees(below.map((tar) => ({ tree: treeOfTar(tar), firstBlock: 0 })), DEFAULT_EXPANSION_LIMITS));
   const ofType = (type: number): string[] => [...shown].filter(([path, { mode }]) => path !== '' && path.length < 80 && (mode & FILE_TYPE_MASK) === type).map(([path]) => path);
   const some = (paths: readonly string[], every: number): string[] => paths.filter((_, index) => index % every === seed % every);
   const files = ofType(FILE_TYPE.regular);
@@ -126,13 +76,13 @@ describe.skipIf(!canMountViews())('a merged view, mounted', () => {
       tarOf({ name: 'b', contents: 'B' }, { name: 'c', type: '1', linkName: 'b' }, { name: 'd/.wh.x' }, { name: 'd/z', contents: 'z'.repeat(100_000), pax: { 'SCHILY.xattr.trusted.k': 'v' } }, { name: 'f', contents: 'file' }),
       tarOf({ name: 'e' }, { name: '.wh.c' }, { name: 'zeros', contents: Buffer.alloc(8192), pax: { 'SCHILY.xattr.trusted.k': 'v' } }, { name: 'f/new', contents: 'new' }, { name: 'only/.wh.nothing' }),
     ]);
-    expect(await differences(stack)).toEqual([]);
+    expect(await differencesFromOverlay(stack)).toEqual([]);
   });
 
   it('equals the overlay also on one device that holds the view and the layers in a row', async () => {
     const stack = await expandStack([tarOf({ name: 'low', contents: 'l'.repeat(9000) }, { name: 'both', contents: 'lower' }), tarOf({ name: 'up', contents: 'u'.repeat(70_000) }, { name: 'both', contents: 'upper' })]);
-    expect(await withOverlay(stack, async ({ overlay, folder }) => {
-      const filesystems = await Promise.all([await expandViewOf(stack), ...stack.layers].map(async (file) => (await readExpanded(stack.share, file)).subarray(0, file.verity!.hashOffset)));
+    expect(await withMountedStack(stack, async ({ overlay, folder, view }) => {
+      const filesystems = await Promise.all([view, ...stack.layers].map(async (file) => (await readExpanded(stack.share, file)).subarray(0, file.verity!.hashOffset)));
       await writeFile(`${folder}/row`, Buffer.concat(filesystems));
       await mkdir(`${folder}/one`);
       await using _one = await mountLayer(`${folder}/row`, `${folder}/one`);
@@ -158,15 +108,15 @@ describe.skipIf(!canMountViews())('a merged view, mounted', () => {
     await fc.assert(fc.asyncProperty(fc.array(arbitraryLayer, { minLength: 2, maxLength: 5 }), async (tars) => {
       const stack = await expandStack(tars);
       if (new Set(stack.layers.map((layer) => layer.digest)).size < 2) return;
-      expect(await differences(stack)).toEqual([]);
+      expect(await differencesFromOverlay(stack)).toEqual([]);
     }), { numRuns: 12 });
   });
 
   it.skipIf(packages().length < PACKAGE_COUNT || !hasProgram('dpkg-deb'))('equals the overlay of an image of 29 layers of packages and changes to them', { timeout: 300_000 }, async () => {
     const tars = await Promise.all(packages().map(dataOf));
-    for (const [seed, how] of [...CHANGES, ...CHANGES].entries()) tars.push(changing(tars, how, seed));
+    for (const [seed, how] of [...CHANGES, ...CHANGES].entries()) tars.push(await changing(tars, how, seed));
     tars.push(tars[3]!);
     expect(tars).toHaveLength(29);
-    expect(await differences(await expandStack(tars))).toEqual([]);
+    expect(await differencesFromOverlay(await expandStack(tars))).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import { FILE_TYPE, FILE_TYPE_MASK } from './erofs-structures.js';
 import { refuseSize } from './expansion-error.js';
 import type { ExpansionLimits } from './expansion-limits.js';
 import { type Contents, type FilesystemTree, isWhiteout, ROOT } from './filesystem-tree.js';
+import { Turns } from './turns.js';
 
 /** What is between the names of a directory and the numbers of its inodes while layers are added. */
 const NOT_TAKEN = -1;
@@ -31,6 +32,7 @@ export class TreeStack {
   readonly #hidden = new Map<number, Set<string>>();
   /** Directories that take nothing from the layers that are still to come. */
   readonly #closed = new Set<number>();
+  readonly #turns = new Turns();
   #tree: BuiltTree | undefined;
   #hiddenCount = 0;
 
@@ -39,10 +41,11 @@ export class TreeStack {
   }
 
   /**
-   * Adds the layer below those that were added so far. The layer's tree is not kept.
+   * Adds the layer below those that were added so far: one after the other. The layer's tree is not kept. Everything else that the process does has its
+   * turn now and then.
    * @throws {ExpansionError} `TOO_LARGE` when what is shown passes a limit.
    */
-  addBelow(layer: StackedLayer): void {
+  async addBelow(layer: StackedLayer): Promise<void> {
     const { tree } = layer;
     if (this.#closed.has(ROOT)) return;
     const stacked = (this.#tree ??= new BuiltTree(this.#limits, tree.inodes.read(ROOT)));
@@ -56,6 +59,7 @@ export class TreeStack {
       const { from, into } = merging[next]!;
       const present = stacked.directory(into)!.children;
       for (const [name, inode] of tree.directory(from)!.children) {
+        if (this.#turns.isDue()) await this.#turns.others();
         if (this.#hidden.get(into)?.has(name) === true) continue;
         const above = present.get(name);
         const isDirectory = tree.directory(inode) !== undefined;
@@ -95,9 +99,9 @@ export class TreeStack {
 }
 
 /** Stacks layers, lowest first. See {@link TreeStack}. */
-export function stackTrees(layers: readonly StackedLayer[], limits: Pick<ExpansionLimits, 'maxEntries' | 'maxNameBytes'>): FilesystemTree {
+export async function stackTrees(layers: readonly StackedLayer[], limits: Pick<ExpansionLimits, 'maxEntries' | 'maxNameBytes'>): Promise<FilesystemTree> {
   const stack = new TreeStack(limits);
-  for (const layer of layers.toReversed()) stack.addBelow(layer);
+  for (const layer of layers.toReversed()) await stack.addBelow(layer);
   return stack.finish();
 }
 

@@ -4,7 +4,7 @@ import type { ExpandedLayer } from './expanded-layer.js';
 import { ExpansionError } from './expansion-error.js';
 
 /** Pieces of one file that are held: the three areas that are read side by side, and one that an inode reaches into. */
-const MAX_PIECES_HELD = 4;
+export const MAX_PIECES_HELD = 4;
 
 /** The file of an expanded layer on a share, and its record. */
 export interface LayerFile {
@@ -21,8 +21,8 @@ export function invalidLayerFile({ share, layer }: LayerFile, field: string, pro
 }
 
 /**
- * Reads a layer's file by whole pieces and holds every piece against the record's CRC64. The last few pieces are held: who reads forward
- * fetches each once.
+ * Reads a layer's file by whole pieces and holds every piece against the record's CRC64. The last few pieces are held, for as long as this
+ * is: who reads forward fetches each once.
  */
 export class VerifiedPieces {
   readonly #file: LayerFile;
@@ -48,7 +48,7 @@ export class VerifiedPieces {
   async readStart(length: number): Promise<Buffer> {
     const { share, layer, signal } = this.#file;
     if (layer.vhd.sizeBytes < length) throw invalidLayerFile(this.#file, 'size', 'is too small');
-    return this.#held.get(0)?.subarray(0, length) ?? await share.readRange(this.#path, { offset: 0, length }, signal);
+    return share.readRange(this.#path, { offset: 0, length }, signal);
   }
 
   /** Bytes of the file, verified; not to be written to. @param length of at most a piece, all within the file. */
