@@ -7,6 +7,7 @@ import { PIECE_BYTES } from '#shares';
 
 import { blockDigests, HASH_BLOCK_BYTES, TREE_DIGEST_BYTES } from './block-digests.js';
 import type { DigestReply, DigestRequest } from './digest-thread.js';
+import { ExpansionError } from './expansion-error.js';
 
 /** Threads that compute digests, for all expansions of the process together: more than a few wait for the one that feeds them. */
 export const DIGEST_THREADS_MAX = Math.max(1, Math.min(4, availableParallelism() - 1));
@@ -37,8 +38,8 @@ class DigestThread {
     const script = import.meta.url.endsWith('.ts') ? './digest-thread.ts' : './digest-thread.js';
     this.#worker = new Worker(new URL(script, import.meta.url), { name: 'digests' });
     this.#worker.on('message', (reply: DigestReply) => this.#settle(reply.job)?.resolve(reply));
-    this.#worker.on('error', (cause) => this.#fail(new Error('a digest thread failed', { cause })));
-    this.#worker.on('exit', (code) => this.#fail(new Error(`a digest thread ended with code ${code}`)));
+    this.#worker.on('error', (cause) => this.#fail(failed('a digest thread failed', cause)));
+    this.#worker.on('exit', (code) => this.#fail(failed(`a digest thread ended with code ${code}`)));
     this.#rest();
   }
 
@@ -58,7 +59,7 @@ class DigestThread {
     if (this.#users === 0) this.#rest();
   }
 
-  /** Has a task done. @throws when the thread failed. */
+  /** Has a task done. @throws {ExpansionError} `DIGEST_THREAD_FAILED` */
   run(task: Task): Promise<DigestReply> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const job = this.#nextJob;
@@ -95,6 +96,10 @@ class DigestThread {
   }
 }
 
+function failed(message: string, cause?: unknown): ExpansionError {
+  return new ExpansionError('DIGEST_THREAD_FAILED', message, { transient: true, cause });
+}
+
 const threads = new Set<DigestThread>();
 
 /** The thread with the fewest users; another one is started while there are fewer than may be. */
@@ -123,7 +128,7 @@ export class BlockDigester {
   /**
    * The digests of the blocks of `bytes`: whole blocks, a piece of them at most. The memory of a whole piece is given away to the thread where it holds nothing else: the
    * piece is empty then.
-   * @throws when the thread failed.
+   * @throws {ExpansionError} `DIGEST_THREAD_FAILED`
    */
   async digests(bytes: Uint8Array): Promise<Uint8Array> {
     const { length } = bytes;
@@ -180,13 +185,13 @@ export class StreamHash {
     this.#send(memory, bytes.length);
   }
 
-  /** Waits until there is room on the way to the thread. @throws when the thread failed. */
+  /** Waits until there is room on the way to the thread. @throws {ExpansionError} `DIGEST_THREAD_FAILED` */
   async ready(): Promise<void> {
     while (this.#failure === undefined && this.#onTheWay.size >= PARTS_MAX) await Promise.race(this.#onTheWay);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** The digest, 64 hexadecimal digits; nothing is taken afterwards. @throws when the thread failed. */
+  /** The digest, 64 hexadecimal digits; nothing is taken afterwards. @throws {ExpansionError} `DIGEST_THREAD_FAILED` */
   async digest(): Promise<string> {
     const rest = this.#part.subarray(0, this.#filled);
     if (this.#thread === undefined) return createHash('sha256').update(rest).digest('hex');

@@ -15,6 +15,7 @@ import { CodedError } from '#errors';
  * Transient, worth another try:
  * - `BLOB_TRUNCATED`: the blob's stream ended before its size.
  * - `READ_BACK_MISMATCH`: what the share gave back is not what was written to it.
+ * - `DIGEST_THREAD_FAILED`: a thread that computes digests ended, which takes all that it was doing with it.
  * - `CLAIM_LOST`: another worker has taken the layer over; nothing was published.
  * - `LAYER_FILE_INVALID`: the file of an expanded layer, on the home share, is not what its record says or not what the writer writes;
  *   `details.layer` names the layer, `details.field` what is wrong in it.
@@ -29,6 +30,7 @@ export type ExpansionErrorCode =
   | 'DIGEST_MISMATCH'
   | 'BLOB_TRUNCATED'
   | 'READ_BACK_MISMATCH'
+  | 'DIGEST_THREAD_FAILED'
   | 'CLAIM_LOST'
   | 'LAYER_FILE_INVALID';
 
