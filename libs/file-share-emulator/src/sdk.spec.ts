@@ -9,7 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '#quantities';
 import { crc64Of } from '#shares';
 
+import { sdkClient } from './testing/sdk-clients.js';
 import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from './testing/temporary-emulator.js';
+import { copiedCrc64, SDK_VERSION } from './testing/tested-sdk.js';
 
 let emulator: TemporaryEmulator;
 let service: ShareServiceClient;
@@ -29,6 +31,15 @@ function grant(filePath: string, account = 'acct1', expiresOn = new Date(Date.no
   const query = generateFileSASQueryParameters({ shareName: 'layers', filePath, permissions: FileSASPermissions.parse('r'), expiresOn }, signer);
   return `${emulator.url}/${account}/layers/${filePath}?${query.toString()}`;
 }
+
+describe('the unmodified SDK', () => {
+  it('is of the version that these tests are run with, however its clients are made', async () => {
+    for (const client of [service, sdkClient(`${emulator.url}/acct1`)]) {
+      const { _response: { request } } = await client.getProperties();
+      expect(request.headers.get('user-agent')?.split(' ')[0]?.split('/')[1]).toBe(SDK_VERSION);
+    }
+  });
+});
 
 describe('shares, to the unmodified SDK', () => {
   it('are created, described, listed by page, measured and deleted', async () => {
@@ -181,7 +192,7 @@ describe('copies from a URL, to the unmodified SDK', () => {
       const file = share.rootDirectoryClient.getFileClient('to');
       await file.create(1024);
       const answers = [await file.uploadRangeFromURL(url, 512, 0, 512), await file.uploadRangeFromURL(url, 0, 512, 512)];
-      expect(answers.map((answer) => Buffer.from(answer.xMsContentCrc64!).toString('base64'))).toEqual(['zGf3rvhKPeA=', 'u661BimQ84c=']);
+      expect(answers.map(copiedCrc64)).toEqual(['zGf3rvhKPeA=', 'u661BimQ84c=']);
       expect((await file.downloadToBuffer()).toString()).toBe('b'.repeat(512) + 'a'.repeat(512));
       await theirs.delete();
     }

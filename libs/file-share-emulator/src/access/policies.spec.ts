@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RawAnswer, sendRaw } from '../testing/raw-request.js';
 import { sdkClient } from '../testing/sdk-clients.js';
 import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from '../testing/temporary-emulator.js';
+import { IS_SDK_12_33_0 } from '../testing/tested-sdk.js';
 
 let emulator: TemporaryEmulator;
 let share: ShareClient;
@@ -34,7 +35,11 @@ describe('stored access policies, to the unmodified SDK', () => {
     const six = Array.from({ length: 6 }, (_, index) => ({ id: `p${index}`, accessPolicy: { permissions: 'r' } as never }));
     await expect(share.setAccessPolicy(six)).rejects.toMatchObject({ statusCode: 400 });
     await share.setAccessPolicy([]);
-    expect((await share.getAccessPolicy()).signedIdentifiers).toEqual([]);
+    const emptied = await sendRaw({ method: 'GET', url: emulator.url, target: '/acct1/layers?restype=share&comp=acl', signAs: { account: 'acct1', key: TEST_KEY } });
+    expect(emptied.body.toString()).toMatch(/<SignedIdentifiers><\/SignedIdentifiers>$/);
+    // 12.33.0 reads a list without entries as no list, and then goes through it.
+    if (IS_SDK_12_33_0) await expect(share.getAccessPolicy()).rejects.toThrow('response.items is not iterable');
+    else expect((await share.getAccessPolicy()).signedIdentifiers).toEqual([]);
   });
 
   it('give signatures what those leave out, and are gone at once when they are taken back', async () => {

@@ -9,6 +9,7 @@ import { MiB } from '#quantities';
 
 import { sdkClient } from '../testing/sdk-clients.js';
 import { startTemporaryEmulator, type TemporaryEmulator, TEST_KEY } from '../testing/temporary-emulator.js';
+import { IS_SDK_12_33_0 } from '../testing/tested-sdk.js';
 
 let emulator: TemporaryEmulator;
 let share: ShareClient;
@@ -48,8 +49,10 @@ describe('copies of whole files, to the unmodified SDK', () => {
     expect((await target.downloadToBuffer(9 * MiB - 4)).toString()).toBe('tail');
     expect((await target.getRangeList()).rangeList).toEqual([{ start: 9 * MiB - 512, end: 9 * MiB - 1 }]);
     await expect(target.abortCopyFromURL(answer.copyId!)).rejects.toMatchObject({ statusCode: 409, code: 'NoPendingCopyOperation' });
-    await target.startCopyFromURL(source.url, { metadata: { of: 'target' } });
-    expect((await target.getProperties()).metadata).toEqual({ of: 'target' });
+    const { _response: { request } } = await target.startCopyFromURL(source.url, { metadata: { of: 'target' } });
+    // 12.33.0 does not send the metadata that it is given for a copy: what the source has stays.
+    expect(request.headers.get('x-ms-meta-of')).toBe(IS_SDK_12_33_0 ? undefined : 'target');
+    expect((await target.getProperties()).metadata).toEqual({ of: IS_SDK_12_33_0 ? 'source' : 'target' });
   });
 
   it('take attributes and times of the source where that is asked for', async () => {
