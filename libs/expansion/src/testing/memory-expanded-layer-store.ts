@@ -148,7 +148,7 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     const passes = PASSING_REFUSALS.includes(row.refusal?.code ?? '');
     if (stacks === undefined) return passes;
     const areGood = stacks.every((digest) => (this.#rows.get(digest)?.state ?? 'refused') !== 'refused');
-    return areGood && (row.layer.stacks === undefined ? row.state === 'wanted' || row.state === 'refused' : passes);
+    return areGood && (row.layer.stacks === undefined ? row.state !== 'expanded' : passes);
   }
 
   #sorted(): Row[] {

@@ -103,6 +103,32 @@ export function mergedViewsConform(make: () => ExpandedLayerStore): void {
     expect(await store.want([lie], later(2))).toEqual(new Set());
   });
 
+  it('become views also while a worker reads their digest as a layer, who then has nothing to settle', async () => {
+    const lie = wantedLayer('lie', { digest: view.digest, repository: 'team/liar' });
+    await expandNow(low);
+    await expandNow(high);
+    await store.want([lie], NOW);
+    const reading = await claimOne();
+    expect(await store.want([view], later(1))).toEqual(new Set([view.digest]));
+    expect(await store.refuse(reading, { code: 'TAR_INVALID', message: 'it is no tar' })).toBe(false);
+    expect(await store.find([view.digest])).toEqual([{ ...view, priority: 1, state: 'wanted', wantedAt: later(1), readBytes: 0, attempts: 0 }]);
+    const [making] = await claimAll(later(1));
+    expect(await store.want([view], later(2))).toEqual(new Set());
+    expect(await store.complete(making!.claim.id, expandedForm(view), later(2))).toBe(true);
+  });
+
+  it('are found at once also when a worker left one, and a layer of it was expanded again before anybody took it over', async () => {
+    await expandNow(low);
+    await expandNow(high);
+    await store.want([view], NOW);
+    await claimOne();
+    await store.expandAgain(low.digest, NOW);
+    const [again, ...others] = await claimAll(later(60_000));
+    expect([again!.item.digest, others]).toEqual([low.digest, []]);
+    await store.complete(again!.claim.id, expandedForm(low), later(60_000));
+    expect((await claimAll(later(60_000))).map(({ item }) => item.digest)).toEqual([view.digest]);
+  });
+
   it('are made again when a layer whose file was of an older version is expanded again', async () => {
     const old = wantedLayer('old');
     const viewOfOld = wantedView([old, low]);

@@ -22,7 +22,9 @@ const CLAIM = `
     SELECT due.*, due.stacks IS NOT NULL AND EXISTS (
       SELECT FROM expanded_layers AS part WHERE part.digest = ANY(due.stacks) AND part.state IN ('wanted', 'expanding')) AS waits
     FROM due),
-  passed AS (UPDATE expanded_layers AS work SET not_before = $5 FROM judged WHERE work.digest = judged.digest AND judged.waits RETURNING 1),
+  passed AS (
+    UPDATE expanded_layers AS work SET not_before = $5, state = 'wanted', claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL
+    FROM judged WHERE work.digest = judged.digest AND judged.waits RETURNING 1),
   taken AS MATERIALIZED (SELECT digest FROM judged WHERE NOT waits ORDER BY ${URGENCY} LIMIT $2::int),
   claimed AS (
     UPDATE expanded_layers AS work
@@ -31,8 +33,8 @@ const CLAIM = `
   SELECT passed.count AS passed_count, claimed.* FROM (SELECT count(*)::int AS count FROM passed) AS passed LEFT JOIN claimed ON true`;
 
 /**
- * Claims layers and views as `claimRows` does, but views only when none of their layers is under way. Views that wait are passed over and not looked at for a while, so that any number
- * of them costs little: to be called with {@link WAKE_VIEWS} whenever a layer is settled.
+ * Claims layers and views as `claimRows` does, but views only when none of their layers is under way. Views that wait are passed over, given back if a worker left them, and not looked at
+ * for a while, so that any number of them costs little: to be called with {@link WAKE_VIEWS} whenever a layer is settled.
  */
 export async function claimLayers<Row extends ClaimRow & { readonly digest: string }>(db: DataSource, request: ClaimRequest): Promise<Row[]> {
   const { now, owner, leaseMs } = request;

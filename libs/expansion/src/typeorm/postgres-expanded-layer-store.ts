@@ -60,15 +60,15 @@ const INSERT_WANTED = `
       priority = greatest(expanded_layers.priority, excluded.priority), unreferenced_since = NULL
   WHERE expanded_layers.stacks IS NULL OR excluded.stacks IS NOT NULL
   RETURNING digest, state, xmax = 0 AS created`;
-/** $1 as above, $2 now, $3 the refusals that pass. What was taken for a layer and is a view has no other chance. */
+/** $1 as above, $2 now, $3 the refusals that pass. What was taken for a layer and is a view has no other chance: whoever reads its blob just now loses the claim. */
 const REVIVE_WANTED = `
   UPDATE expanded_layers
   SET state = 'wanted', stacks = ${STACKS}, media_type = wanted."mediaType", size_bytes = wanted."sizeBytes", wanted_at = $2, refusal_code = NULL, refusal_message = NULL,
-      read_bytes = 0, attempts = 0, not_before = '-infinity'
+      read_bytes = 0, attempts = 0, not_before = '-infinity', ${UNCLAIM}
   FROM ${WANTED_ROWS}
   WHERE expanded_layers.digest = wanted.digest AND wanted.refusal IS NULL AND CASE
     WHEN wanted.stacks IS NULL THEN expanded_layers.stacks IS NULL AND expanded_layers.refusal_code = ANY($3)
-    ELSE expanded_layers.state IN ('wanted', 'refused') AND (expanded_layers.stacks IS NULL OR expanded_layers.refusal_code = ANY($3)) AND NOT EXISTS (
+    ELSE (expanded_layers.stacks IS NULL AND expanded_layers.state <> 'expanded' OR expanded_layers.refusal_code = ANY($3)) AND NOT EXISTS (
       SELECT FROM jsonb_array_elements_text(wanted.stacks) AS stacked (digest) LEFT JOIN expanded_layers AS part USING (digest)
       WHERE part.state IS NULL OR part.state = 'refused') END
   RETURNING expanded_layers.digest`;
