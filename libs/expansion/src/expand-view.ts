@@ -95,7 +95,7 @@ async function stackLayers({ layers }: ViewExpansion, filesystems: ReadonlyMap<D
     const tree = await filesystems.get(digest)!.readTree(limits);
     await stack.addBelow({ tree, firstBlock: firstBlocks.get(digest)! });
   }
-  return { tree: stack.finish(), filesystems };
+  return { tree: await stack.finish(), filesystems };
 }
 
 async function writeView(view: Digest, { tree, filesystems, target }: StackedView & { readonly target: ExpansionTarget }): Promise<WrittenContents> {

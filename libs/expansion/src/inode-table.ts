@@ -1,4 +1,5 @@
 import { NO_XATTRS, RepeatedXattrs, type XattrSet } from './erofs-xattrs.js';
+import { Turns } from './turns.js';
 
 /** What a tar entry says of a file besides its name and contents. */
 export interface Attributes {
@@ -101,11 +102,18 @@ export class InodeTable {
     return this.#sets[this.#xattrSets[inode]!]!;
   }
 
-  /** Has every attribute that more than one inode has stand once for all of them. Nothing is added afterwards. */
-  shareRepeatedXattrs(): void {
+  /** Has every attribute that more than one inode has stand once for all of them. Nothing is added from the call on; others have their turn in between. */
+  async shareRepeatedXattrs(): Promise<void> {
     const repeated = new RepeatedXattrs();
-    for (let inode = 0; inode < this.#count; inode += 1) repeated.count(this.xattrs(inode));
-    for (const [number, set] of this.#sets.entries()) this.#sets[number] = repeated.shared(set);
+    const turns = new Turns();
+    for (let inode = 0; inode < this.#count; inode += 1) {
+      repeated.count(this.xattrs(inode));
+      if (turns.isDue()) await turns.others();
+    }
+    for (const [number, set] of this.#sets.entries()) {
+      this.#sets[number] = repeated.shared(set);
+      if (turns.isDue()) await turns.others();
+    }
   }
 
   #numberOf(set: XattrSet): number {

@@ -82,10 +82,10 @@ export class TreeStack {
    * The stack of everything that was added, at least one layer; nothing is added afterwards. Its names are not in the order of their bytes, it has no
    * whiteouts and no opaque directories, and attributes that several inodes have are marked to be kept once.
    */
-  finish(): FilesystemTree {
+  async finish(): Promise<FilesystemTree> {
     const tree = this.#tree!;
     this.#hidden.clear();
-    tree.inodes.shareRepeatedXattrs();
+    await tree.inodes.shareRepeatedXattrs();
     return tree;
   }
 

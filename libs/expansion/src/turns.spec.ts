@@ -45,6 +45,7 @@ describe.each([['one directory', NAMES], ['directories of ten', 10]])('work on %
     const stack = new TreeStack(DEFAULT_EXPANSION_LIMITS);
     expect(await turnsDuring(() => stack.addBelow({ tree, firstBlock: 0 }))).toBeGreaterThanOrEqual(NAMES / STEPS_BETWEEN_TURNS - 1);
     expect(await turnsDuring(() => stack.addBelow({ tree, firstBlock: 0 }))).toBeGreaterThanOrEqual(NAMES / STEPS_BETWEEN_TURNS - 1);
+    expect(await turnsDuring(() => stack.finish())).toBeGreaterThanOrEqual(NAMES / STEPS_BETWEEN_TURNS - 1);
   });
 });
 
