@@ -76,7 +76,8 @@ describe('the merged view of an image', () => {
       const seen = await pull(HOME);
       return seen.image !== undefined && seen;
     });
-    expect(answer.image).toMatchObject({ digest: view, filesystem: 'erofs', devices: layers });
+    expect(answer.image).toMatchObject({ digest: view, filesystem: 'erofs', devices: answer.layers.map((layer) => ({ digest: layer.digest, vhd: layer.kind === 'mount' && layer.vhd })) });
+    expect(answer.image!.devices.map(({ digest }) => digest)).toEqual(layers);
     expect(answer.image!.verity!.hashOffset).toBeLessThan(answer.image!.vhd.sizeBytes);
     expect(answer.lease).toBeDefined();
   });
@@ -97,7 +98,7 @@ describe('the merged view of an image', () => {
     const atHome = await pull(HOME);
     const headers = { authorization: `Bearer ${TOKENS.service}` };
     const rewritten = await world.client.call<MountAnswerBody>('/v1/rewrite', { method: 'POST', json: { response: atHome, region: EAST }, headers });
-    expect(rewritten.body.image).toMatchObject({ digest: view, mounts: (await pull(EAST)).image!.mounts.map(({ type, region }) => ({ type, region })) });
+    expect(rewritten.body.image).toMatchObject({ digest: view, devices: atHome.image!.devices, mounts: (await pull(EAST)).image!.mounts.map(({ type, region }) => ({ type, region })) });
     expect(rewritten.body.layers).toMatchObject(atHome.layers.map((layer) => ({ verity: layer.kind === 'mount' ? layer.verity : undefined })));
     const lookup = (named: readonly string[]) => world.client.call<MountAnswerBody>('/v1/lookup', { method: 'POST', json: { repository: APP, manifest: pushed.digest, layers: named, region: EAST }, headers });
     expect((await lookup(layers)).body.image?.digest).toBe(view);
@@ -112,7 +113,7 @@ describe('the merged view of an image', () => {
     await using mounted = new AsyncDisposableStack();
     for (const [n, at] of [l0, l1, l2].entries()) mounted.use(await mountLayer(fileOf(answer, layers[n]!), at));
     mounted.use(await mountOverlay([l0, l1, l2], overlay));
-    const devices = answer.image!.devices.map((digest) => fileOf(answer, digest));
+    const devices = answer.image!.devices.map(({ digest }) => fileOf(answer, digest));
     mounted.use(await mountView({ file: fileOf(answer, view), devices, through: 'loops' }, viewed));
     expect(await compareTrees(viewed, overlay)).toEqual([]);
     expect((await readdir(join(viewed, 'etc'))).toSorted()).toEqual(['motd', 'version']);

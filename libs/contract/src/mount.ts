@@ -40,9 +40,11 @@ export const VerityBody = z
   })
   .meta({ description: 'The dm-verity hash tree in the file (format 1, sha256, 4096-byte blocks, no salt). Absent for files that were made before there were trees.' });
 
+const VhdBody = z.object({ digest: DigestText, sizeBytes: Bytes }).meta({ description: 'The file: the filesystem, its hash tree and a 512-byte fixed VHD footer.' });
+
 const expandedFile = {
   filesystem: z.literal('erofs'),
-  vhd: z.object({ digest: DigestText, sizeBytes: Bytes }).meta({ description: 'The file: the filesystem, its hash tree and a 512-byte fixed VHD footer.' }),
+  vhd: VhdBody,
   verity: VerityBody.optional(),
   mounts: z.array(LayerMountBody).min(1).max(MOUNTS_MAX).meta({ description: 'The best first.' }),
 };
@@ -52,12 +54,16 @@ export const MergedViewBody = z
   .object({
     digest: DigestText.meta({ description: 'Of the view; no layer has it.' }),
     ...expandedFile,
-    devices: z.array(DigestText).min(2).max(LAYERS_MAX).meta({ description: 'The layers whose files are its devices, in the order in which mount(8) is to be given them.' }),
+    devices: z
+      .array(z.object({ digest: DigestText.meta({ description: 'Of the layer.' }), vhd: VhdBody }))
+      .min(2)
+      .max(LAYERS_MAX)
+      .meta({ description: 'The layers whose files are its devices, in the order in which mount(8) is to be given them. A file that the caller held before serves only when it has the digest of `vhd`.' }),
   })
   .meta({
     description:
       'All layers of the image as one filesystem. Instead of an overlay of mounted layers: `mount -t erofs -o ro,device=LAYER1,device=LAYER2,… VIEW DIR`, with the file of each of ' +
-      '`devices`, as `layers` says how to reach it, in that order. Files are given as they are from Linux 6.12, and through loop devices from 5.16.',
+      '`devices`, in that order: as `layers` says how to reach it, or as the caller held it before. Files are given as they are from Linux 6.12, and through loop devices from 5.16.',
   });
 
 /** A layer that can be mounted. */
@@ -90,7 +96,7 @@ export const MountAnswerBody = z
     region: RegionText.nullable().meta({ description: "The caller's region; null when it is unknown." }),
     asOf: Instant.nullable().meta({ description: 'How old the knowledge behind this answer is; null when there was none.' }),
     lease: z.object({ id: Id, expiresAt: Instant }).optional().meta({ description: 'Keeps the replicas that this answer names from being removed.' }),
-    image: MergedViewBody.optional().meta({ description: 'Present when the merged view is near, and every layer is a mount here or was held by the caller before.' }),
+    image: MergedViewBody.optional().meta({ description: 'Present when the merged view is near, and every layer is expanded and either a mount here or held by the caller before.' }),
     layers: z.array(z.discriminatedUnion('kind', [MountedLayerBody, BlobLayerBody])).max(LAYERS_MAX).meta({ description: 'Every layer of the image, lowest first.' }),
   })
   .meta({ description: 'Every layer of one image, each to be mounted or to be pulled.' });
@@ -108,7 +114,7 @@ export const LookupBody = z
     manifest: DigestText,
     layers: z.array(DigestText).max(LAYERS_MAX),
     ...caller,
-    have: z.array(DigestText).max(LAYERS_MAX).optional().meta({ description: 'Layers that the caller already has.' }),
+    have: z.array(DigestText).max(LAYERS_MAX).optional().meta({ description: 'Layers whose expanded file the caller holds: they are answered as blobs with ALREADY_HELD. `devices` of the answer says which file a merged view needs; the caller compares.' }),
     client: z.string().max(200).optional().meta({ description: 'Names the node, so that its repeated pulls count once.' }),
   })
   .meta({ description: 'A pull that the registry has authorised.' });

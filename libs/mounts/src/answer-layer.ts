@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 import type { HeldReplica } from './lease.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { ExpandedFile, HashTreePlace, MappedReplicaState } from './map-row.js';
-import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type MergedView, type PullReason, type Transport } from './mount-answer.js';
+import { type AnsweredLayer, type BlobLayer, blobUrl, type LayerMount, type MergedView, type PullReason, type Transport, type ViewDevice } from './mount-answer.js';
 import type { LayerFile, MountSources } from './mount-sources.js';
 import type { NearShares, PlacedShare } from './near-shares.js';
 
@@ -81,7 +81,8 @@ export function answerLayer(layer: MappedImageLayer, context: LayerContext): Ans
 
 /**
  * Adds the merged view to the layers of its image, answered before: when it is expanded and a ready replica is near, and when the caller gets or has every
- * layer, because the view is of no use without one of them. Never throws.
+ * layer, because the view is of no use without one of them. A layer that the caller says it has counts only while it is mountable by its record: what the
+ * caller has may be another file. Never throws.
  * @param image with its layers, the lowest first.
  */
 export function answerView(
@@ -92,11 +93,22 @@ export function answerView(
   const { view, layers } = image;
   if (view?.expansion?.state !== 'expanded' || context.near === undefined || context.onlyBlobs !== undefined) return undefined;
   if (!answered.every((layer) => layer.kind === 'mount' || layer.reason === 'ALREADY_HELD')) return undefined;
+  const devices = devicesOf(layers);
+  if (devices === undefined) return undefined;
   const { writerVersion, vhd } = view.expansion;
   const { mounts } = findMounts({ record: view, writerVersion }, context.near, context);
   if (mounts.length === 0) return undefined;
-  const devices = [...new Set(layers.map((layer) => layer.digest))];
   return { digest: view.digest, filesystem: 'erofs', vhd, ...verityOf(view.expansion), devices, mounts };
+}
+
+/** The files of these layers in the order of their first appearance; undefined when one is not expanded, or is not what the image says of it. */
+function devicesOf(layers: readonly MappedImageLayer[]): readonly ViewDevice[] | undefined {
+  const devices = new Map<Digest, ViewDevice>();
+  for (const { digest, diffId, record: { expansion } } of layers) {
+    if (expansion?.state !== 'expanded' || expansion.diffId === undefined || expansion.diffId !== diffId) return undefined;
+    if (!devices.has(digest)) devices.set(digest, { digest, vhd: expansion.vhd });
+  }
+  return [...devices.values()];
 }
 
 function verityOf({ verity }: ExpandedFile): { readonly verity?: HashTreePlace } {

@@ -31,7 +31,7 @@ export interface PullCaller {
   readonly region?: string | undefined;
   /** What the caller can mount by; absent means anything. */
   readonly transports?: readonly Transport[] | undefined;
-  /** Layers that it already has. */
+  /** Layers whose expanded file it already holds. It is to compare that file with the `vhd` that {@link MergedView.devices} names. */
   readonly have?: readonly Digest[] | undefined;
   /** Answers every layer as a blob with this reason: the caller could not be checked, or there is no time to. */
   readonly onlyBlobs?: PullReason | undefined;

@@ -4,7 +4,7 @@ import { after } from '#clock';
 import { RegionMap } from '#regions';
 
 import { type AnswerContext, type Answered, answerLookup, answerPull, MAP_AGE_MAX_MS, type PullRequest } from './answer-pull.js';
-import type { MapRow, MappedReplicaState } from './map-row.js';
+import type { LayerRow, MapRow, MappedReplicaState } from './map-row.js';
 import { NearShares } from './near-shares.js';
 import { ReplicaMap } from './replica-map.js';
 import { rewriteMounts } from './rewrite-mounts.js';
@@ -20,6 +20,8 @@ const REGIONS = new RegionMap(
 const NEAR = new NearShares(REGIONS, REGIONS.regions.map(({ name }) => ({ name, region: name })));
 const VIEW = 'view of image';
 const LAYERS = ['l1', 'l2', 'l1'];
+/** The very files that the rows below say. */
+const DEVICES = ['l1', 'l2'].map((name) => ({ digest: digestNamed(name), vhd: { digest: digestNamed(`${name}, as a vhd`), sizeBytes: 40_000_000 } }));
 const [IMAGE, EXPANDED] = viewedRows('app', 'image', LAYERS);
 const replica = (name: string, share: string, state: MappedReplicaState = 'ready'): MapRow => ({ topic: 'replica', layer: digestNamed(name), share, state });
 const APP: readonly MapRow[] = [{ topic: 'repository', name: 'app', enabled: true }, IMAGE, EXPANDED, expandedRow('l1'), expandedRow('l2')];
@@ -45,7 +47,7 @@ describe('the merged view of an image', () => {
   it('is answered with its hash tree, its devices in order and its mounts best first, and held by the lease like a layer', () => {
     const { answer, held } = pull([...READY, replica(VIEW, 'neareast'), replica(VIEW, 'home')]);
     expect(answer.image).toMatchObject({
-      digest: digestNamed(VIEW), filesystem: 'erofs', verity: { hashOffset: 39_000_064 }, devices: [digestNamed('l1'), digestNamed('l2')], mounts: [{ region: 'east' }, { region: 'neareast' }],
+      digest: digestNamed(VIEW), filesystem: 'erofs', verity: { hashOffset: 39_000_064 }, devices: DEVICES, mounts: [{ region: 'east' }, { region: 'neareast' }],
     });
     expect(held.filter(({ layer }) => layer === digestNamed(VIEW)).map(({ share }) => share)).toEqual(['east', 'neareast']);
     expect(answer.layers.every((layer) => layer.kind === 'mount' && layer.verity?.rootHash.length === 64)).toBe(true);
@@ -80,6 +82,26 @@ describe('the merged view of an image', () => {
     expect(pull(READY, { have: [digestNamed('l1'), digestNamed('l2')] }).answer.image?.digest).toBe(digestNamed(VIEW));
   });
 
+  it.each<[string, MapRow]>([
+    ['is not expanded here', { topic: 'layer', digest: digestNamed('l1'), state: 'wanted', since: NOW }],
+    ['was refused', { topic: 'layer', digest: digestNamed('l1'), state: 'refused', refusal: 'TAR_INVALID' }],
+    ['is a merged view itself', { topic: 'layer', digest: digestNamed('l1'), state: 'expanded', writerVersion: 2, diffId: undefined, vhd: { digest: digestNamed('x'), sizeBytes: 1 } }],
+    ['has another diffID than the image says', { ...(expandedRow('l2') as Extract<LayerRow, { state: 'expanded' }>), digest: digestNamed('l1') }],
+  ])('is left out, and not held, for a caller that has a layer which %s', (_, row) => {
+    for (const have of [['l1'], ['l1', 'l2']]) {
+      const { answer, held } = pull([...READY, row], { have: have.map(digestNamed) });
+      expect(answer.layers[0]).toMatchObject({ kind: 'blob', reason: 'ALREADY_HELD' });
+      expect(answer).not.toHaveProperty('image');
+      expect(held.map(({ layer }) => layer)).not.toContain(digestNamed(VIEW));
+    }
+  });
+
+  it('names the files that its devices are now, also for layers that the caller holds', () => {
+    const anew: MapRow = { ...(expandedRow('l1') as Extract<LayerRow, { state: 'expanded' }>), vhd: { digest: digestNamed('made anew'), sizeBytes: 41_000_000 } };
+    const { answer } = pull([...READY, anew], { have: [digestNamed('l1')] });
+    expect(answer.image?.devices).toEqual([{ digest: digestNamed('l1'), vhd: { digest: digestNamed('made anew'), sizeBytes: 41_000_000 } }, DEVICES[1]]);
+  });
+
   it('is never mounted as a layer of an image that names its digest as one', () => {
     const layers = [{ digest: digestNamed(VIEW), diffId: digestNamed(VIEW), sizeBytes: 1 }];
     const thief: MapRow = { topic: 'image', repository: 'app', digest: digestNamed('image'), content: { kind: 'image', layers } };
@@ -89,8 +111,8 @@ describe('the merged view of an image', () => {
 
 describe('a lookup by layers', () => {
   it('has the merged view when it names exactly the layers of the image', () => {
-    expect(lookup(['l1', 'l2', 'l1']).answer.image?.devices).toEqual([digestNamed('l1'), digestNamed('l2')]);
-    expect(lookup(['l2', 'l1']).answer.image?.devices).toEqual([digestNamed('l1'), digestNamed('l2')]);
+    expect(lookup(['l1', 'l2', 'l1']).answer.image?.devices).toEqual(DEVICES);
+    expect(lookup(['l2', 'l1']).answer.image?.devices).toEqual(DEVICES);
   });
 
   it('has none when it names fewer, or others besides', () => {
@@ -119,6 +141,13 @@ describe('a rewritten response', () => {
   it('keeps it where the caller held some layers before', () => {
     const response = { ...atHome, layers: atHome.layers.map((layer, n) => (n === 1 ? { digest: layer.digest, kind: 'blob' as const, url: '/', reason: 'ALREADY_HELD' as const } : layer)) };
     expect(rewriteMounts({ response, region: 'east' }, contextOf(READY)).answer.image?.mounts).toMatchObject([{ region: 'east' }]);
+  });
+
+  it('loses it where a layer that the caller held before is not what the image says', () => {
+    const response = { ...atHome, layers: atHome.layers.map(({ digest }) => ({ digest, kind: 'blob' as const, url: '/', reason: 'ALREADY_HELD' as const })) };
+    expect(rewriteMounts({ response, region: 'east' }, contextOf(READY)).answer.image?.devices).toEqual(DEVICES);
+    const wrong: MapRow = { ...(expandedRow('l2') as Extract<LayerRow, { state: 'expanded' }>), digest: digestNamed('l1') };
+    expect(rewriteMounts({ response, region: 'east' }, contextOf([...READY, wrong])).answer).not.toHaveProperty('image');
   });
 
   it('loses it where it is not near, where a layer is not, where the response had none, and where it names another', () => {

@@ -32,7 +32,7 @@ export const PULL_REASONS = [
   'SHARE_UNAVAILABLE',
   /** What the service knows is older than it may be. */
   'MAP_STALE',
-  /** The caller said that it has this layer. */
+  /** The caller said that it holds the expanded file of this layer. Nothing is said of how far the layer is here. */
   'ALREADY_HELD',
   /** The registry could not be asked in time whether the caller may pull. */
   'AUTHORIZATION_UNAVAILABLE',
@@ -78,6 +78,12 @@ export interface MountedLayer {
   readonly mounts: readonly LayerMount[];
 }
 
+/** A layer whose file is a device of a merged view, and that very file: a view is of no use with another one of the same layer. */
+export interface ViewDevice {
+  readonly digest: Digest;
+  readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
+}
+
 /**
  * All layers of an image as one filesystem: a small one of metadata, which finds the contents of files in the layers' own files, its devices. One mount
  * instead of an overlay of many: `mount -t erofs -o ro,device=L1,device=L2,… VIEW DIR`.
@@ -88,8 +94,8 @@ export interface MergedView {
   readonly filesystem: 'erofs';
   readonly vhd: { readonly digest: Digest; readonly sizeBytes: number };
   readonly verity?: HashTreePlace | undefined;
-  /** Digests of the layers whose files are its devices, in the order in which they have to be named; each once. */
-  readonly devices: readonly Digest[];
+  /** Its devices, in the order in which they have to be named; each layer once. */
+  readonly devices: readonly ViewDevice[];
   /** Never empty, best first. */
   readonly mounts: readonly LayerMount[];
 }

@@ -48,7 +48,7 @@ export class NodeMounts implements AsyncDisposable {
     require(image !== undefined, 'the answer has no merged view');
     // Loop devices serve every kernel that knows several devices; newer ones take the files themselves.
     const devices: string[] = [];
-    for (const digest of image.devices) devices.push(`device=${await this.#loop(this.#fileOf(digest))}`);
+    for (const { digest } of image.devices) devices.push(`device=${await this.#loop(this.#fileOf(digest))}`);
     return this.#mount(['-t', image.filesystem, '-o', ['ro', ...devices].join(','), await this.#loop(this.#fileOf(image.digest))], 'view');
   }
 
