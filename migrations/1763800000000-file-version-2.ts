@@ -21,6 +21,8 @@ export class FileVersion21763800000000 implements MigrationInterface {
   async down(db: QueryRunner): Promise<void> {
     await db.query('DROP TRIGGER image_view_changes ON images');
     await db.query('ALTER TABLE images DROP COLUMN view_digest');
+    // Views are unknown to what runs on the older schema: their replicas would be copies of no layer. Their files stay on the shares.
+    await db.query('DELETE FROM replicas WHERE layer IN (SELECT digest FROM expanded_layers WHERE stacks IS NOT NULL)');
     await db.query('DELETE FROM expanded_layers WHERE stacks IS NOT NULL');
     await db.query('ALTER TABLE expanded_layers DROP CONSTRAINT hash_tree_whole, DROP COLUMN verity_root_hash, DROP COLUMN verity_hash_offset, DROP COLUMN stacks');
   }
