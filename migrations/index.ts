@@ -26,3 +26,5 @@ export const MIGRATIONS = [
   FileVersion21763800000000,
   RoomReservations1763950000000,
 ] as const;
+
+export { FileVersion21763800000000 };
