@@ -6,9 +6,8 @@ import { runLargeLayers } from './large-layers.js';
 const ENTRY_COUNT = 300_000;
 
 it('expands a layer of many files with a bounded memory for each', { timeout: 120_000 }, async () => {
-  const figures = await runLargeLayers({ only: 'files in directories of a thousand', entryCount: ENTRY_COUNT }, () => undefined);
+  const figures = await runLargeLayers({ only: 'files in one directory', entryCount: ENTRY_COUNT }, () => undefined);
   expect(figures).toMatchObject([{ unit: 'bytes an entry', holds: true }]);
   // A measurement that missed the tree would hold as well.
-  console.log(figures);
   expect(figures[0]!.value).toBeGreaterThan(50);
 });
