@@ -61,7 +61,7 @@ describe('the laws of a plan', () => {
     expect(isEmptyPlan(after) || isHeldUp).toBe(true);
   }));
 
-  it('planning again once its orders are written down repeats only orders for what is being removed, and gives none when that is gone', () => {
+  it('planning again once its orders are written down repeats only orders for what is being removed, or turns once to images that need none of it, and gives none when that is gone', () => {
     fc.assert(
       fc.property(arbitraryRegion, fc.nat(), (facts, seed) => {
         const removing = new Set(facts.replicas.filter((replica, n) => replica.state === 'draining' && ((seed >> (n % 8)) & 1) === 1).map((replica) => replica.layer));
@@ -69,7 +69,10 @@ describe('the laws of a plan', () => {
         const written = applyOrders(facts, plan, removing);
         const again = planRegion(written);
         expect([again.drains, again.withdrawals]).toEqual([[], []]);
-        expect(again.wants.filter((want) => !removing.has(want.layer))).toEqual([]);
+        const besides = (next: RegionPlan): Digest[] => next.wants.map((want) => want.layer).filter((layer) => !removing.has(layer));
+        // An image that lacks what is being removed is not there yet: another one may be worth more until it is.
+        if (plan.wants.some((want) => removing.has(want.layer))) expect(besides(planRegion(applyOrders(written, again, removing)))).toEqual([]);
+        else expect(besides(again)).toEqual([]);
         const gone = { ...written, replicas: written.replicas.filter((replica) => !removing.has(replica.layer)) };
         expect(isEmptyPlan(planRegion(applyOrders(gone, planRegion(gone))))).toBe(true);
       }),

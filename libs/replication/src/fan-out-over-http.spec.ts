@@ -103,7 +103,8 @@ describe('copies of one layer to three shares over HTTP', () => {
   it('end whole when bytes are flipped on the way, in the end, and say who gave them', async () => {
     emulator.control.disturb({ ...SLOWLY, faults: [{ kind: 'flipped-byte', account: 'far2', operation: 'Put Range From URL', ratio: 0.3 }], seed: 7 });
     const failures = await copyAll(30);
-    expect(new Set(failures)).toEqual(new Set(failures.length === 0 ? [] : ['PIECE_MISMATCH']));
+    // Its own check finds a wrong piece, or another copy that was given one does: then what it holds is not published.
+    for (const code of failures) expect(['PIECE_MISMATCH', 'COPY_INCOMPLETE']).toContain(code);
     emulator.control.disturb({});
     await expectWhole();
   });
