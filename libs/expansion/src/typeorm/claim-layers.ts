@@ -24,13 +24,26 @@ const CLAIM = `
     FROM due),
   passed AS (
     UPDATE expanded_layers AS work SET not_before = $5, state = 'wanted', claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL
-    FROM judged WHERE work.digest = judged.digest AND judged.waits RETURNING 1),
+    FROM judged WHERE work.digest = judged.digest AND judged.waits RETURNING work.digest),
   taken AS MATERIALIZED (SELECT digest FROM judged WHERE NOT waits ORDER BY ${URGENCY} LIMIT $2::int),
   claimed AS (
     UPDATE expanded_layers AS work
     SET claim_id = gen_random_uuid(), claimed_by = $3, claim_expires_at = $4, attempts = attempts + 1, state = 'expanding', read_bytes = 0
     FROM taken WHERE work.digest = taken.digest RETURNING work.*)
-  SELECT passed.count AS passed_count, claimed.* FROM (SELECT count(*)::int AS count FROM passed) AS passed LEFT JOIN claimed ON true`;
+  SELECT passed.digests AS passed, claimed.* FROM (SELECT array_agg(digest) AS digests FROM passed) AS passed LEFT JOIN claimed ON true`;
+
+/**
+ * $1 the views that were just passed over. A layer that was settled after the claim's snapshot was taken, and before the view was locked, has woken the view in vain: who looks again
+ * sees it settled, and one that is settled later wakes the view itself.
+ */
+const LOOK_AGAIN = `
+  UPDATE expanded_layers AS work SET not_before = '-infinity'
+  FROM (
+    SELECT view.digest FROM expanded_layers AS view
+    WHERE view.digest = ANY($1::text[]) AND view.state = 'wanted' AND NOT EXISTS (
+      SELECT FROM expanded_layers AS part WHERE part.digest = ANY(view.stacks) AND part.state IN ('wanted', 'expanding'))
+    ORDER BY view.digest FOR UPDATE OF view) AS settled
+  WHERE work.digest = settled.digest`;
 
 /**
  * Claims layers and views as `claimRows` does, but views only when none of their layers is under way. Views that wait are passed over, given back if a worker left them, and not looked at
@@ -41,9 +54,11 @@ export async function claimLayers<Row extends ClaimRow & { readonly digest: stri
   const [expiresAt, lookAgainAt] = [leaseMs, VIEW_WAIT_MS].map((ms) => new Date(now.getTime() + ms));
   const claimed: Row[] = [];
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const rows = await db.query<({ readonly passed_count: number } & (Row | { readonly digest: null }))[]>(CLAIM, [now, request.limit - claimed.length, owner, expiresAt, lookAgainAt]);
+    const rows = await db.query<({ readonly passed: readonly string[] | null } & (Row | { readonly digest: null }))[]>(CLAIM, [now, request.limit - claimed.length, owner, expiresAt, lookAgainAt]);
     claimed.push(...rows.filter((row): row is typeof row & Row => row.digest !== null));
-    if (claimed.length >= request.limit || (rows[0]?.passed_count ?? 0) === 0) break;
+    const passed = rows[0]?.passed ?? [];
+    if (passed.length > 0) await db.query(LOOK_AGAIN, [passed]);
+    if (claimed.length >= request.limit || passed.length === 0) break;
   }
   return claimed;
 }
