@@ -10,6 +10,7 @@ import { ReplicaRecall1763600000000 } from './1763600000000-replica-recall.js';
 import { ExpansionProgress1763700000000 } from './1763700000000-expansion-progress.js';
 import { FileVersion21763800000000 } from './1763800000000-file-version-2.js';
 import { RoomReservations1763950000000 } from './1763950000000-room-reservations.js';
+import { Access1764400000000 } from './1764400000000-access.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -25,6 +26,7 @@ export const MIGRATIONS = [
   ExpansionProgress1763700000000,
   FileVersion21763800000000,
   RoomReservations1763950000000,
+  Access1764400000000,
 ] as const;
 
 export { FileVersion21763800000000 };

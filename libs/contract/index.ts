@@ -1,3 +1,4 @@
+export * from './src/access.js';
 export * from './src/demand.js';
 export * from './src/images.js';
 export * from './src/mount.js';

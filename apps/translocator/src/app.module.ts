@@ -2,6 +2,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 
 import type { Role } from '#config';
 
+import { AccessModule } from './access/access.module.js';
 import { AdminModule } from './admin/admin.module.js';
 import { type Foundation, FoundationModule } from './foundation/foundation.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -23,6 +24,6 @@ export class AppModule {
   static with(foundation: Foundation): DynamicModule {
     const roles = new Set(foundation.settings.config.roles);
     const ofRoles = [...roles].flatMap((role) => MODULES_OF_ROLE[role]);
-    return { module: AppModule, imports: [FoundationModule.with(foundation), WorkModule, HealthModule.with(roles), ...ofRoles] };
+    return { module: AppModule, imports: [FoundationModule.with(foundation), AccessModule, WorkModule, HealthModule.with(roles), ...ofRoles] };
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 
+import { ACCESS_SCOPES } from '#access';
 import { PULL_REASONS, type LookupRequest, type MountAnswer, type RewriteRequest, TRANSPORTS } from '#mounts';
 import { isRepositoryName } from '#oci';
 
@@ -36,6 +37,10 @@ describe('the contract', () => {
   it.each(schemas)('%s has a limit on every string and every list', (name, schema) => {
     const unbounded = [...within(z.toJSONSchema(schema, { io: 'input' }), name)].filter(([, each]) => !isBounded(each)).map(([path]) => path);
     expect(unbounded).toEqual([]);
+  });
+
+  it('names the same scopes as the room that checks them', () => {
+    expect(contract.TOKEN_SCOPES).toEqual(ACCESS_SCOPES);
   });
 
   it('names the same reasons and transports as the answers', () => {

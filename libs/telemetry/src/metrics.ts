@@ -37,6 +37,10 @@ export class Metrics {
   readonly shareCapacityBytes = this.#gauge('translocator_share_capacity_bytes', 'Capacity of a share', ['region']);
   readonly layers = this.#gauge('translocator_layers', 'Layers by state of expansion', ['state']);
 
+  /** Refused credentials by `kind` (service, pull) and `reason`. */
+  readonly authFailures = this.#counter('translocator_auth_failures_total', 'Credentials that were shown and refused', ['kind', 'reason']);
+  readonly tokensAgeSeconds = this.#gauge('translocator_tokens_age_seconds', 'Time since what this process knows of service tokens last agreed with the database', []);
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

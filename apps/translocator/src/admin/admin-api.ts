@@ -1,21 +1,25 @@
-import { applyDecorators, Controller, UseGuards } from '@nestjs/common';
+import { applyDecorators, Controller, UseGuards, UseInterceptors } from '@nestjs/common';
 import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 
 import { Problem, readCursor, writeCursor } from '#contract';
 
+import { TrailInterceptor } from '../access/trail.interceptor.js';
 import { BearerGuard } from '../http/bearer.guard.js';
 import { HttpProblem } from '../http/http-problem.js';
 
-/** A controller of the admin API: below /api/v1, for bearers of the admin token. */
+/** A controller of the admin API: below /api/v1, for bearers of the admin token or of a service token for it; what changes something is written to the trail. */
 export function AdminApi(path: string, tag: string): ClassDecorator {
   return applyDecorators(
     Controller(`api/v1/${path}`),
     UseGuards(BearerGuard('admin')),
+    UseInterceptors(TrailInterceptor),
     ApiTags(tag),
     ApiBearerAuth(),
     ApiResponse({ status: 400, description: 'A field breaks its rule.', standardSchema: Problem }),
-    ApiResponse({ status: 401, description: 'The admin token is missing or wrong.', standardSchema: Problem }),
+    ApiResponse({ status: 401, description: 'No token that opens the admin API was shown.', standardSchema: Problem }),
+    ApiResponse({ status: 403, description: 'The token is good, and not for this.', standardSchema: Problem }),
+    ApiResponse({ status: 429, description: 'Too many failed authentications from this address.', standardSchema: Problem }),
   );
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
-import { Body, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Delete, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 import { Clock } from '#clock';
@@ -11,6 +11,7 @@ import { formatReference, parseReference } from '#oci';
 import { checkPin, isActive, type Pin, PinStore } from '#pins';
 import { RegionMap } from '#regions';
 
+import { callerOf } from '../http/callers.js';
 import { Planning } from '../work/planning.js';
 import { AdminApi, invalidField, markOf, notFound } from './admin-api.js';
 
@@ -29,7 +30,7 @@ export class PinsController {
   @Post()
   @ApiOperation({ summary: 'Pin an image to regions', description: 'By tag the pin follows the tag; by digest it does not move. With an id of your own the request may be repeated.' })
   @ApiCreatedResponse({ standardSchema: PinEntry })
-  async create(@Body({ schema: PinCreation }) body: PinCreation, @Res({ passthrough: true }) reply: FastifyReply): Promise<PinEntry> {
+  async create(@Body({ schema: PinCreation }) body: PinCreation, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<PinEntry> {
     const unknown = body.regions.findIndex((region) => !this.regions.has(region));
     if (unknown >= 0) throw invalidField(`/regions/${unknown}`, body.regions[unknown], `must be a region of this deployment: ${this.regions.regions.map((region) => region.name).join(', ')}`);
     const now = this.clock.now();
@@ -41,7 +42,7 @@ export class PinsController {
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
       ...(note === undefined ? {} : { note }),
       createdAt: now,
-      createdBy: 'admin',
+      createdBy: callerOf(request).actor,
     });
     const { pin, created } = await this.pins.create(wanted);
     if (!created) reply.status(200);

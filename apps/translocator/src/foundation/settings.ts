@@ -2,9 +2,6 @@ import { randomBytes } from 'node:crypto';
 
 import { type Config, isEmbeddedOnLoopback, type Secrets } from '#config';
 
-/** Who a token is for: operators, registries that look up, or registries that notify. */
-export type Audience = 'admin' | 'service' | 'notification';
-
 /** Configuration and secrets of this process, as one injectable. */
 export class Settings {
   readonly config: Config;
@@ -24,12 +21,5 @@ export class Settings {
       ...(this.madeUpTokens.admin === undefined ? {} : { adminToken: this.madeUpTokens.admin }),
       ...(this.madeUpTokens.service === undefined ? {} : { serviceToken: this.madeUpTokens.service }),
     };
-  }
-
-  /** The tokens that open the routes of `audience`; none means open to everybody who can connect. */
-  tokens(audience: Audience): readonly string[] {
-    const { adminToken, serviceToken, notificationToken } = this.secrets;
-    const accepted = { admin: [adminToken], service: [serviceToken, adminToken], notification: [notificationToken] }[audience];
-    return accepted.filter((token) => token !== undefined);
   }
 }

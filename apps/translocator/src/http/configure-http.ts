@@ -4,6 +4,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import { NOTIFICATION_BYTES_MAX } from '#registry';
 
+import { TrailKeeper } from '../access/trail-keeper.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { ProblemFilter } from './problem.filter.js';
 import { SchemaPipe } from './schema-problem.js';
@@ -27,6 +28,8 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   app.useBodyParser(ENVELOPE_TYPES, { bodyLimit: NOTIFICATION_BYTES_MAX });
   // Nothing here takes plain text; with Fastify's own parser it would be told to be an object.
   app.getHttpAdapter().getInstance().removeContentTypeParser('text/plain');
+  const trail = app.get(TrailKeeper);
+  app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));
   const description = new DocumentBuilder()

@@ -1,3 +1,4 @@
+import type { AccessErrorCode } from '#access';
 import type { FolderLockErrorCode } from '#claims';
 import type { ConfigErrorCode } from '#config';
 import type { DatabaseErrorCode } from '#database';
@@ -12,6 +13,7 @@ import type { ShareErrorCode } from '#shares';
 
 /** Every code of every room. */
 export type ServiceErrorCode =
+  | AccessErrorCode
   | ConfigErrorCode
   | DatabaseErrorCode
   | EmulatorErrorCode
@@ -32,11 +34,13 @@ export const STATUS_OF_CODE: Readonly<Record<ServiceErrorCode, number>> = {
   REFERENCE_INVALID: 400,
   PLATFORM_INVALID: 400,
   PIN_INVALID: 400,
+  TOKEN_INVALID: 400,
   NOTIFICATION_INVALID: 400,
   NOTIFICATION_TOO_LARGE: 413,
   // What the client asks for and the service has not, or has otherwise.
   PIN_CONFLICT: 409,
   PINS_TOO_MANY: 409,
+  TOKENS_TOO_MANY: 409,
   // What the registry holds or says.
   MANIFEST_INVALID: 502,
   CONFIG_INVALID: 502,

@@ -76,6 +76,7 @@ const PLAIN_PROBLEMS: Readonly<Record<number, { readonly code: string; readonly 
   414: { code: 'URI_TOO_LONG', title: 'The URL is too long' },
   415: { code: 'CONTENT_TYPE_UNSUPPORTED', title: 'The content type is not supported' },
   422: { code: 'CONTENT_UNUSABLE', title: 'The content cannot be used' },
+  429: { code: 'TOO_MANY_REQUESTS', title: 'Too many requests' },
   500: { code: 'INTERNAL_ERROR', title: 'Internal error' },
   502: { code: 'BAD_GATEWAY', title: 'A service behind this one answered wrongly' },
   503: { code: 'UNAVAILABLE', title: 'Not available now' },

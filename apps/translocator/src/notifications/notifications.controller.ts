@@ -14,7 +14,7 @@ import { WorkSignals } from '../work/work-signals.js';
 /** What a registry tells. Answered when it is stored, before any work is done on it. */
 @ApiTags('notifications')
 @ApiBearerAuth()
-@UseGuards(BearerGuard('notification'))
+@UseGuards(BearerGuard('notify'))
 @Controller('notifications')
 export class NotificationsController {
   constructor(

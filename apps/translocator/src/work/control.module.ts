@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { DataSource } from 'typeorm';
 
+import { ServiceTokenStore, TrailStore } from '#access';
 import { ChangeFeed } from '#database';
 import { DemandStore } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
@@ -58,18 +59,18 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, dataSource]: [
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, tokens, trail, dataSource]: [
           WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-          PlanStore, DemandStore, LinkLedger, ShareSet, DataSource,
+          PlanStore, DemandStore, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
         ]
       ) => {
         refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, dataSource };
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, tokens, trail, dataSource };
         return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
         WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-        PlanStore, DemandStore, LinkLedger, ShareSet, DataSource,
+        PlanStore, DemandStore, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
       ],
     },
   ],

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 
+import { type ServiceTokenStore, TRAIL_ENTRIES_MAX, type TrailStore } from '#access';
 import { after } from '#clock';
 import { type ChangeFeed, maintainEmbeddedDatabase } from '#database';
 import type { DemandStore } from '#demand';
@@ -40,6 +41,10 @@ const MAINTAIN_EVERY_MS = 10 * MINUTE_MS;
 const CHANGES_KEPT_MS = DAY_MS;
 /** How long leases and pins that ran out stay visible. */
 const EXPIRED_KEPT_MS = HOUR_MS;
+/** How long service tokens that ended stay visible: who asks what a leaked one was for asks late. */
+const TOKENS_KEPT_MS = 90 * DAY_MS;
+/** How long the trail of changes is kept: a year, and the time to look. */
+const TRAIL_KEPT_MS = 400 * DAY_MS;
 
 /** The stores that are kept tidy. */
 export interface HousekeepingStores {
@@ -55,6 +60,8 @@ export interface HousekeepingStores {
   readonly demand: DemandStore;
   readonly ledger: LinkLedger;
   readonly shares: ShareSet;
+  readonly tokens: ServiceTokenStore;
+  readonly trail: TrailStore;
   /** What all of them stand on. */
   readonly dataSource: DataSource;
 }
@@ -108,6 +115,8 @@ function prunings({ clock }: WorkSurroundings, stores: HousekeepingStores): Cloc
     pruning('events', () => stores.examinations.pruneEvents(before(EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX)),
     pruning('leases', () => stores.leases.prune(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('pins', () => stores.pins.pruneExpired(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('tokens', () => stores.tokens.prune(before(TOKENS_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('trail', () => stores.trail.prune({ before: before(TRAIL_KEPT_MS), keepMax: TRAIL_ENTRIES_MAX, limit: PRUNE_ROWS_MAX })),
     pruning('link days', () => stores.ledger.prune(before(LINK_DAYS_KEPT_MS).toISOString().slice(0, 10), PRUNE_ROWS_MAX)),
     pruning('plans', () => stores.plans.prune(PLANS_KEPT_DEFAULT).then(() => 0)),
     pruning('demand', async () => {

@@ -1,0 +1,49 @@
+import { Global, Module } from '@nestjs/common';
+
+import { FailureBuckets, ServiceTokenStore, TokenBook, TokenFeeder, TrailStore } from '#access';
+import { AccessStoresModule } from '#access/nest';
+import { Clock } from '#clock';
+import { type Logger, Metrics } from '#telemetry';
+
+import { Settings } from '../foundation/settings.js';
+import { LOGGER } from '../foundation/tokens.js';
+import { ServiceGate } from '../http/service-gate.js';
+import { bootstrapTokens } from './bootstrap-tokens.js';
+import { TokenFeeding } from './token-feeding.js';
+import { TrailInterceptor } from './trail.interceptor.js';
+import { TrailKeeper } from './trail-keeper.js';
+
+/** Who may use the routes of registries and operators, and the trail of what they changed; in every role. */
+@Global()
+@Module({
+  imports: [AccessStoresModule],
+  providers: [
+    { provide: FailureBuckets, useFactory: () => new FailureBuckets() },
+    {
+      provide: TokenBook,
+      useFactory: (settings: Settings, clock: Clock) =>
+        // Who notifies is asked only where a token for that is set: notifications are hints.
+        new TokenBook({ clock, bootstrap: bootstrapTokens(settings), open: settings.secrets.notificationToken === undefined ? ['notify'] : [] }),
+      inject: [Settings, Clock],
+    },
+    { provide: TokenFeeder, useFactory: tokenFeeder, inject: [ServiceTokenStore, TokenBook, Clock, LOGGER, Metrics] },
+    {
+      provide: ServiceGate,
+      useFactory: (book: TokenBook, failures: FailureBuckets, clock: Clock, metrics: Metrics) => new ServiceGate({ book, failures, clock, metrics }),
+      inject: [TokenBook, FailureBuckets, Clock, Metrics],
+    },
+    { provide: TrailKeeper, useFactory: (store: TrailStore, clock: Clock, logger: Logger) => new TrailKeeper(store, clock, logger), inject: [TrailStore, Clock, LOGGER] },
+    TrailInterceptor,
+    TokenFeeding,
+  ],
+  exports: [AccessStoresModule, FailureBuckets, TokenBook, TokenFeeder, ServiceGate, TrailKeeper, TrailInterceptor],
+})
+export class AccessModule {}
+
+function tokenFeeder(...[store, book, clock, logger, metrics]: [ServiceTokenStore, TokenBook, Clock, Logger, Metrics]): TokenFeeder {
+  const feeder = new TokenFeeder({ store, book, clock, onFailure: (error) => logger.warn({ error }, 'service tokens could not be looked at; callers are let in by what is known') });
+  metrics.beforeScrape(async () => {
+    metrics.tokensAgeSeconds.set(feeder.lookedAtMs === undefined ? Number.POSITIVE_INFINITY : (clock.now().getTime() - feeder.lookedAtMs) / 1000);
+  });
+  return feeder;
+}
