@@ -5,6 +5,7 @@ export {
   type ExaminationOutcome, type ExaminationTools, type ExaminedReference, ExaminedImages, examineReference,
 } from './src/examine-reference.js';
 export { type RegistryCredentials } from './src/http/registry-access.js';
+export { keySetAt } from './src/http/fetch-key-set.js';
 export * from './src/http/registry-client.js';
 export { DEFAULT_REGISTRY_LIMITS, type RegistryLimits } from './src/http/registry-limits.js';
 export * from './src/image.js';
@@ -14,3 +15,8 @@ export * from './src/registry-error.js';
 export * from './src/registry-event.js';
 export * from './src/registry-reader.js';
 export * from './src/repository-store.js';
+export { KEYS_FRESH_MS, KEYS_READ_EVERY_MIN_MS, type KeyText, TokenKeys, type TokenKeysOptions } from './src/tokens/token-keys.js';
+export {
+  TOKEN_LENGTH_MAX, type TokenRefusal, type TokenVerdict, TokenVerifier, type TokenVerifierOptions, VERIFIED_TOKENS_MAX,
+} from './src/tokens/token-verifier.js';
+export { libtrustFingerprint } from './src/tokens/verification-key.js';

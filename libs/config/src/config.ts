@@ -31,6 +31,20 @@ const bytes = (text: string, max = 256 * TiB) =>
 /** The same without a default. */
 const bytesIfGiven = (example: string) => bytes(example).optional();
 
+/** Text that stands between quotes in a header. */
+const quotable = z.string().min(1).max(256).regex(/^[\x21\x23-\x5b\x5d-\x7e ]+$/, 'must be printable text without quotes');
+/** How tokens of the registry's token service are verified here, without asking the registry. */
+const registryTokens = z.strictObject({
+  realm: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(1024).regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be printable text without quotes'),
+  service: quotable,
+  issuer: quotable.optional(),
+  keys: z
+    .array(z.union([z.strictObject({ jwks: z.url({ protocol: /^https?$/ }) }), z.strictObject({ file: z.string().min(1).max(4096) })], { error: 'must be { jwks: URL } or { file: PATH }' }))
+    .min(1)
+    .max(8),
+  clockLeeway: duration('1m', 0, 5 * MINUTE_MS),
+});
+
 const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
 
 const region = z.strictObject({
@@ -84,6 +98,7 @@ export const configSchema = z
         url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).default('http://127.0.0.1:5000'),
         username: z.string().min(1).max(256).optional(),
         platforms: z.array(z.string().regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/, 'must be a platform such as linux/arm64')).min(1).max(16).default(['linux/amd64', 'linux/arm64']),
+        tokens: registryTokens.optional(),
         reexamineEvery: duration('6h', MINUTE_MS, 30 * DAY_MS),
         enable: z.array(z.string().refine(isRepositoryPattern, 'must be a repository name, or the beginning of one followed by *')).max(1000).default([]),
       })

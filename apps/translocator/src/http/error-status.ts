@@ -56,6 +56,7 @@ export const STATUS_OF_CODE: Readonly<Record<ServiceErrorCode, number>> = {
   REGISTRY_UNAVAILABLE: 503,
   REGISTRY_PROTOCOL: 502,
   RESPONSE_TOO_LARGE: 502,
+  TOKEN_KEYS_INVALID: 502,
   // What the service stands on.
   SETTINGS_INVALID: 500,
   DATABASE_START_FAILED: 503,

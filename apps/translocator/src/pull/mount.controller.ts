@@ -8,6 +8,7 @@ import { parsePlatform, parseReference, parseRepositoryName } from '#oci';
 import { Metrics } from '#telemetry';
 
 import { HttpProblem } from '../http/http-problem.js';
+import { tooManyFailures } from '../http/service-gate.js';
 import { PullAuthority } from './pull-authority.js';
 import { clientOf, countAnswer, NODE_NAME_LENGTH_MAX } from './pull-telemetry.js';
 
@@ -48,9 +49,14 @@ export class MountController {
   async #answer(request: FastifyRequest, reply: FastifyReply, pulls: boolean): Promise<void> {
     const startedAt = performance.now();
     const pull = pullRequest(request);
-    const right = await this.authority.rightTo(pull.repository, pull.reference, request.headers.authorization);
+    const right = await this.authority.rightTo(pull.repository, pull.reference, request.headers.authorization, request.ip);
     if (right === 'denied') this.#refuse('denied', new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `this token may not pull ${pull.repository}` }));
     if (right === 'unknown') this.#refuse('unknown', unknownManifest(pull));
+    if (typeof right === 'object' && 'waitMs' in right) this.#refuse('denied', tooManyFailures(right.waitMs));
+    if (typeof right === 'object' && 'insufficient' in right) {
+      const headers = { 'www-authenticate': right.challenge };
+      this.#refuse('denied', new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `this token is not for pulling ${pull.repository}`, headers }));
+    }
     if (typeof right === 'object') {
       const headers = { 'www-authenticate': right.challenge };
       this.#refuse('denied', new HttpProblem(401, { code: 'UNAUTHORIZED', title: 'Authentication required', detail: `pulling ${pull.repository} takes a token of the registry`, headers }));

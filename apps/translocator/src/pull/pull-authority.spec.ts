@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { FailureBuckets, FAILURES_BURST } from '#access';
 import { ManualClock } from '#clock/testing';
 import type { Reference } from '#oci';
+import type { TokenVerdict } from '#registry';
 import { type LocalRegistry, pushImage } from '#registry/local';
 import { RegistryBench, sampleImage, targetIn } from '#registry/testing';
 
@@ -74,5 +76,49 @@ describe('the right to pull', () => {
     const { authority, asked } = await start();
     expect(await authority.rightTo('team/app', V1, 'Basic x\r\nHost: elsewhere')).toBe('denied');
     expect(asked()).toBe(0);
+  });
+
+  it('of a token that names its own end is not remembered beyond it', async () => {
+    const { authority, clock, registry, asked } = await start();
+    const ending = `Bearer x.${Buffer.from(JSON.stringify({ exp: clock.now().getTime() / 1000 + 5 })).toString('base64url')}.y`;
+    registry.faults.add({ part: 'manifests' }, { kind: 'status', status: 404 }, 10);
+    expect(await authority.rightTo('team/app', V1, ending)).toBe('unknown');
+    expect(await authority.rightTo('team/app', V1, ending)).toBe('unknown');
+    expect(asked()).toBe(1);
+    const ended = `Bearer x.${Buffer.from(JSON.stringify({ exp: 1 })).toString('base64url')}.y`;
+    for (let count = 0; count < 2; count += 1) await authority.rightTo('team/app', V1, ended);
+    expect(asked()).toBe(3);
+  });
+
+  it('is told by a verified token without a request, and asked for where that does not tell', async () => {
+    const { registry, clock, asked } = await start();
+    const verdicts: Record<string, TokenVerdict> = {
+      good: { kind: 'good', pulls: new Set(['team/app']) }, bad: { kind: 'refused', reason: 'signature' }, opaque: { kind: 'opaque' }, early: { kind: 'keys-unavailable' },
+    };
+    const tokens = { realm: 'https://auth.test/token', service: 'registry.test', verifier: { verify: async (text: string) => verdicts[text]! } };
+    const refusals: string[] = [];
+    const authority = new PullAuthority(bench.client(registry.url), clock, { tokens, onRefused: (reason) => refusals.push(reason) });
+    const challenge = (repository: string, error: string): string => `Bearer realm="https://auth.test/token",service="registry.test",scope="repository:${repository}:pull",error="${error}"`;
+    expect(await authority.rightTo('team/app', V1, 'Bearer good')).toBe('allowed');
+    expect(await authority.rightTo('team/other', V1, 'Bearer good')).toEqual({ challenge: challenge('team/other', 'insufficient_scope'), insufficient: true });
+    expect(await authority.rightTo('team/app', V1, 'Bearer bad')).toEqual({ challenge: challenge('team/app', 'invalid_token') });
+    expect([asked(), refusals]).toEqual([0, ['signature']]);
+    for (const left of ['Bearer opaque', 'Bearer early', undefined]) expect(await authority.rightTo('team/app', V1, left)).toEqual({ challenge: expect.stringMatching(/^Basic realm=/) });
+    expect(await authority.rightTo('team/app', V1, ADA)).toBe('allowed');
+    expect([asked(), refusals]).toEqual([4, ['signature', 'registry', 'registry']]);
+  });
+
+  it('is not asked for any more by an address that has failed too often, unless it is known or needs no asking', async () => {
+    const { registry, clock, asked } = await start();
+    const failures = new FailureBuckets();
+    const authority = new PullAuthority(bench.client(registry.url), clock, { failures });
+    expect(await authority.rightTo('team/app', V1, ADA, '10.0.0.1')).toBe('allowed');
+    for (let count = 0; count < FAILURES_BURST; count += 1) failures.failed('10.0.0.1', clock.now().getTime());
+    const before = asked();
+    expect(await authority.rightTo('team/app', V1, 'Bearer guess', '10.0.0.1')).toEqual({ waitMs: 500 });
+    expect(await authority.rightTo('team/app', V1, ADA, '10.0.0.1')).toBe('allowed');
+    expect(asked()).toBe(before);
+    expect(await authority.rightTo('team/app', V1, undefined, '10.0.0.1')).toEqual({ challenge: expect.any(String) });
+    expect(await authority.rightTo('team/app', V1, 'Bearer guess', '10.0.0.2')).toEqual({ challenge: expect.any(String) });
   });
 });

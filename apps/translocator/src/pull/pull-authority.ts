@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 
+import { bearerOf, type FailureBuckets } from '#access';
 import type { Clock } from '#clock';
 import { formatReference, type Reference } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
-import type { ProbeAnswer, RegistryClient } from '#registry';
+import type { ProbeAnswer, RegistryClient, TokenVerifier } from '#registry';
 
 /** How long the registry's word on a caller is taken for the same question. */
 export const ANSWER_KEPT_MS = MINUTE_MS;
@@ -12,35 +13,87 @@ export const REFUSAL_KEPT_MS = 2 * SECOND_MS;
 /** Words that are remembered; the oldest go. */
 const KEPT_MAX = 50_000;
 
-/** What a caller may do: as the registry says, or that the registry could not be asked in time. */
-export type PullRight = ProbeAnswer | 'unavailable';
+/**
+ * What a caller may do: as the registry or its token says; that the registry could not be asked in time; or that an address has shown too many bad credentials and
+ * has to wait. A challenge with `insufficient` is for a good token that is not for this repository.
+ */
+export type PullRight = ProbeAnswer | 'unavailable' | { readonly challenge: string; readonly insufficient: true } | { readonly waitMs: number };
 
-/** Finds out whether a caller may pull an image: the registry is asked with the caller's own authority, and its word is remembered for a minute at most. */
+/** How tokens are verified here, without asking the registry. */
+export interface TokenTerms {
+  readonly verifier: Pick<TokenVerifier, 'verify'>;
+  /** Where clients get tokens: the `realm` of challenges. */
+  readonly realm: string;
+  /** The registry's name for itself: the `service` of challenges. */
+  readonly service: string;
+}
+
+/** What a {@link PullAuthority} may have besides a registry and a clock. */
+export interface PullAuthorityOptions {
+  /** Absent: the registry is asked about every token. */
+  readonly tokens?: TokenTerms | undefined;
+  /** Absent: nobody is slowed down. */
+  readonly failures?: Pick<FailureBuckets, 'failed' | 'waitMs'> | undefined;
+  /** Hears of every credential that was refused, and why. */
+  readonly onRefused?: ((reason: string) => void) | undefined;
+}
+
+/**
+ * Finds out whether a caller may pull an image. A token that the registry's keys have signed speaks for itself: it names the repositories that its holder may pull from. For all
+ * others, and for callers without any, the registry is asked with the caller's own authority, and its word is remembered for a minute at most, never beyond the time that a token names for itself.
+ */
 export class PullAuthority {
   readonly #registry: Pick<RegistryClient, 'probe'>;
   readonly #clock: Clock;
+  readonly #options: PullAuthorityOptions;
   readonly #kept = new Map<string, { readonly right: PullRight; readonly untilMs: number }>();
   readonly #asking = new Map<string, Promise<PullRight>>();
 
-  constructor(registry: Pick<RegistryClient, 'probe'>, clock: Clock) {
+  constructor(registry: Pick<RegistryClient, 'probe'>, clock: Clock, options: PullAuthorityOptions = {}) {
     this.#registry = registry;
     this.#clock = clock;
+    this.#options = options;
   }
 
-  /** Whether the caller with this Authorization header may pull. Never throws, and waits no longer than the registry client's `probeMaxMs`. */
-  async rightTo(repository: string, reference: Reference, authorization: string | undefined): Promise<PullRight> {
+  /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than for the registry's keys, once, and the registry client's `probeMaxMs`. */
+  async rightTo(repository: string, reference: Reference, authorization: string | undefined, address = ''): Promise<PullRight> {
+    const token = bearerOf(authorization);
+    if (token !== undefined && this.#options.tokens !== undefined) {
+      const right = await this.#rightByToken(this.#options.tokens, repository, token, address);
+      if (right !== undefined) return right;
+    }
     const question = createHash('sha256').update(JSON.stringify([repository, formatReference(reference), authorization ?? null])).digest('base64');
     const kept = this.#kept.get(question);
     if (kept !== undefined && this.#clock.now().getTime() < kept.untilMs) return kept.right;
     let asking = this.#asking.get(question);
     if (asking === undefined) {
+      // Guesses are not passed on without end: the registry would slow down this service, and with it everybody.
+      const waitMs = authorization === undefined ? 0 : (this.#options.failures?.waitMs(address, this.#clock.now().getTime()) ?? 0);
+      if (waitMs > 0) return { waitMs };
       asking = this.#ask(repository, reference, authorization).then((right) => {
-        this.#keep(question, right);
+        this.#keep(question, right, token);
+        if (authorization !== undefined && (right === 'denied' || typeof right === 'object')) this.#failed('registry', address);
         return right;
       }).finally(() => this.#asking.delete(question));
       this.#asking.set(question, asking);
     }
     return asking;
+  }
+
+  /** @returns undefined when the token does not tell, and the registry has to. */
+  async #rightByToken({ verifier, realm, service }: TokenTerms, repository: string, token: string, address: string): Promise<PullRight | undefined> {
+    const verdict = await verifier.verify(token);
+    if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable') return undefined;
+    if (verdict.kind === 'good' && verdict.pulls.has(repository)) return 'allowed';
+    const challenge = `Bearer realm="${realm}",service="${service}",scope="repository:${repository}:pull"`;
+    if (verdict.kind === 'good') return { challenge: `${challenge},error="insufficient_scope"`, insufficient: true };
+    const waitMs = this.#failed(verdict.reason, address);
+    return waitMs > 0 ? { waitMs } : { challenge: `${challenge},error="invalid_token"` };
+  }
+
+  #failed(reason: string, address: string): number {
+    this.#options.onRefused?.(reason);
+    return this.#options.failures?.failed(address, this.#clock.now().getTime()) ?? 0;
   }
 
   async #ask(repository: string, reference: Reference, authorization: string | undefined): Promise<PullRight> {
@@ -52,12 +105,24 @@ export class PullAuthority {
     }
   }
 
-  #keep(question: string, right: PullRight): void {
+  #keep(question: string, right: PullRight, token: string | undefined): void {
     this.#kept.delete(question);
     if (right === 'unavailable') return;
-    const keptMs = right === 'allowed' ? ANSWER_KEPT_MS : REFUSAL_KEPT_MS;
-    this.#kept.set(question, { right, untilMs: this.#clock.now().getTime() + keptMs });
+    const nowMs = this.#clock.now().getTime();
+    const untilMs = nowMs + (right === 'allowed' ? ANSWER_KEPT_MS : REFUSAL_KEPT_MS);
+    this.#kept.set(question, { right, untilMs: Math.min(untilMs, Math.max(nowMs, token === undefined ? untilMs : endOf(token))) });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > KEPT_MAX && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+/** When a token ends by its own word, which nobody has verified: good enough to ask the registry sooner. */
+function endOf(token: string): number {
+  try {
+    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: unknown };
+    return typeof exp === 'number' && Number.isFinite(exp) ? exp * SECOND_MS : Number.POSITIVE_INFINITY;
+  } catch {
+    // Most tokens of registries say nothing of themselves.
+    return Number.POSITIVE_INFINITY;
   }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 
+import { FailureBuckets } from '#access';
 import { Clock } from '#clock';
 import { ChangeFeed } from '#database';
 import { DemandRecorder } from '#demand';
@@ -21,13 +22,14 @@ import { MountController } from './mount.controller.js';
 import { PullAuthority } from './pull-authority.js';
 import { RecordedPulls } from './recorded-pulls.js';
 import { StoredMapSource } from './stored-map-source.js';
+import { tokenTerms } from './token-terms.js';
 
 /** The role `lookup`: answers pulls from memory. */
 @Module({
   imports: [DemandRecordingModule],
   controllers: [MountController, LookupController, LeaseController],
   providers: [
-    { provide: PullAuthority, useFactory: (registry: RegistryClient, clock: Clock) => new PullAuthority(registry, clock), inject: [RegistryClient, Clock] },
+    { provide: PullAuthority, useFactory: pullAuthority, inject: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, LOGGER] },
     {
       provide: StoredMapSource,
       useFactory: (feed: ChangeFeed, catalogue: CatalogueReader, layers: ExpandedLayerStore, replicas: ReplicaStore) => new StoredMapSource({ feed, catalogue, layers, replicas }),
@@ -42,6 +44,14 @@ import { StoredMapSource } from './stored-map-source.js';
   exports: [MapFollowing],
 })
 export class PullModule {}
+
+function pullAuthority(...[registry, clock, failures, metrics, { config }, logger]: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, Logger]): PullAuthority {
+  return new PullAuthority(registry, clock, {
+    tokens: tokenTerms(config.registry, clock, logger),
+    failures,
+    onRefused: (reason) => metrics.authFailures.inc({ kind: 'pull', reason }),
+  });
+}
 
 function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, logger: Logger): MapFeeder {
   return new MapFeeder({
