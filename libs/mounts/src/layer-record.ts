@@ -21,16 +21,31 @@ const NO_REPLICAS: number[] = [];
  */
 export class LayerRecord {
   readonly digest: Digest;
-  /** Undefined while nobody has asked for its expansion. */
-  expansion: LayerState | undefined = undefined;
   /** How the first image that named this layer described it. */
   described: MappedImageLayer | undefined = undefined;
   /** How often images name it, as a layer or as their merged view. */
   imageCount = 0;
+  #expansion: LayerState | undefined = undefined;
   #replicas = NO_REPLICAS;
+  #version = 0;
 
   constructor(digest: Digest) {
     this.digest = digest;
+  }
+
+  /** Undefined while nobody has asked for its expansion. */
+  get expansion(): LayerState | undefined {
+    return this.#expansion;
+  }
+
+  set expansion(state: LayerState | undefined) {
+    this.#expansion = state;
+    this.#version += 1;
+  }
+
+  /** Grows with every change of its expansion or of a replica: what was made from the record at an equal version holds. */
+  get version(): number {
+    return this.#version;
   }
 
   /** How many shares have a replica in any state. */
@@ -40,7 +55,7 @@ export class LayerRecord {
 
   /** True when nothing refers to it any more. */
   get unused(): boolean {
-    return this.expansion === undefined && this.imageCount === 0 && this.#replicas.length === 0;
+    return this.#expansion === undefined && this.imageCount === 0 && this.#replicas.length === 0;
   }
 
   /** The state on the share with that number; undefined where there is no replica. */
@@ -57,6 +72,7 @@ export class LayerRecord {
   setState(shareNumber: number, state: MappedReplicaState): boolean {
     const code = (shareNumber << STATE_BITS) | REPLICA_STATES.indexOf(state);
     const index = this.#indexOf(shareNumber);
+    this.#version += 1;
     if (index >= 0) this.#replicas[index] = code;
     else if (this.#replicas === NO_REPLICAS) this.#replicas = [code];
     else this.#replicas.push(code);
@@ -67,6 +83,7 @@ export class LayerRecord {
   removeOn(shareNumber: number): boolean {
     const index = this.#indexOf(shareNumber);
     if (index < 0) return false;
+    this.#version += 1;
     this.#replicas.splice(index, 1);
     if (this.#replicas.length === 0) this.#replicas = NO_REPLICAS;
     return true;

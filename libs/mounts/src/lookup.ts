@@ -1,10 +1,11 @@
 import type { Clock } from '#clock';
 
-import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, type PullOutcome, type PullRequest } from './answer-pull.js';
+import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullOutcome, type PullRequest } from './answer-pull.js';
 import type { LeaseBook } from './lease-book.js';
 import type { MountSources } from './mount-sources.js';
 import type { MountAnswer } from './mount-answer.js';
 import type { NearShares } from './near-shares.js';
+import { type LayerTally, type PlainLookup, PreparedAnswers, writeAnswer } from './prepared-answers.js';
 import type { ObservedPull, PullObserver } from './pull-observer.js';
 import type { ReplicaMap } from './replica-map.js';
 import { rewriteMounts, type RewriteRequest } from './rewrite-mounts.js';
@@ -34,9 +35,16 @@ export interface PullContext {
   readonly pulls?: boolean | undefined;
 }
 
+/** An answer as it goes over the wire, in UTF-8. */
+export interface WrittenAnswer {
+  readonly bytes: Buffer;
+  readonly tally: readonly LayerTally[];
+}
+
 /** Answers pulls: decides from the map, grants the lease, tells the observer. Synchronous: an answer waits for nothing. */
 export class Lookup {
   readonly #options: LookupOptions;
+  readonly #prepared = new PreparedAnswers();
 
   constructor(options: LookupOptions) {
     this.#options = options;
@@ -61,14 +69,29 @@ export class Lookup {
     return this.#finish(answerLookup(request, answers), answers.now, wantsOf(context)).answer;
   }
 
+  /**
+   * Answers a lookup of a whole image as `lookup` does, written already. Never throws.
+   * @returns undefined when it is not so plain: then nothing was observed or leased, and `lookup` has to be asked.
+   */
+  written(request: PlainLookup, context: PullContext = {}): WrittenAnswer | undefined {
+    const answers = this.#context();
+    const prepared = this.#prepared.answerTo(request, answers);
+    if (prepared === undefined) return undefined;
+    const { region, repository, image, held } = prepared;
+    const wants = wantsOf(context);
+    if (wants.observe) this.#observe({ region, repository, image, client: wants.client, at: answers.now });
+    const lease = wants.lease && held.length > 0 ? this.#grant(region, held, answers.now) : undefined;
+    return { bytes: writeAnswer(prepared, answers.map.asOf?.toISOString() ?? '', lease), tally: prepared.tally };
+  }
+
   /** Rewrites a mount response for another region, under a lease of its own. It was observed when it was first answered. Never throws. */
   rewrite(request: RewriteRequest): MountAnswer {
     const answers = this.#context();
     return this.#finish(rewriteMounts(request, answers), answers.now, { lease: true, observe: false }).answer;
   }
 
-  #context(): AnswerContext {
-    const { feeder, near, sources, clock, mapAgeMaxMs, expansionBytesPerSecond } = this.#options;
+  #context(): AnswerContext & { readonly mapAgeMaxMs: number } {
+    const { feeder, near, sources, clock, mapAgeMaxMs = MAP_AGE_MAX_MS, expansionBytesPerSecond } = this.#options;
     return { map: feeder.map, near, sources, now: clock.now(), mapAgeMaxMs, expansionBytesPerSecond };
   }
 

@@ -1,11 +1,11 @@
 import { Module } from '@nestjs/common';
 
-import { FailureBuckets } from '#access';
+import { FailureBuckets, TokenBook } from '#access';
 import { Clock } from '#clock';
 import { ChangeFeed } from '#database';
 import { DemandRecorder } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, ShareMountSources } from '#mounts';
+import { LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
 import { ReplicaStore } from '#replication';
@@ -16,7 +16,9 @@ import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { LeaseController } from './lease.controller.js';
+import { DoorKeeping } from './door-keeping.js';
 import { LookupController } from './lookup.controller.js';
+import { LookupDoor } from './lookup-door.js';
 import { MapFollowing } from './map-following.js';
 import { MountController } from './mount.controller.js';
 import { PullAuthority } from './pull-authority.js';
@@ -39,6 +41,8 @@ import { tokenTerms } from './token-terms.js';
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
     { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
     { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, LOGGER] },
+    { provide: LookupDoor, useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics) => new LookupDoor({ lookup: answers, book, metrics }), inject: [Lookup, TokenBook, Metrics] },
+    DoorKeeping,
     MapFollowing,
   ],
   exports: [MapFollowing],
@@ -74,8 +78,8 @@ function lookup(...[feeder, regions, shares, leases, observer, clock, { config }
   return new Lookup({
     feeder,
     near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs),
-    // A grant outlives the lease that is given with it, renewed once.
-    sources: new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl }),
+    // A grant outlives the lease that is given with it, renewed once, also when the answer was prepared a little before.
+    sources: new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS }),
     leases,
     observer,
     clock,

@@ -1,0 +1,97 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+
+import { covers, type TokenBook } from '#access';
+import type { Lookup, WrittenAnswer } from '#mounts';
+import { KiB } from '#quantities';
+import type { Metrics } from '#telemetry';
+
+import { clientHash } from './pull-telemetry.js';
+import { readPlainLookup } from './plain-lookup.js';
+
+/** Bodies up to this many bytes are looked at here: a lookup of 800 layers. */
+export const PLAIN_BODY_BYTES_MAX = 64 * KiB;
+const PATH = '/v1/lookup';
+const JSON_TYPES: ReadonlySet<string | undefined> = new Set(['application/json', 'application/json; charset=utf-8', 'application/json;charset=utf-8']);
+
+/** What a {@link LookupDoor} is made with. */
+export interface LookupDoorOptions {
+  readonly lookup: Pick<Lookup, 'written'>;
+  readonly book: Pick<TokenBook, 'check'>;
+  readonly metrics: Metrics;
+}
+
+/**
+ * The short way for `POST /v1/lookup`: before the framework, plain lookups with a good token are answered by bytes that are written already. Everything else goes on to the
+ * framework as it came, with its body unread again, and is checked, answered or refused there: this door never refuses anything.
+ */
+export class LookupDoor {
+  readonly #options: LookupDoorOptions;
+  #closed = false;
+
+  constructor(options: LookupDoorOptions) {
+    this.#options = options;
+  }
+
+  /** Stands before everything else that listens to that server's requests. */
+  standBefore(server: Server): void {
+    const listeners = server.listeners('request') as RequestListener[];
+    const goOn: RequestListener = (request, response) => {
+      for (const listener of listeners) listener.call(server, request, response);
+    };
+    server.removeAllListeners('request');
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#take(request, response, goOn));
+  }
+
+  /** From now on everything goes on to the framework, which ends connections while it closes. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse, goOn: RequestListener): void {
+    const startedAt = performance.now();
+    const length = this.#closed ? undefined : plainLength(request);
+    const verdict = length === undefined ? undefined : this.#options.book.check(request.headers.authorization, 'lookup');
+    if (length === undefined || verdict?.kind !== 'allowed') {
+      goOn(request, response);
+      return;
+    }
+    const read = (): void => {
+      const body = request.read(length) as Buffer | null;
+      if (body === null) return;
+      request.off('readable', read);
+      const answer = body.length === length ? this.#answer(body, verdict.caller) : undefined;
+      if (answer === undefined) {
+        request.unshift(body);
+        goOn(request, response);
+        return;
+      }
+      response.writeHead(200, ['content-type', 'application/json; charset=utf-8', 'content-length', String(answer.bytes.length)]);
+      response.end(answer.bytes);
+      this.#count(answer, startedAt);
+    };
+    request.on('readable', read);
+  }
+
+  #answer(body: Buffer, caller: Parameters<typeof covers>[0]): WrittenAnswer | undefined {
+    const asked = readPlainLookup(body.toString('latin1'));
+    if (asked === undefined || !covers(caller, asked)) return undefined;
+    return this.#options.lookup.written(asked, asked.client === undefined ? {} : { client: clientHash(asked.client) });
+  }
+
+  #count({ tally }: WrittenAnswer, startedAt: number): void {
+    const { metrics } = this.#options;
+    metrics.lookups.inc(ANSWERED);
+    for (const { kind, reason, count } of tally) metrics.lookupLayers.inc({ kind, reason }, count);
+    metrics.lookupSeconds.observe((performance.now() - startedAt) / 1000);
+  }
+}
+
+const ANSWERED = { outcome: 'ok' } as const;
+
+/** How long the body is; undefined when the request is for the framework whatever the body. */
+function plainLength({ method, url, headers }: IncomingMessage): number | undefined {
+  if (method !== 'POST' || url !== PATH || !JSON_TYPES.has(headers['content-type'])) return undefined;
+  if (headers['transfer-encoding'] !== undefined || headers['content-encoding'] !== undefined) return undefined;
+  const length = Number(headers['content-length']);
+  return length > 0 && length <= PLAIN_BODY_BYTES_MAX ? length : undefined;
+}
