@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 
+import type { AddressInfo } from 'node:net';
+
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { DestinationStream } from 'pino';
@@ -10,8 +12,10 @@ import { createLogger, type Logger } from '#telemetry';
 import { AppModule } from './app.module.js';
 import { openResources, type Resources } from './foundation/resources.js';
 import type { Settings } from './foundation/settings.js';
-import { configureHttp, HTTP_LIMITS } from './http/configure-http.js';
+import { configureHttp, HTTP_LIMITS, serverLimits } from './http/configure-http.js';
 import { refuseUnreadable } from './http/problem.filter.js';
+import type { TlsMaterial } from './http/tls/tls-files.js';
+import { openTls, TlsServing, tlsServerOptions } from './http/tls/tls-serving.js';
 import { NestLogger } from './foundation/nest-logger.js';
 
 /** A running service. */
@@ -37,31 +41,45 @@ export interface TranslocatorOptions {
 export async function startTranslocator(settings: Settings, options: TranslocatorOptions = {}): Promise<Translocator> {
   const clock = options.clock ?? new SystemClock();
   const logger = createLogger(settings.config.log.level, options.log);
+  const { server } = settings.config;
+  // First: a service that was told to use TLS never begins without.
+  const material = server.tls === undefined ? undefined : await openTls(server.tls, clock);
   const resources = await openResources(settings, clock);
   let app: NestFastifyApplication | undefined;
+  let tls: TlsServing | undefined;
   try {
-    app = await createApp({ settings, clock, logger, resources });
-    await app.listen({ host: settings.config.server.host, port: settings.config.server.port });
+    app = await createApp({ settings, clock, logger, resources }, material);
+    await app.listen({ host: server.host, port: server.port });
+    const httpsPort = (app.getHttpServer().address() as AddressInfo).port;
+    tls = material === undefined ? undefined : await TlsServing.start(app, { config: server, material, httpsPort, clock, logger });
   } catch (error) {
+    await tls?.stop();
     await app?.close();
     await resources.close();
     throw error;
   }
   const started = app;
-  const url = (await started.getUrl()).replace('[::1]', 'localhost');
+  // Nest does not know that Fastify was given certificates.
+  const url = (await started.getUrl()).replace('[::1]', 'localhost').replace(/^http:/, tls === undefined ? 'http:' : 'https:');
   logger.info({ url, roles: settings.config.roles }, 'the service has started');
   let stopping: Promise<void> | undefined;
   return {
     url,
     resources,
     failed: resources.failed,
-    stop: () => (stopping ??= stop(started, resources, logger)),
+    stop: () => (stopping ??= stop({ app: started, tls, resources, logger })),
   };
 }
 
-async function createApp(foundation: { settings: Settings; clock: Clock; logger: Logger; resources: Resources }): Promise<NestFastifyApplication> {
-  const adapterOptions = { ...HTTP_LIMITS, frameworkErrors: refuseUnreadable, trustProxy: foundation.settings.config.server.trustedProxies };
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), new FastifyAdapter(adapterOptions), {
+async function createApp(foundation: { settings: Settings; clock: Clock; logger: Logger; resources: Resources }, material: TlsMaterial | undefined): Promise<NestFastifyApplication> {
+  const { config } = foundation.settings;
+  const { requestTimeout, ...server } = serverLimits(config);
+  const adapterOptions = { ...HTTP_LIMITS, requestTimeout, frameworkErrors: refuseUnreadable, trustProxy: config.server.trustedProxies };
+  const adapter =
+    material === undefined || config.server.tls === undefined
+      ? new FastifyAdapter({ ...adapterOptions, http: server })
+      : new FastifyAdapter({ ...adapterOptions, https: { ...server, ...tlsServerOptions(config.server.tls, material) } });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), adapter, {
     logger: new NestLogger(foundation.logger),
     bodyParser: false,
     abortOnError: false,
@@ -70,8 +88,9 @@ async function createApp(foundation: { settings: Settings; clock: Clock; logger:
   return app;
 }
 
-async function stop(app: NestFastifyApplication, resources: Resources, logger: Logger): Promise<void> {
+async function stop({ app, tls, resources, logger }: { app: NestFastifyApplication; tls: TlsServing | undefined; resources: Resources; logger: Logger }): Promise<void> {
   logger.info('the service is stopping');
+  await tls?.stop();
   await app.close();
   await resources.close();
   logger.info('the service has stopped');

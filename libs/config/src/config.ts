@@ -45,6 +45,24 @@ const registryTokens = z.strictObject({
   clockLeeway: duration('1m', 0, 5 * MINUTE_MS),
 });
 
+/** How the service is reached over TLS; without it, over plain http. */
+const tls = z.strictObject({
+  certificate: z.string().min(1).max(4096),
+  key: z.string().min(1).max(4096),
+  clientCa: z.string().min(1).max(4096).optional(),
+  clientCertificates: z.enum(['none', 'optional', 'required']).default('none'),
+  clients: z
+    .array(
+      z.strictObject({
+        name: z.string().max(512).regex(/^(?:DNS:|URI:|IP:|email:|CN=)[\x21-\x7e ]+$/, 'must be a name in a certificate, such as DNS:registry.example.com, URI:spiffe://example.com/registry or CN=registry'),
+        scopes: z.array(z.enum(['lookup', 'rewrite', 'leases', 'notify', 'admin:read', 'admin:write'])).min(1).max(6),
+      }),
+    )
+    .max(100)
+    .default([]),
+  redirectPort: z.number().int().min(0).max(65_535).optional(),
+});
+
 const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
 
 const region = z.strictObject({
@@ -81,6 +99,9 @@ export const configSchema = z
         host: z.string().min(1).default('127.0.0.1'),
         port: z.number().int().min(0).max(65_535).default(8080),
         shutdownGrace: duration('20s', 0, 10 * MINUTE_MS),
+        headersWithin: duration('10s', 100, MINUTE_MS),
+        requestWithin: duration('30s', 100, HOUR_MS),
+        tls: tls.optional(),
         trustedProxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100).default([]),
       })
       .prefault({}),
@@ -163,6 +184,7 @@ export type Config = z.infer<typeof configSchema>;
 export type Role = Config['roles'][number];
 
 type Shape = {
+  readonly server: { readonly tls?: z.infer<typeof tls> | undefined };
   readonly roles: readonly string[];
   readonly database: { readonly kind: string };
   readonly shares: { readonly kind: string; readonly credential?: string };
@@ -170,8 +192,14 @@ type Shape = {
 };
 
 /** What no single field can tell: fields that do not go together. */
-function contradictions({ roles, database, shares, regions }: Shape): { path: (string | number)[]; message: string }[] {
+function contradictions({ server, roles, database, shares, regions }: Shape): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
+  if (server.tls !== undefined && (server.tls.clientCertificates === 'none') === (server.tls.clientCa !== undefined)) {
+    found.push({ path: ['server', 'tls', 'clientCa'], message: 'must be set where clientCertificates is optional or required, and only there' });
+  }
+  if (server.tls !== undefined && server.tls.clients.length > 0 && server.tls.clientCertificates === 'none') {
+    found.push({ path: ['server', 'tls', 'clients'], message: 'must be empty while clientCertificates is none: nobody is asked for a certificate' });
+  }
   const names = regions.list.map((each) => each.name);
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) found.push({ path: ['regions', 'list', index, 'name'], message: `must be unique, and ${name} stands above` });

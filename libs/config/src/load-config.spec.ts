@@ -92,6 +92,22 @@ describe('the configuration', () => {
     expect(printConfig(config, secrets)).not.toMatch(/abc|hush/);
   });
 
+  it('takes TLS with what belongs together, and keys of tokens with a name for the registry', () => {
+    const fields = (yaml: string): string[] => problems(yaml).map((each) => each.field);
+    const tls = (more: string): string => `server: { tls: { certificate: a, key: b${more} } }`;
+    expect(fields(tls(''))).toEqual([]);
+    expect(fields('server: { tls: { certificate: a } }')).toEqual(['server.tls.key']);
+    expect(fields(tls(', clientCa: c'))).toEqual(['server.tls.clientCa']);
+    expect(fields(tls(', clientCertificates: optional'))).toEqual(['server.tls.clientCa']);
+    expect(fields(tls(', clients: [{ name: "CN=x", scopes: [lookup] }]'))).toEqual(['server.tls.clients']);
+    expect(fields(tls(', clientCa: c, clientCertificates: required, clients: [{ name: "x", scopes: [root] }]'))).toEqual(['server.tls.clients.0.name', 'server.tls.clients.0.scopes.0']);
+    const tokens = (more: string): string => `registry: { tokens: { realm: "https://auth.test/token", service: registry.test, ${more} } }`;
+    expect(fields(tokens('keys: [{ jwks: "https://auth.test/keys" }, { file: keys.pem }]'))).toEqual([]);
+    for (const keys of ['keys: []', 'keys: [{ jwks: "ftp://x" }]', 'keys: [{ url: "https://x" }]']) expect(fields(tokens(keys))[0]).toMatch(/^registry\.tokens\.keys/);
+    expect(fields(tokens('keys: [{ file: k }], clockLeeway: 1h'))).toEqual(['registry.tokens.clockLeeway']);
+    expect(fields('registry: { tokens: { realm: "https://x/\\"y", service: "a\\"b", keys: [{ file: k }] } }')).toEqual(['registry.tokens.realm', 'registry.tokens.service']);
+  });
+
   it('reads a secret from a file and never prints one', () => {
     const { config, secrets } = load('{}', { TRANSLOCATOR_ADMIN_TOKEN_FILE: 'token.txt', TRANSLOCATOR_SHARE_KEYS: `acct1=${KEY}` });
     expect(secrets.adminToken).toBe('from-a-file-0123456789');

@@ -41,6 +41,10 @@ export class Metrics {
   readonly authFailures = this.#counter('translocator_auth_failures_total', 'Credentials that were shown and refused', ['kind', 'reason']);
   readonly tokensAgeSeconds = this.#gauge('translocator_tokens_age_seconds', 'Time since what this process knows of service tokens last agreed with the database', []);
 
+  readonly tlsExpiry = this.#gauge('translocator_tls_certificate_expiry_timestamp_seconds', 'When the certificate that is shown ends, in seconds since the epoch; 0 without TLS', []);
+  /** By `outcome`: taken, refused. */
+  readonly tlsReloads = this.#counter('translocator_tls_reloads_total', 'Changes of the TLS files that were noticed', ['outcome']);
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

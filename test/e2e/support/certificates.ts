@@ -33,12 +33,10 @@ export class Certificates {
   async make({ subject, issuer, authority = false, names, days = 2 }: CertificateWish): Promise<Certificate> {
     this.#count += 1;
     const [keyFile, certificateFile, extensionFile] = ['key.pem', 'cert.pem', 'ext.cnf'].map((name) => join(this.folder, `${this.#count}-${name}`)) as [string, string, string];
-    await run('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', `${keyFile}.sec1`]);
-    await run('openssl', ['pkcs8', '-topk8', '-nocrypt', '-in', `${keyFile}.sec1`, '-out', keyFile]);
     const extensions = [`basicConstraints=critical,CA:${authority ? 'TRUE' : 'FALSE'}`, ...(names === undefined ? [] : [`subjectAltName=${names}`])];
     await writeFile(extensionFile, extensions.join('\n'));
     const request = `${certificateFile}.csr`;
-    await run('openssl', ['req', '-new', '-key', keyFile, '-subj', subject, '-out', request]);
+    await run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile, '-subj', subject, '-out', request]);
     const signer = issuer === undefined ? ['-signkey', keyFile] : ['-CA', issuer.certificateFile, '-CAkey', issuer.keyFile, '-CAcreateserial'];
     await run('openssl', ['x509', '-req', '-in', request, ...signer, '-days', String(days), '-extfile', extensionFile, '-out', certificateFile]);
     const [key, certificate] = await Promise.all([readFile(keyFile, 'utf8'), readFile(certificateFile, 'utf8')]);

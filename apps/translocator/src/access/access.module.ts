@@ -8,6 +8,7 @@ import { type Logger, Metrics } from '#telemetry';
 import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { ServiceGate } from '../http/service-gate.js';
+import { certificateCallers } from '../http/tls/certificate-callers.js';
 import { bootstrapTokens } from './bootstrap-tokens.js';
 import { TokenFeeding } from './token-feeding.js';
 import { TrailInterceptor } from './trail.interceptor.js';
@@ -29,8 +30,9 @@ import { TrailKeeper } from './trail-keeper.js';
     { provide: TokenFeeder, useFactory: tokenFeeder, inject: [ServiceTokenStore, TokenBook, Clock, LOGGER, Metrics] },
     {
       provide: ServiceGate,
-      useFactory: (book: TokenBook, failures: FailureBuckets, clock: Clock, metrics: Metrics) => new ServiceGate({ book, failures, clock, metrics }),
-      inject: [TokenBook, FailureBuckets, Clock, Metrics],
+      useFactory: (...[book, failures, clock, metrics, { config }]: [TokenBook, FailureBuckets, Clock, Metrics, Settings]) =>
+        new ServiceGate({ book, failures, clock, metrics, certificates: config.server.tls === undefined ? undefined : certificateCallers(config.server.tls.clients, clock) }),
+      inject: [TokenBook, FailureBuckets, Clock, Metrics, Settings],
     },
     { provide: TrailKeeper, useFactory: (store: TrailStore, clock: Clock, logger: Logger) => new TrailKeeper(store, clock, logger), inject: [TrailStore, Clock, LOGGER] },
     TrailInterceptor,

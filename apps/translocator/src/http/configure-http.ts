@@ -1,23 +1,32 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 
-import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
+import type { Config } from '#config';
+import { KiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import { NOTIFICATION_BYTES_MAX } from '#registry';
 
 import { TrailKeeper } from '../access/trail-keeper.js';
 import { LOGGER } from '../foundation/tokens.js';
+import { refuseTwoFaced } from './plain-requests.js';
 import { ProblemFilter } from './problem.filter.js';
 import { SchemaPipe } from './schema-problem.js';
 
-/** Bounds of every request: what a client may send, and how slowly. */
+/** Headers of one request, their names and values, in bytes: a token of a registry has up to 16 KiB. */
+const HEADERS_BYTES_MAX = 32 * KiB;
+
+/** Bounds of every request: what a client may send, and how slowly. The times of headers and whole requests are settings; they are looked at every second. */
 export const HTTP_LIMITS = {
   bodyLimit: 2 * MiB,
-  requestTimeout: 30 * SECOND_MS,
   keepAliveTimeout: MINUTE_MS,
   connectionTimeout: 2 * MINUTE_MS,
   routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false },
   forceCloseConnections: 'idle',
 } as const;
+
+/** How the server below Fastify is made. */
+export function serverLimits({ server }: Config): { readonly requestTimeout: number; readonly headersTimeout: number; readonly connectionsCheckingInterval: number; readonly maxHeaderSize: number } {
+  return { requestTimeout: server.requestWithin, headersTimeout: Math.min(server.headersWithin, server.requestWithin), connectionsCheckingInterval: SECOND_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+}
 
 /** The types under which registries send their event envelope. */
 const ENVELOPE_TYPES = ['application/vnd.docker.distribution.events.v1+json', 'application/vnd.docker.distribution.events.v2+json'];
@@ -29,6 +38,7 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   // Nothing here takes plain text; with Fastify's own parser it would be told to be an object.
   app.getHttpAdapter().getInstance().removeContentTypeParser('text/plain');
   const trail = app.get(TrailKeeper);
+  app.getHttpAdapter().getInstance().addHook('onRequest', refuseTwoFaced);
   app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));

@@ -5,6 +5,7 @@ import type { Lookup, WrittenAnswer } from '#mounts';
 import { KiB } from '#quantities';
 import type { Metrics } from '#telemetry';
 
+import { isDoubled } from '../http/plain-requests.js';
 import { clientHash } from './pull-telemetry.js';
 import { readPlainLookup } from './plain-lookup.js';
 
@@ -89,8 +90,11 @@ export class LookupDoor {
 const ANSWERED = { outcome: 'ok' } as const;
 
 /** How long the body is; undefined when the request is for the framework whatever the body. */
-function plainLength({ method, url, headers }: IncomingMessage): number | undefined {
+function plainLength(request: IncomingMessage): number | undefined {
+  const { method, url, headers } = request;
   if (method !== 'POST' || url !== PATH || !JSON_TYPES.has(headers['content-type'])) return undefined;
+  // What is there twice is refused behind the door.
+  if (isDoubled(request)) return undefined;
   if (headers['transfer-encoding'] !== undefined || headers['content-encoding'] !== undefined) return undefined;
   const length = Number(headers['content-length']);
   return length > 0 && length <= PLAIN_BODY_BYTES_MAX ? length : undefined;
