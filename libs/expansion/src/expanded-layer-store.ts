@@ -65,6 +65,14 @@ export interface LayerRecord extends WantedLayer {
   readonly lastError?: string;
 }
 
+/** How far a layer is, and what its file is mounted by: a part of its {@link LayerRecord}. */
+export interface LayerStanding extends Pick<LayerRecord, 'digest' | 'state' | 'wantedAt' | 'readBytes' | 'stacks'> {
+  /** Present exactly in state `expanded`. */
+  readonly expanded?: Pick<ExpandedLayer, 'diffId' | 'writerVersion' | 'vhd' | 'verity'>;
+  /** Present exactly in state `refused`. */
+  readonly refusal?: Pick<LayerRefusal, 'code'>;
+}
+
 /**
  * The layers that images refer to, and what became of them: one row per digest, whichever images share it.
  *
@@ -107,7 +115,10 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /** The records of those digests that are known, in no particular order. */
   abstract find(digests: readonly Digest[]): Promise<LayerRecord[]>;
 
-  /** Up to `limit` records with digests after `after` (undefined: from the first), by digest: for full loads. */
+  /** How far up to `limit` layers with digests after `after` (undefined: from the first) are, by digest: for full loads, which read nothing else of them. */
+  abstract standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]>;
+
+  /** Up to `limit` records with digests after `after` (undefined: from the first), by digest. */
   abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;
 
   /**

@@ -35,6 +35,13 @@ export interface ReplicaUsage {
   readonly sizeBytes: number;
 }
 
+/** Where the replicas of one layer are in their life. */
+export interface LayerReplicaStates {
+  readonly layer: Digest;
+  /** At least one, in no order. */
+  readonly replicas: readonly Pick<Replica, 'share' | 'state'>[];
+}
+
 /** Which replicas a list shows; every field that is given must match. */
 export interface ReplicaFilter {
   readonly layer?: Digest;
@@ -123,6 +130,12 @@ export abstract class ReplicaStore {
 
   /** Up to `limit` rows that match, after the key `after` (undefined: from the first), by layer and share. */
   abstract page(after: ReplicaKey | undefined, limit: number, filter?: ReplicaFilter): Promise<Replica[]>;
+
+  /** The replicas of up to `limit` layers with digests after `after` (undefined: from the first), by layer: for full loads, which read nothing else of them. */
+  abstract statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]>;
+
+  /** The replicas of up to `limit` layers with digests after `after` (undefined: from the first), by layer: for full loads, which read nothing else of them. */
+  abstract statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]>;
 
   /** What every share holds, by state; the sum over all states is the reserved part of its capacity. States without replicas are left out. */
   abstract usage(): Promise<ReplicaUsage[]>;

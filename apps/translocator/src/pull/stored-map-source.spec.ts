@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { mergedViewDigest } from '#expansion';
+import { type LayerStanding, mergedViewDigest } from '#expansion';
 import { expandedForm, MemoryExpandedLayerStore, wantedLayer, wantedView } from '#expansion/testing';
 import type { MapKey, MapRow, MapTopic } from '#mounts';
 import { type Digest, digestOf } from '#oci';
@@ -124,6 +124,24 @@ describe('the rows of the lookup map', () => {
     const pages: number[] = [];
     for await (const page of source.load('layer')) pages.push(page.length);
     expect(pages).toEqual([1000, 1000, 1]);
+  });
+
+  it('are read ahead by one page, whose failure is told to whoever comes to it', async () => {
+    await layers.want(Array.from({ length: 2001 }, (_, n) => wantedLayer(`layer ${n}`)), NOW);
+    const asked: (string | undefined)[] = [];
+    class Failing extends MemoryExpandedLayerStore {
+      override async standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
+        asked.push(after);
+        if (asked.length === 2) throw new Error('the connection is gone');
+        return layers.standingsAfter(after, limit);
+      }
+    }
+    const failing = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers: new Failing(), replicas });
+    const all = failing.load('layer')[Symbol.asyncIterator]();
+    expect((await all.next()).value).toHaveLength(1000);
+    expect(asked).toHaveLength(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(all.next()).rejects.toThrow('the connection is gone');
   });
 
   it('are followed from the feed’s own places', async () => {

@@ -1,10 +1,10 @@
 import type { ChangeFeed, FeedPosition } from '#database';
-import type { ExpandedLayerStore, LayerRecord } from '#expansion';
+import type { ExpandedLayerStore, LayerStanding } from '#expansion';
 import type { ImageRow, LayerRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
 import { MapSource } from '#mounts';
 import type { Digest } from '#oci';
 import type { CatalogueReader, RecordedImage } from '#registry';
-import type { Replica, ReplicaStore } from '#replication';
+import type { LayerReplicaStates, Replica, ReplicaStore } from '#replication';
 
 /** Rows read at once while loading. */
 const PAGE_ROWS = 1000;
@@ -48,9 +48,9 @@ export class StoredMapSource extends MapSource<FeedPosition> {
       case 'image':
         return pages((after) => catalogue.imagesAfter(after, PAGE_ROWS), toImageRow);
       case 'layer':
-        return pages((after) => layers.page(after?.digest, PAGE_ROWS), toLayerRow);
+        return pages((after) => layers.standingsAfter(after?.digest, PAGE_ROWS), toLayerRow);
       case 'replica':
-        return pages((after) => replicas.page(after, PAGE_ROWS), toReplicaRow);
+        return flattened(pages((after) => replicas.statesAfter(after?.layer, PAGE_ROWS), toReplicaRows));
     }
   }
 
@@ -74,14 +74,21 @@ export class StoredMapSource extends MapSource<FeedPosition> {
   }
 }
 
-/** All pages of a table that is read in the order of its keys. */
+/** All pages of a table that is read in the order of its keys. While one is used the next is read already. */
 async function* pages<Stored, Row>(read: (after: Stored | undefined) => Promise<readonly Stored[]>, toRow: (stored: Stored) => Row): AsyncGenerator<Row[], void> {
-  for (let after: Stored | undefined; ;) {
-    const page = await read(after);
-    after = page.at(-1);
-    if (after === undefined) return;
+  for (let reading = read(undefined); ;) {
+    const page = await reading;
+    const last = page.at(-1);
+    if (last === undefined) return;
+    reading = read(last);
+    // It may fail while this page is in use, or be of no use any more; whoever awaits it hears of it.
+    reading.catch(() => undefined);
     yield page.map(toRow);
   }
+}
+
+async function* flattened<Row>(all: AsyncIterable<readonly (readonly Row[])[]>): AsyncGenerator<Row[], void> {
+  for await (const page of all) yield page.flat();
 }
 
 function toRepositoryRow({ name, enabled }: { readonly name: string; readonly enabled: boolean }): MapRow {
@@ -100,7 +107,7 @@ function toImageRow({ repository, digest, kind, layers, children, viewDigest }: 
   return { topic: 'image', repository, digest, content };
 }
 
-function toLayerRow(record: LayerRecord): LayerRow {
+function toLayerRow(record: LayerStanding): LayerRow {
   const { digest, state, expanded, refusal, readBytes, stacks, wantedAt: since } = record;
   const row = { topic: 'layer', digest } as const;
   if (state === 'expanded' && expanded !== undefined) {
@@ -109,6 +116,10 @@ function toLayerRow(record: LayerRecord): LayerRow {
   }
   if (state === 'refused') return { ...row, state, refusal: refusal?.code ?? '' };
   return state === 'expanding' ? { ...row, state, since, doneBytes: readBytes } : { ...row, state: 'wanted', since };
+}
+
+function toReplicaRows({ layer, replicas }: LayerReplicaStates): ReplicaRow[] {
+  return replicas.map(({ share, state }) => ({ topic: 'replica', layer, share, state }));
 }
 
 function toReplicaRow({ layer, share, state }: Replica): ReplicaRow {

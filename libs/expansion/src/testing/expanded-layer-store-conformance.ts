@@ -6,7 +6,7 @@ import { type Digest, digestOf } from '#oci';
 import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
 import { MEDIA_TYPE_REFUSAL } from '../layer-media-types.js';
 import { mergedViewsConform } from './merged-view-conformance.js';
-import { expandedForm, wantedLayer } from './sample-layers.js';
+import { expandedForm, wantedLayer, wantedView } from './sample-layers.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
@@ -203,6 +203,19 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
     const first = await store.page(undefined, 3);
     const rest = await store.page(first.at(-1)!.digest, 3);
     expect([...first, ...rest].map((record) => record.digest)).toEqual(digests);
+  });
+
+  it('pages through how far all layers are, as their records say it', async () => {
+    await expandNow(wantedLayer('a'));
+    await store.want([wantedLayer('b'), wantedView([wantedLayer('a'), wantedLayer('b')])], NOW);
+    await claimOne();
+    const records = await store.page(undefined, 10);
+    const first = await store.standingsAfter(undefined, 2);
+    const rest = await store.standingsAfter(first.at(-1)!.digest, 10);
+    expect(records).toHaveLength(3);
+    expect(records).toMatchObject([...first, ...rest]);
+    const expanded = [...first, ...rest].find(({ state }) => state === 'expanded')?.expanded;
+    expect(expanded).toMatchObject({ diffId: expect.any(String), writerVersion: expect.any(Number), vhd: expect.any(Object), verity: expect.any(Object) });
   });
 
   it('counts the layers in each state', async () => {

@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 
@@ -96,6 +96,10 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
 
   async find(digests: readonly Digest[]): Promise<LayerRecord[]> {
     return [...new Set(digests)].flatMap((digest) => this.#rows.get(digest) ?? []).map(recordOf);
+  }
+
+  standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
+    return this.page(after, limit);
   }
 
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {

@@ -6,7 +6,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 import { claimLayers, WAKE_VIEWS } from './claim-layers.js';
@@ -157,6 +157,11 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     return rows.map(recordOf);
   }
 
+  async standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
+    const sql = `SELECT ${STANDING_COLUMNS} FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2`;
+    return (await this.#dataSource.query<StandingRow[]>(sql, [after ?? '', limit])).map(standingOf);
+  }
+
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {
     const sql = 'SELECT * FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2';
     const rows = await this.#dataSource.query<LayerRow[]>(sql, [after ?? '', limit]);
@@ -232,13 +237,37 @@ function recordOf(row: LayerRow): LayerRecord {
   };
 }
 
-function expandedOf(row: LayerRow, vhdDigest: Digest, diffId: Digest): ExpandedLayer {
+const STANDING_COLUMNS = 'digest, state, wanted_at, read_bytes, refusal_code, diff_id, vhd_digest, vhd_size_bytes, writer_version, verity_root_hash, verity_hash_offset, stacks';
+type StandingRow = Pick<
+  LayerRow,
+  'digest' | 'state' | 'wanted_at' | 'read_bytes' | 'refusal_code' | 'diff_id' | 'vhd_digest' | 'vhd_size_bytes' | 'writer_version' | 'verity_root_hash' | 'verity_hash_offset' | 'stacks'
+>;
+
+function standingOf(row: StandingRow): LayerStanding {
   return {
     digest: row.digest,
+    state: row.state,
+    wantedAt: row.wanted_at,
+    readBytes: Number(row.read_bytes),
+    ...(row.stacks === null ? {} : { stacks: row.stacks }),
+    ...(row.vhd_digest === null || row.diff_id === null ? {} : { expanded: fileOf(row, row.vhd_digest, row.diff_id) }),
+    ...(row.refusal_code === null ? {} : { refusal: { code: row.refusal_code } }),
+  };
+}
+
+function fileOf(row: StandingRow, vhdDigest: Digest, diffId: Digest): Pick<ExpandedLayer, 'diffId' | 'writerVersion' | 'vhd' | 'verity'> {
+  return {
     diffId,
     writerVersion: row.writer_version,
     vhd: { digest: vhdDigest, sizeBytes: Number(row.vhd_size_bytes) },
     ...(row.verity_root_hash === null ? {} : { verity: { rootHash: row.verity_root_hash, hashOffset: Number(row.verity_hash_offset) } }),
+  };
+}
+
+function expandedOf(row: LayerRow, vhdDigest: Digest, diffId: Digest): ExpandedLayer {
+  return {
+    digest: row.digest,
+    ...fileOf(row, vhdDigest, diffId),
     pieceCrc64s: row.piece_crc64s,
     dataBytes: Number(row.data_bytes),
     entryCount: row.entry_count,

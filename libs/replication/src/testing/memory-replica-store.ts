@@ -6,7 +6,7 @@ import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orde
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { MemoryRoomLedger } from './memory-room-ledger.js';
 
@@ -172,6 +172,11 @@ export class MemoryReplicaStore extends ReplicaStore {
       (filter.share === undefined || row.share === filter.share) &&
       (filter.state === undefined || row.state === filter.state);
     return [...this.#rows.values()].filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
+  }
+
+  async statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]> {
+    const byLayer = Map.groupBy([...this.#rows.values()].filter((row) => after === undefined || row.layer > after).toSorted(byKey), ({ layer }) => layer);
+    return [...byLayer].slice(0, limit).map(([layer, rows]) => ({ layer, replicas: rows.map(({ share, state }) => ({ share, state })) }));
   }
 
   async usage(): Promise<ReplicaUsage[]> {

@@ -399,6 +399,18 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.page(undefined, 10, { share: 'home', state: 'wanted' })).toEqual([]);
     });
 
+    it('pages through the states of all replicas by layer', async () => {
+      const names = ['a', 'b', 'c'];
+      for (const name of names) await atHome(digestOf(name));
+      await store.want(EAST, [replicaOrder('a')], NOW);
+      const [first, ...others] = names.map((name) => digestOf(name)).toSorted();
+      const pages = [...(await store.statesAfter(undefined, 1)), ...(await store.statesAfter(first, 5))];
+      expect(pages.map(({ layer }) => layer)).toEqual([first, ...others]);
+      const byShare = pages.find(({ layer }) => layer === digestOf('a'))?.replicas.toSorted((a, b) => (a.share < b.share ? -1 : 1));
+      expect(byShare).toEqual([{ share: 'east', state: 'wanted' }, { share: 'home', state: 'ready' }]);
+      expect(await store.statesAfter(others.at(-1), 5)).toEqual([]);
+    });
+
     it('sums up what each share holds by state', async () => {
       await bring('draining');
       await store.want(EAST, [replicaOrder('b', { sizeBytes: 7 }), replicaOrder('c', { sizeBytes: 8 })], NOW);
