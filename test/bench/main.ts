@@ -6,12 +6,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { accessBench } from './access/access-bench.js';
 import { type Bench, BenchError, type BenchReport, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { tableOf } from './report-table.js';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['copy', copyBench], ['expansion', expansionBench]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench]]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 

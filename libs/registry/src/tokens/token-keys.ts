@@ -29,6 +29,7 @@ export class TokenKeys {
   #generation = 0;
   #readAtMs: number | undefined;
   #reading: Promise<void> | undefined;
+  #first: Promise<void> | undefined;
 
   constructor(options: TokenKeysOptions) {
     this.#options = options;
@@ -56,12 +57,13 @@ export class TokenKeys {
     return kid === undefined ? keys : keys.filter((key) => key.ids.has(kid));
   }
 
-  /** Reads the keys when that is due, and waits for it only the first time. */
+  /** Reads the keys when that is due. Only the very first reading is waited for: later ones go on behind the answers, whether they succeed or not. */
   async refresh(): Promise<void> {
-    const ageMs = this.#readAtMs === undefined ? undefined : this.#options.clock.now().getTime() - this.#readAtMs;
-    if (ageMs !== undefined && ageMs < (this.complete ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS)) return this.complete ? undefined : this.#reading;
-    const reading = this.#read();
-    if (!this.complete) await reading;
+    this.#first ??= this.#read();
+    await this.#first;
+    const ageMs = this.#options.clock.now().getTime() - (this.#readAtMs ?? 0);
+    // A clock that was set back makes nothing fresh.
+    if (ageMs < 0 || ageMs >= (this.complete ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS)) void this.#read();
   }
 
   /** Reads the keys again because one is missing, unless that was done a moment ago. @returns false when it was not done. */

@@ -174,6 +174,22 @@ describe('keys', () => {
     expect(reads).toBe(2);
   });
 
+  it('of one source serve while another one does not answer, and nobody waits for that one twice', async () => {
+    const pair = ec();
+    let asked = 0;
+    const silence = Promise.withResolvers<string>();
+    const { clock, verifier } = start(async () => setOf(jwkOf(pair, { kid: 'here' })), () => {
+      asked += 1;
+      return asked === 1 ? Promise.reject(new Error('too late')) : silence.promise;
+    });
+    const text = await token(pair, { header: { kid: 'here' } });
+    expect(await verifier.verify(text)).toEqual(GOOD);
+    await clock.advance(KEYS_READ_EVERY_MIN_MS);
+    expect(await verifier.verify(await token(pair, { header: { kid: 'here' }, claims: { jti: 'another' } }))).toEqual(GOOD);
+    expect(asked).toBe(2);
+    silence.resolve(setOf(jwkOf(pair)));
+  });
+
   it('are none where there is nothing to verify with', async () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
     const texts = [
