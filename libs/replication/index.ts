@@ -18,3 +18,4 @@ export * from './src/replication-error.js';
 export * from './src/replication-ports.js';
 export * from './src/room-ledger.js';
 export * from './src/scrub-replicas.js';
+export * from './src/sweep-partial-files.js';

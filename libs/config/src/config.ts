@@ -157,6 +157,8 @@ export const configSchema = z
         scrubEvery: duration('1m', 100, DAY_MS),
         unreferencedGrace: duration('1d', 0, 90 * DAY_MS),
         releaseEvery: duration('5m', 100, DAY_MS),
+        fullPause: duration('5m', SECOND_MS, HOUR_MS),
+        partialAgeMax: duration('1h', SECOND_MS, 7 * DAY_MS),
       })
       .prefault({}),
     leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS) }).prefault({}),

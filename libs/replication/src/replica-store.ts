@@ -128,6 +128,9 @@ export abstract class ReplicaStore {
   /** All rows of these layers, by layer and share. */
   abstract find(layers: readonly Digest[]): Promise<Replica[]>;
 
+  /** The paths of what earlier tries left on a share, of copies of these layers that are still to be made. */
+  abstract checkpointPaths(share: string, layers: readonly Digest[]): Promise<Set<string>>;
+
   /** Up to `limit` rows that match, after the key `after` (undefined: from the first), by layer and share. */
   abstract page(after: ReplicaKey | undefined, limit: number, filter?: ReplicaFilter): Promise<Replica[]>;
 

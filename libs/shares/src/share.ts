@@ -15,6 +15,8 @@ export interface ShareFile {
   readonly sizeBytes: number;
   /** Changes with every write. */
   readonly etag: string;
+  /** When it was last written to, by the provider's clock, to the second. */
+  readonly modifiedAt: Date;
   /** Small named texts kept with the file; names in lower case. */
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -10,7 +10,7 @@ import type { PinStore } from '#pins';
 import { PLANS_KEPT_DEFAULT, type PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 import { type BackfillStore, EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
-import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type ReplicaStore } from '#replication';
+import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type ReplicaStore, sweepPartialFiles } from '#replication';
 
 import type { ShareSet } from '../foundation/share-set.js';
 import type { ClockedTask } from './clocked-tasks.js';
@@ -74,6 +74,7 @@ export function housekeepingTasks(surroundings: WorkSurroundings, stores: Housek
   return [
     ...(database.kind === 'embedded' ? [maintenance] : []),
     { name: 'release', everyMs: replication.releaseEvery, run: (signal) => release(surroundings, stores, signal) },
+    { name: 'sweep', everyMs: replication.releaseEvery, run: (signal) => sweep(surroundings, stores, signal) },
     {
       name: 'reexamine',
       everyMs: REEXAMINE_LOOK_MS,
@@ -137,6 +138,11 @@ async function release({ config, clock, logger }: WorkSurroundings, stores: Hous
   const terms = { now: clock.now(), unreferencedGraceMs: config.replication.unreferencedGrace, drainGraceMs: drainGraceMs(config) };
   const report = await releaseLayers(ports, terms, signal);
   if (report.draining + report.forgotten + report.expandedAgain + report.recalled > 0) logger.info({ ...report }, 'layers were released');
+}
+
+async function sweep({ config, clock, logger }: WorkSurroundings, { replicas, shares }: HousekeepingStores, signal: AbortSignal): Promise<void> {
+  const report = await sweepPartialFiles({ store: replicas, shares: shares.byName, clock }, config.replication.partialAgeMax, signal);
+  if (report.removed.length + report.silentShares.length > 0) logger.warn({ ...report }, 'partial files that nobody goes on with were removed');
 }
 
 async function maintain({ logger }: WorkSurroundings, { dataSource }: HousekeepingStores): Promise<void> {

@@ -165,6 +165,11 @@ export class MemoryReplicaStore extends ReplicaStore {
     return this.#of(layers).map(replicaOf);
   }
 
+  async checkpointPaths(share: string, layers: readonly Digest[]): Promise<Set<string>> {
+    const open = this.#of(layers).filter((row) => row.share === share && nextReplicaState(row.state, 'begin') !== null);
+    return new Set(open.flatMap(({ checkpoint }) => checkpoint?.path ?? []));
+  }
+
   async page(after: ReplicaKey | undefined, limit: number, filter: ReplicaFilter = {}): Promise<Replica[]> {
     const matches = (row: Row): boolean =>
       (after === undefined || keyOf(row) > keyOf(after)) &&

@@ -411,6 +411,18 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.statesAfter(others.at(-1), 5)).toEqual([]);
     });
 
+    it('tells what tries left of copies that are still to be made, and of no others', async () => {
+      const copying = await bring('copying');
+      await store.progress(copying, 10, { path: '.partial/x', pieces: Buffer.of(1) });
+      expect(await store.checkpointPaths(EAST.name, [layer, digestOf('other')])).toEqual(new Set(['.partial/x']));
+      expect(await store.checkpointPaths(HOME, [layer])).toEqual(new Set());
+      expect(await store.checkpointPaths(EAST.name, [digestOf('other')])).toEqual(new Set());
+      await store.copies.postpone(copying, NOW, 'failed');
+      expect(await store.checkpointPaths(EAST.name, [layer])).toEqual(new Set(['.partial/x']));
+      await store.cancel({ layer, share: EAST.name }, drainOrder());
+      expect(await store.checkpointPaths(EAST.name, [layer])).toEqual(new Set());
+    });
+
     it('sums up what each share holds by state', async () => {
       await bring('draining');
       await store.want(EAST, [replicaOrder('b', { sizeBytes: 7 }), replicaOrder('c', { sizeBytes: 8 })], NOW);

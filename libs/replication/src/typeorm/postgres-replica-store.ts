@@ -170,6 +170,12 @@ export class PostgresReplicaStore extends ReplicaStore {
     return rows.map(replicaOf);
   }
 
+  async checkpointPaths(share: string, layers: readonly Digest[]): Promise<Set<string>> {
+    const sql = `SELECT partial_path AS path FROM replicas WHERE share = $1 AND layer = ANY($2) AND partial_path IS NOT NULL AND ${takes('begin')}`;
+    const rows = await this.#dataSource.query<{ path: string }[]>(sql, [share, layers]);
+    return new Set(rows.map(({ path }) => path));
+  }
+
   async page(after: ReplicaKey | undefined, limit: number, filter: ReplicaFilter = {}): Promise<Replica[]> {
     const rows = await this.#dataSource.query<ReplicaRow[]>(
       `SELECT * FROM replicas

@@ -49,6 +49,7 @@ interface MemoryFile {
   readonly bytes: SparseBytes;
   metadata: Readonly<Record<string, string>>;
   etag: string;
+  modifiedAt: Date;
 }
 
 /** Grants name the share by its own id, so that two tests may use one name. Weak: a test's shares go with it. */
@@ -132,7 +133,7 @@ export class MemoryShare extends Share {
     parseSharePath(path);
     await this.#begin({ operation: 'createFile', path }, signal);
     this.#reserve(path, sizeBytes);
-    this.#files.set(path, { bytes: new SparseBytes(sizeBytes), metadata: {}, etag: this.#nextEtag() });
+    this.#files.set(path, { bytes: new SparseBytes(sizeBytes), metadata: {}, etag: this.#nextEtag(), modifiedAt: this.#clock.now() });
   }
 
   async resizeFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
@@ -140,7 +141,7 @@ export class MemoryShare extends Share {
     const file = this.#file(path);
     this.#reserve(path, sizeBytes);
     file.bytes.resize(sizeBytes);
-    file.etag = this.#nextEtag();
+    this.#touch(file);
   }
 
   async writeRange(path: string, offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -174,7 +175,7 @@ export class MemoryShare extends Share {
   async stat(path: string, signal?: AbortSignal): Promise<ShareFile | undefined> {
     await this.#begin({ operation: 'stat', path }, signal);
     const file = this.#files.get(path);
-    return file === undefined ? undefined : { path, sizeBytes: file.bytes.sizeBytes, etag: file.etag, metadata: file.metadata };
+    return file === undefined ? undefined : { path, sizeBytes: file.bytes.sizeBytes, etag: file.etag, modifiedAt: file.modifiedAt, metadata: file.metadata };
   }
 
   async dataRanges(path: string, signal?: AbortSignal): Promise<ByteRange[]> {
@@ -186,7 +187,7 @@ export class MemoryShare extends Share {
     await this.#begin({ operation: 'setMetadata', path }, signal);
     const file = this.#file(path);
     file.metadata = Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name.toLowerCase(), value]));
-    file.etag = this.#nextEtag();
+    this.#touch(file);
   }
 
   async rename(from: string, to: string, signal?: AbortSignal): Promise<void> {
@@ -195,7 +196,7 @@ export class MemoryShare extends Share {
     const file = this.#file(from);
     this.#files.delete(from);
     this.#files.set(to, file);
-    file.etag = this.#nextEtag();
+    this.#touch(file);
   }
 
   async remove(path: string, signal?: AbortSignal): Promise<boolean> {
@@ -238,7 +239,7 @@ export class MemoryShare extends Share {
   #write(path: string, range: ByteRange, bytes: Uint8Array): void {
     const file = this.#checkPiece(path, range);
     file.bytes.write(range.offset, bytes);
-    file.etag = this.#nextEtag();
+    this.#touch(file);
   }
 
   #readGranted(source: CopySource, range: ByteRange): Buffer {
@@ -280,6 +281,11 @@ export class MemoryShare extends Share {
 
   #error(code: ShareErrorCode, path: string, why: string): ShareError {
     return new ShareError(code, `${this.name}/${path}: ${why}`, { details: { share: this.name, path } });
+  }
+
+  #touch(file: MemoryFile): void {
+    file.etag = this.#nextEtag();
+    file.modifiedAt = this.#clock.now();
   }
 
   #nextEtag(): string {

@@ -64,6 +64,15 @@ function filesConform(share: () => Share): void {
     expect((await share().readRange('a/b/zeros.vhd', { offset: 999_000, length: 1000 })).equals(Buffer.alloc(1000))).toBe(true);
   });
 
+  it('tells when a file was last written to, to the second', async () => {
+    const before = Math.floor(Date.now() / 1000) * 1000;
+    await share().createFile('dated.vhd', 600);
+    await share().writeRange('dated.vhd', 0, Buffer.alloc(600, 7));
+    const writtenMs = (await share().stat('dated.vhd'))?.modifiedAt.getTime();
+    expect(writtenMs).toBeGreaterThanOrEqual(before);
+    expect(writtenMs).toBeLessThanOrEqual(Date.now());
+  });
+
   it('truncates a file that is created again', async () => {
     await share().createFile('again.vhd', 600);
     await share().writeRange('again.vhd', 0, Buffer.alloc(600, 7));
