@@ -14,6 +14,7 @@ import { type Certificate, Certificates } from './support/certificates.js';
 import { eventually } from './support/eventually.js';
 import { freePort } from './support/programs.js';
 import { sendRaw } from './support/raw-http.js';
+import { converse, statusesIn } from './support/raw-socket.js';
 import { TOKENS } from './support/service-client.js';
 import { startService } from './support/start-service.js';
 
@@ -61,7 +62,7 @@ describe.skipIf(!hasProgram('openssl'))('the service over TLS', () => {
       certificate: shown('tls.crt'), key: shown('tls.key'), clientCa: shown('clients.crt'), clientCertificates: 'optional', redirectPort,
       clients: [{ name: 'URI:spiffe://test/registry', scopes: ['lookup'] }, { name: 'CN=operator', scopes: ['admin:write'] }],
     };
-    const service = await startService({ folder: join(folder, 'service'), registryUrl: 'http://127.0.0.1:9' }, { overrides: { log: { level: 'info' }, server: { shutdownGrace: '1s', tls } }, onLog: (line) => log.push(line) });
+    const service = await startService({ folder: join(folder, 'service'), registryUrl: 'http://127.0.0.1:9' }, { overrides: { log: { level: 'info' }, server: { shutdownGrace: '1s', headersWithin: '1s', tls } }, onLog: (line) => log.push(line) });
     ({ translocator } = service);
     undo.defer(() => translocator.stop());
     url = translocator.url;
@@ -93,6 +94,13 @@ describe.skipIf(!hasProgram('openssl'))('the service over TLS', () => {
     expect([status, headers.location]).toEqual([308, `https://service.test:${new URL(url).port}/mount/v1/a?b=c`]);
     for (const host of ['evil.test/x', 'a@b', 'a:b']) expect((await sendRaw(`http://127.0.0.1:${redirectPort}`, '/', { headers: { host } })).status).toBe(400);
     await expect(ask('/livez', { maxVersion: 'TLSv1.1' })).rejects.toThrow('alert protocol version');
+  });
+
+  it('ends connections that do not get on with their greeting', async () => {
+    const plain = url.replace('https:', 'http:');
+    // Nothing at all, and the beginning of a greeting that says it is long.
+    const talks = await Promise.all(['', Buffer.from('160301020001', 'hex')].map((bytes) => converse(plain, bytes)));
+    expect(talks.map(({ closed, said }) => [closed, statusesIn(said)])).toEqual([[true, []], [true, []]]);
   });
 
   it('shows a new certificate without a restart when the link to its files is swapped, and says when it ends', async () => {

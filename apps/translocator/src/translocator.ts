@@ -78,7 +78,7 @@ async function createApp(foundation: { settings: Settings; clock: Clock; logger:
   const adapter =
     material === undefined || config.server.tls === undefined
       ? new FastifyAdapter({ ...adapterOptions, http: server })
-      : new FastifyAdapter({ ...adapterOptions, https: { ...server, ...tlsServerOptions(config.server.tls, material) } });
+      : new FastifyAdapter({ ...adapterOptions, https: { ...server, ...tlsServerOptions(config.server.tls, material, config.server.headersWithin) } });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(foundation), adapter, {
     logger: new NestLogger(foundation.logger),
     bodyParser: false,

@@ -108,6 +108,16 @@ describe('the right to pull', () => {
     expect([asked(), refusals]).toEqual([4, ['signature', 'registry', 'registry']]);
   });
 
+  it('is anybody’s where the registry lets anybody pull, also where tokens are verified', async () => {
+    const registry = await bench.registry({});
+    await pushImage(targetIn(registry), 'v1', sampleImage(['a']));
+    const tokens = { realm: 'https://auth.test/token', service: 'registry.test', verifier: { verify: async () => ({ kind: 'refused', reason: 'signature' }) as const } };
+    const authority = new PullAuthority(bench.client(registry.url), new ManualClock(), { tokens });
+    expect(await authority.rightTo('team/app', V1, undefined)).toBe('allowed');
+    // Who shows something shows something good.
+    expect(await authority.rightTo('team/app', V1, 'Bearer bad')).toMatchObject({ challenge: expect.stringContaining('invalid_token') });
+  });
+
   it('is not asked for any more by an address that has failed too often, unless it is known or needs no asking', async () => {
     const { registry, clock, asked } = await start();
     const failures = new FailureBuckets();

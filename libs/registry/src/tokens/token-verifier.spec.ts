@@ -9,7 +9,7 @@ import { ManualClock } from '#clock/testing';
 
 import { keySetAt } from '../http/fetch-key-set.js';
 import { KEYS_FRESH_MS, KEYS_READ_EVERY_MIN_MS, type KeyText, TokenKeys } from './token-keys.js';
-import { TOKEN_LENGTH_MAX, TokenVerifier, VERIFIED_TOKENS_MAX } from './token-verifier.js';
+import { TOKEN_LENGTH_MAX, TokenVerifier } from './token-verifier.js';
 import { parseVerificationKeys } from './verification-key.js';
 
 const START = new Date('2026-01-01T00:00:00.000Z');
@@ -79,13 +79,23 @@ describe('a verified token', () => {
     expect((await verifier.verify(text)).kind).toBe('refused');
   });
 
-  it('is remembered among a bounded number', async () => {
-    expect(VERIFIED_TOKENS_MAX).toBeLessThanOrEqual(50_000);
+  it('is remembered among a bounded number, of which the one that was not shown for longest goes', async () => {
     const pair = ec();
-    const { verifier } = start(async () => setOf(jwkOf(pair)));
-    for (let count = 0; count < 20; count += 1) await verifier.verify(await token(pair, { claims: { jti: String(count) } }));
-    for (let count = 0; count < 20; count += 1) await verifier.verify(`${await token(pair)}x`);
-    expect(verifier.size).toBe(20);
+    const { keys, clock } = start(async () => setOf(jwkOf(pair)));
+    const verifier = new TokenVerifier({ keys, clock, audience: 'registry', leewayMs: LEEWAY_MS, rememberedMax: 2 });
+    const [first, second, third] = await Promise.all(['1', '2', '3'].map((jti) => token(pair, { claims: { jti } }))) as [string, string, string];
+    const verdict = await verifier.verify(first);
+    await verifier.verify(second);
+    await verifier.verify(first);
+    const before = await verifier.verify(second);
+    await verifier.verify(first);
+    await verifier.verify(third);
+    expect(verifier.size).toBe(2);
+    // The same object, for it was remembered; another one, for it was verified again.
+    expect(await verifier.verify(first)).toBe(verdict);
+    expect(await verifier.verify(second)).not.toBe(before);
+    for (let count = 0; count < 5; count += 1) expect((await verifier.verify(`${first}x`)).kind).toBe('refused');
+    expect(verifier.size).toBe(2);
   });
 });
 

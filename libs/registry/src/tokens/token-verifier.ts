@@ -39,6 +39,8 @@ export interface TokenVerifierOptions {
   readonly issuer?: string | undefined;
   /** By how much clocks may differ, in milliseconds. */
   readonly leewayMs: number;
+  /** Default {@link VERIFIED_TOKENS_MAX}. */
+  readonly rememberedMax?: number;
 }
 
 interface Verified {
@@ -84,8 +86,9 @@ export class TokenVerifier {
     if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && (await keys.readAgain())) verdict = await this.#verdictBy(text, header);
     if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && !keys.complete) return { kind: 'keys-unavailable' };
     if (!('untilMs' in verdict)) return verdict;
-    this.#remember(name, { verdict: { kind: 'good', pulls: verdict.pulls }, untilMs: verdict.untilMs, generation });
-    return { kind: 'good', pulls: verdict.pulls };
+    const good = { kind: 'good', pulls: verdict.pulls } as const;
+    this.#remember(name, { verdict: good, untilMs: verdict.untilMs, generation });
+    return good;
   }
 
   async #verdictBy(text: string, header: Header): Promise<Exclude<TokenVerdict, { kind: 'good' }> | { readonly kind: 'good'; readonly pulls: ReadonlySet<string>; readonly untilMs: number }> {
@@ -127,7 +130,7 @@ export class TokenVerifier {
   #remember(name: string, verified: Verified): void {
     this.#verified.set(name, verified);
     const [oldest] = this.#verified.keys();
-    if (this.#verified.size > VERIFIED_TOKENS_MAX && oldest !== undefined) this.#verified.delete(oldest);
+    if (this.#verified.size > (this.#options.rememberedMax ?? VERIFIED_TOKENS_MAX) && oldest !== undefined) this.#verified.delete(oldest);
   }
 }
 

@@ -17,9 +17,16 @@ export async function openTls(config: TlsConfig, clock: Clock): Promise<TlsMater
   return checkTlsFiles(await readTlsFiles(config), config, clock.now());
 }
 
-/** How Node makes the server: whether clients are asked for certificates, and whether they must have one. */
-export function tlsServerOptions(config: TlsConfig, material: TlsMaterial): ReturnType<typeof secureOptions> & { requestCert: boolean; rejectUnauthorized: boolean } {
-  return { ...secureOptions(material), requestCert: config.clientCertificates !== 'none', rejectUnauthorized: config.clientCertificates === 'required' };
+/** How Node makes a TLS server. */
+export interface TlsServerOptions extends ReturnType<typeof secureOptions> {
+  readonly requestCert: boolean;
+  readonly rejectUnauthorized: boolean;
+  readonly handshakeTimeout: number;
+}
+
+/** How Node makes the server: whether clients are asked for certificates, whether they must have one, and how long greeting each other may take, in milliseconds. */
+export function tlsServerOptions(config: TlsConfig, material: TlsMaterial, handshakeTimeout: number): TlsServerOptions {
+  return { ...secureOptions(material), requestCert: config.clientCertificates !== 'none', rejectUnauthorized: config.clientCertificates === 'required', handshakeTimeout };
 }
 
 /** What runs beside a server that speaks TLS: the look at its files, and the redirect from plain http where that is wanted. */
