@@ -6,6 +6,7 @@ export * from './src/lease-store.js';
 export * from './src/lookup.js';
 export * from './src/map-feeder.js';
 export * from './src/map-row.js';
+export * from './src/map-snapshot.js';
 export * from './src/map-source.js';
 export * from './src/mount-answer.js';
 export * from './src/mount-sources.js';

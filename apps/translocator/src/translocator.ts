@@ -44,7 +44,7 @@ export async function startTranslocator(settings: Settings, options: Translocato
   const { server } = settings.config;
   // First: a service that was told to use TLS never begins without.
   const material = server.tls === undefined ? undefined : await openTls(server.tls, clock);
-  const resources = await openResources(settings, clock);
+  const resources = await openResources(settings, clock, logger);
   let app: NestFastifyApplication | undefined;
   let tls: TlsServing | undefined;
   try {

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+
 import pg from 'pg';
 import { DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
 
@@ -40,8 +42,70 @@ export async function openDataSource(address: DatabaseAddress, migrations: reado
   // Migrations, and the wait for whoever migrates already, take as long as they take.
   const migrating = await openAnd({ url, poolSize: 1, extra: PATIENT }, migrations, migrate);
   await migrating.destroy();
-  const bounded = { ...PATIENT, Client: VanishingClient, statement_timeout: statementMaxMs, query_timeout: statementMaxMs * ANSWER_SLACK };
-  return openAnd({ url, poolSize, extra: bounded }, [], () => Promise.resolve());
+  return openAnd({ url, poolSize, extra: boundedExtra(statementMaxMs) }, [], () => Promise.resolve());
+}
+
+function boundedExtra(statementMaxMs: number): object {
+  return { ...PATIENT, Client: VanishingClient, statement_timeout: statementMaxMs, query_timeout: statementMaxMs * ANSWER_SLACK };
+}
+
+/** What {@link openDataSourceInTime} is told besides. */
+export interface OpenInTimeOptions {
+  /** Done with the opened database before anybody else uses it. */
+  readonly first: (dataSource: DataSource) => Promise<void>;
+  /** Hears of every attempt that failed; the next one follows. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** A database that is being opened. */
+export interface OpeningDataSource {
+  /** Usable from the beginning: until the database is open every query fails at once. */
+  readonly dataSource: DataSource;
+  /** Resolves when it is open. Rejects when the first attempt shows that it never will be: what `openDataSource` throws and is not transient. */
+  readonly opened: Promise<void>;
+  /** Gives up opening, or closes what was opened. */
+  close(): Promise<void>;
+}
+
+/** How long to wait before the database is tried again. */
+const OPEN_AGAIN_MS = 1000;
+
+/** Opens a server's database as `openDataSource` does, for a process that has something to do until then: it is tried again for as long as it takes. */
+export function openDataSourceInTime(address: DatabaseAddress & { readonly kind: 'server' }, migrations: readonly MigrationClass[], options: OpenInTimeOptions): OpeningDataSource {
+  const { url, poolSize, statementMaxMs = STATEMENT_MAX_MS } = address;
+  const dataSource = makeDataSource({ url, poolSize, extra: boundedExtra(statementMaxMs) }, []);
+  const closing = new AbortController();
+  const opened = openOverAndOver(async () => {
+    const migrating = await openAnd({ url, poolSize: 1, extra: PATIENT }, migrations, migrate);
+    await migrating.destroy();
+    if (closing.signal.aborted) return;
+    await dataSource.initialize();
+    try {
+      await options.first(dataSource);
+    } catch (error) {
+      await dataSource.destroy();
+      throw error;
+    }
+  }, options.onFailure, closing.signal);
+  const close = async (): Promise<void> => {
+    closing.abort();
+    await opened.catch(() => undefined);
+    if (dataSource.isInitialized) await dataSource.destroy();
+  };
+  return { dataSource, opened, close };
+}
+
+async function openOverAndOver(open: () => Promise<void>, onFailure: (error: unknown) => void, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; !signal.aborted; attempt += 1) {
+    try {
+      await open();
+      return;
+    } catch (error) {
+      if (attempt === 1 && !(error instanceof DatabaseError && error.transient)) throw error;
+      onFailure(error);
+    }
+    await setTimeout(OPEN_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 interface Connection {
@@ -56,18 +120,7 @@ interface Connection {
 
 /** Opens a pool and does something first; closes it again when that fails. */
 async function openAnd(connection: Connection, migrations: readonly MigrationClass[], first: (dataSource: DataSource) => Promise<void>): Promise<DataSource> {
-  const dataSource = new DataSource({
-    type: 'postgres',
-    // Given by name: TypeORM's own look-up needs `require`, which ES modules do not have.
-    driver: pg,
-    ...connection,
-    entities: [],
-    migrations: [...migrations],
-    migrationsTransactionMode: 'each',
-    installExtensions: false,
-    applicationName: 'translocator',
-    connectTimeoutMS: CONNECT_MAX_MS,
-  });
+  const dataSource = makeDataSource(connection, migrations);
   try {
     await dataSource.initialize();
   } catch (cause) {
@@ -84,6 +137,21 @@ async function openAnd(connection: Connection, migrations: readonly MigrationCla
     throw error;
   }
   return dataSource;
+}
+
+function makeDataSource(connection: Connection, migrations: readonly MigrationClass[]): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    // Given by name: TypeORM's own look-up needs `require`, which ES modules do not have.
+    driver: pg,
+    ...connection,
+    entities: [],
+    migrations: [...migrations],
+    migrationsTransactionMode: 'each',
+    installExtensions: false,
+    applicationName: 'translocator',
+    connectTimeoutMS: CONNECT_MAX_MS,
+  });
 }
 
 async function requireVersion(dataSource: DataSource): Promise<void> {

@@ -68,6 +68,11 @@ export class LayerRecord {
     return undefined;
   }
 
+  /** All replicas: the shares' numbers and the states. */
+  replicas(): { readonly number: number; readonly state: MappedReplicaState }[] {
+    return this.#replicas.map((code) => ({ number: code >> STATE_BITS, state: REPLICA_STATES[code & STATE_MASK]! }));
+  }
+
   /** Sets the state on a share. @returns true when the share had no replica before. */
   setState(shareNumber: number, state: MappedReplicaState): boolean {
     const code = (shareNumber << STATE_BITS) | REPLICA_STATES.indexOf(state);

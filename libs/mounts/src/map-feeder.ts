@@ -62,6 +62,19 @@ export class MapFeeder<Position = unknown> {
     return this.#map;
   }
 
+  /** The map with a place in the feed up to which it holds everything, and when that was so; undefined before the first load. Changes after it may be in the map already. */
+  get held(): { readonly map: ReplicaMap; readonly asOf: Date; readonly position: Position } | undefined {
+    const { asOf } = this.#map;
+    return asOf === undefined || this.#position === undefined ? undefined : { map: this.#map, asOf, position: this.#position.value };
+  }
+
+  /** Answers from this map, and follows the feed from that place instead of loading everything. Before the first load only: later it changes nothing. */
+  adopt(map: ReplicaMap, position: Position): void {
+    if (this.#map.asOf !== undefined) return;
+    this.#map = map;
+    this.#position = { value: position };
+  }
+
   /** Begins to follow the source. */
   start(): void {
     this.#polls.start();

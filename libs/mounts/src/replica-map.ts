@@ -1,7 +1,7 @@
 import type { Digest } from '#oci';
 
 import { LayerRecord, type MappedImageLayer } from './layer-record.js';
-import type { ImageLayerRow, ImageRow, IndexChildRow, LayerRow, MapKey, MapRow, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
+import type { ImageLayerRow, ImageRow, IndexChildRow, LayerRow, ManifestContent, MapKey, MapRow, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
 
 /** A manifest in the map. */
 export type MappedImage =
@@ -35,6 +35,7 @@ export class ReplicaMap {
   readonly #repositories = new Map<string, RepositoryEntry>();
   readonly #layers = new Map<Digest, LayerRecord>();
   readonly #shareNumbers = new Map<string, number>();
+  readonly #shareNames: string[] = [];
   #tagCount = 0;
   #imageCount = 0;
   #replicaCount = 0;
@@ -79,6 +80,20 @@ export class ReplicaMap {
   replicaState(layer: Digest, share: string): MappedReplicaState | undefined {
     const number = this.#shareNumbers.get(share);
     return number === undefined ? undefined : this.#layers.get(layer)?.stateOn(number);
+  }
+
+  /**
+   * Every row that it holds, in the order in which they are loaded. The map may change meanwhile: rows that come or go before they are told are told or not, and
+   * what is told of a row was so when it was told.
+   */
+  *rows(): Generator<MapRow, void> {
+    for (const [name, { enabled }] of this.#repositories) if (enabled !== undefined) yield { topic: 'repository', name, enabled };
+    for (const [repository, { tags }] of this.#repositories) for (const [tag, digest] of tags) yield { topic: 'tag', repository, tag, digest };
+    for (const [digest, { expansion }] of this.#layers) if (expansion !== undefined) yield { topic: 'layer', digest, ...expansion };
+    for (const [repository, { images }] of this.#repositories) for (const [digest, image] of images) yield { topic: 'image', repository, digest, content: contentOf(image) };
+    for (const [layer, record] of this.#layers) {
+      for (const { number, state } of record.replicas()) yield { topic: 'replica', layer, share: this.#shareNames[number]!, state };
+    }
   }
 
   /** Puts a row of any topic in the place of what its key had. */
@@ -192,6 +207,7 @@ export class ReplicaMap {
     if (number === undefined) {
       number = this.#shareNumbers.size;
       this.#shareNumbers.set(row.share, number);
+      this.#shareNames.push(row.share);
     }
     if (this.#record(row.layer).setState(number, row.state)) this.#replicaCount += 1;
   }
@@ -261,4 +277,9 @@ export class ReplicaMap {
     record.imageCount -= 1;
     this.#dropIfUnused(record);
   }
+}
+
+function contentOf(image: MappedImage): ManifestContent {
+  if (image.kind === 'index') return image;
+  return { kind: 'image', view: image.view?.digest, layers: image.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })) };
 }

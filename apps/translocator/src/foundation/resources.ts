@@ -1,17 +1,23 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import type { DataSource } from 'typeorm';
 
 import type { Clock } from '#clock';
-import { ChangeFeed, type EmbeddedDatabase, openDataSource, startEmbeddedDatabase } from '#database';
+import { ChangeFeed, type DatabaseAddress, type EmbeddedDatabase, openDataSource, openDataSourceInTime, type OpeningDataSource, startEmbeddedDatabase } from '#database';
 import type { FileShareEmulator } from '#file-share-emulator';
 import { MIGRATIONS } from '#migrations';
+import { SECOND_MS } from '#quantities';
 import { type Region, type RegionLink, RegionMap } from '#regions';
+import type { Logger } from '#telemetry';
 
 import { startEmbeddedShares } from './embedded-shares.js';
 import type { Settings } from './settings.js';
 import { keyCredentials, shareCredentials } from './share-credentials.js';
 import { openShares, ShareSet } from './share-set.js';
+
+/** How long a process that answers from memory waits for the database before it answers without. */
+const DATABASE_WAIT_MS = 3 * SECOND_MS;
 
 /** What the service stands on; opened before anything is served and closed after everything has stopped. */
 export interface Resources {
@@ -26,7 +32,7 @@ export interface Resources {
 }
 
 /** Opens database and shares in order; what was opened is closed again when a later one fails. */
-export async function openResources(settings: Settings, clock: Clock): Promise<Resources> {
+export async function openResources(settings: Settings, clock: Clock, logger: Logger): Promise<Resources> {
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const each of opened.splice(0).toReversed()) await each();
@@ -35,14 +41,15 @@ export async function openResources(settings: Settings, clock: Clock): Promise<R
     const { config } = settings;
     const embedded = config.database.kind === 'embedded' ? await startEmbeddedDatabase({ folder: join(config.folder, 'database') }) : undefined;
     if (embedded !== undefined) opened.push(() => embedded.close());
-    const dataSource = await openDataSource(databaseAddress(settings, embedded), MIGRATIONS);
-    opened.push(() => dataSource.destroy());
-    await new ChangeFeed(dataSource).repair();
+    const database = await openDatabase(databaseAddress(settings, embedded), onlyAnswers(settings), logger);
+    opened.push(() => database.close());
+    const { dataSource } = database;
     const emulated = config.shares.kind === 'embedded' ? await startEmbeddedShares(config) : undefined;
     if (emulated !== undefined) opened.push(() => emulated.emulator.close());
     const credentialOf = emulated === undefined ? await shareCredentials(settings) : keyCredentials(emulated.keys);
     const shares = openShares(config, { credentialOf, emulator: emulated?.emulator }, clock);
-    await Promise.all([...shares.byName.values()].map((share) => share.ensureExists()));
+    // A process that only answers writes nothing there, and is not to wait for a share that is away.
+    if (!onlyAnswers(settings)) await Promise.all([...shares.byName.values()].map((share) => share.ensureExists()));
     return { dataSource, regions: regionMap(settings), shares, emulator: emulated?.emulator, failed: embedded?.failed ?? new Promise<never>(() => undefined), close };
   } catch (error) {
     await close();
@@ -50,7 +57,26 @@ export async function openResources(settings: Settings, clock: Clock): Promise<R
   }
 }
 
-function databaseAddress({ config, secrets }: Settings, embedded: EmbeddedDatabase | undefined): Parameters<typeof openDataSource>[0] {
+/** True for a process that does nothing but answer from memory. */
+function onlyAnswers({ config }: Settings): boolean {
+  return config.roles.every((role) => role === 'lookup');
+}
+
+/** Opens the database; where the process has answers to give without it, waits for it only {@link DATABASE_WAIT_MS}, and goes on opening it. */
+async function openDatabase(address: DatabaseAddress, mayBeLate: boolean, logger: Logger): Promise<Pick<OpeningDataSource, 'dataSource' | 'close'>> {
+  const first = async (dataSource: DataSource): Promise<void> => void (await new ChangeFeed(dataSource).repair());
+  if (address.kind === 'server' && mayBeLate) {
+    const onFailure = (error: unknown): void => logger.warn({ error }, 'the database cannot be reached; pulls are answered from the snapshot of the map, where there is one');
+    const opening = openDataSourceInTime(address, MIGRATIONS, { first, onFailure });
+    await Promise.race([opening.opened, setTimeout(DATABASE_WAIT_MS)]);
+    return opening;
+  }
+  const dataSource = await openDataSource(address, MIGRATIONS);
+  await first(dataSource);
+  return { dataSource, close: () => dataSource.destroy() };
+}
+
+function databaseAddress({ config, secrets }: Settings, embedded: EmbeddedDatabase | undefined): DatabaseAddress {
   if (embedded !== undefined) return { kind: 'embedded', socketFolder: embedded.socketFolder, port: embedded.port };
   return { kind: 'server', url: secrets.databaseUrl ?? '', poolSize: config.database.kind === 'server' ? config.database.poolSize : 1 };
 }

@@ -1,15 +1,18 @@
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 
 import { Clock } from '#clock';
 import { LeaseBook, MapFeeder } from '#mounts';
 import { Metrics } from '#telemetry';
 
+import { MapSnapshotFile } from './map-snapshot-file.js';
+
 /** Keeps the lookup's map following the database, and its leases written behind, while the service runs. */
 @Injectable()
-export class MapFollowing implements OnApplicationBootstrap, OnApplicationShutdown {
+export class MapFollowing implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly feeder: MapFeeder,
     private readonly leases: LeaseBook,
+    private readonly snapshot: MapSnapshotFile,
     private readonly clock: Clock,
     metrics: Metrics,
   ) {
@@ -25,13 +28,20 @@ export class MapFollowing implements OnApplicationBootstrap, OnApplicationShutdo
     return this.feeder.map.asOf !== undefined;
   }
 
+  /** Before the first request: a process that finds no database answers from the snapshot. */
+  async onModuleInit(): Promise<void> {
+    await this.snapshot.restore();
+  }
+
   onApplicationBootstrap(): void {
+    this.snapshot.start();
     this.feeder.start();
     this.leases.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.feeder.stop();
+    await this.snapshot.stop();
     await this.leases.stop();
   }
 }

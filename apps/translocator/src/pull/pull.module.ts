@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { Module } from '@nestjs/common';
 
 import { FailureBuckets, TokenBook } from '#access';
@@ -19,6 +21,8 @@ import { LeaseController } from './lease.controller.js';
 import { DoorKeeping } from './door-keeping.js';
 import { LookupController } from './lookup.controller.js';
 import { LookupDoor } from './lookup-door.js';
+import { MapSnapshotFile } from './map-snapshot-file.js';
+import { originOf } from './snapshot-origin.js';
 import { MapFollowing } from './map-following.js';
 import { MountController } from './mount.controller.js';
 import { PullAuthority } from './pull-authority.js';
@@ -43,6 +47,7 @@ import { tokenTerms } from './token-terms.js';
     { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, LOGGER] },
     { provide: LookupDoor, useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics) => new LookupDoor({ lookup: answers, book, metrics }), inject: [Lookup, TokenBook, Metrics] },
     DoorKeeping,
+    { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, Clock, Settings, LOGGER] },
     MapFollowing,
   ],
   exports: [MapFollowing],
@@ -65,6 +70,21 @@ function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, 
     onReport: (report) => {
       if (report.kind === 'failed') logger.warn({ error: report.error }, 'the lookup map could not follow the database; it answers from what it knows');
       else if (report.kind !== 'followed') logger.info({ ...report }, 'the lookup map');
+    },
+  });
+}
+
+function mapSnapshot(feeder: MapFeeder, clock: Clock, { config, secrets }: Settings, logger: Logger): MapSnapshotFile {
+  return new MapSnapshotFile({
+    path: join(config.folder, 'lookup', 'map.snapshot'),
+    origin: originOf(config, secrets.databaseUrl),
+    feeder,
+    clock,
+    ageMaxMs: config.lookup.staleMax,
+    onReport: (report) => {
+      if (report.kind === 'failed') logger.warn({ error: report.error }, 'the snapshot of the lookup map could not be written; the one from before stays');
+      else if (report.kind === 'refused') logger.info({ reason: (report.error as Error).message }, 'no snapshot of the lookup map is used');
+      else logger.info({ ...report }, 'the snapshot of the lookup map');
     },
   });
 }

@@ -1,0 +1,176 @@
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import type { Clock } from '#clock';
+import { type MapFeeder, readSnapshot, ReplicaMap, SnapshotError, writeSnapshot } from '#mounts';
+import { GiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
+
+/** How long to rest between two snapshots at least. */
+export const SNAPSHOT_EVERY_MS = MINUTE_MS;
+/** A large map rests longer: of all time, this part at most is spent on writing. */
+const WRITING_RATIO_MAX = 0.1;
+/** Bytes of a snapshot at most; a million layers in sixty regions take a third of it. */
+export const SNAPSHOT_BYTES_MAX = GiB;
+/** Bytes written in a second at most while answers are given. */
+const BYTES_PER_SECOND_MAX = 32 * MiB;
+/** Bytes written at once. */
+const WRITE_BYTES = MiB;
+
+/** What happened to the file, for logs. */
+export type SnapshotReport =
+  | { readonly kind: 'written'; readonly sizeBytes: number; readonly seconds: number }
+  | { readonly kind: 'read'; readonly asOf: Date; readonly seconds: number }
+  /** There is none, or it is of no use; `error` says why. The map is then loaded from the database. */
+  | { readonly kind: 'refused'; readonly error: unknown }
+  /** The one from before stays. */
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** What a {@link MapSnapshotFile} is made with. */
+export interface MapSnapshotFileOptions {
+  readonly path: string;
+  /** Names the deployment and its database, so that no other one's map is answered from. */
+  readonly origin: string;
+  readonly feeder: MapFeeder;
+  readonly clock: Clock;
+  /** A snapshot that is older is refused: nothing could be mounted by it. */
+  readonly ageMaxMs: number;
+  readonly onReport: (report: SnapshotReport) => void;
+  /** Default {@link SNAPSHOT_BYTES_MAX}. */
+  readonly bytesMax?: number;
+}
+
+/**
+ * The lookup's map on disk, for a start without a database. Written beside its place and renamed when it is whole and flushed, so that what stands there is always a whole one; read back only when every byte is as it
+ * was written. What it knows has the age that it had: `asOf` of the answers.
+ */
+export class MapSnapshotFile {
+  readonly #options: MapSnapshotFileOptions;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: MapSnapshotFileOptions) {
+    this.#options = options;
+  }
+
+  /** Gives the feeder the map of the file, where there is one that is of use. Never throws; for the time before the feeder starts. */
+  async restore(): Promise<void> {
+    const { path, feeder, clock, origin, ageMaxMs, onReport } = this.#options;
+    const startedAt = clock.now();
+    try {
+      await using file = await open(path, 'r');
+      const { size } = await file.stat();
+      if (size > this.#bytesMax) throw new SnapshotError('SNAPSHOT_FOREIGN', `the file has ${size} bytes, and a snapshot at most ${this.#bytesMax}`);
+      const map = new ReplicaMap();
+      const header = await readSnapshot(readerOf(file), map, { origin, now: startedAt, ageMaxMs });
+      feeder.adopt(map, header.position);
+      onReport({ kind: 'read', asOf: header.asOf, seconds: secondsSince(startedAt, clock) });
+    } catch (error) {
+      onReport({ kind: 'refused', error });
+    }
+  }
+
+  /** Begins to write one now and then. Repeating it changes nothing. */
+  start(): void {
+    this.#running ??= this.#writeForever();
+  }
+
+  /** Ends that, and writes a last one at full speed. Never throws. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#write(Number.POSITIVE_INFINITY);
+  }
+
+  async #writeForever(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    for (let restMs = SNAPSHOT_EVERY_MS; ;) {
+      await clock.sleep(restMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      const seconds = await this.#write(BYTES_PER_SECOND_MAX);
+      restMs = Math.max(SNAPSHOT_EVERY_MS, (seconds * SECOND_MS) / WRITING_RATIO_MAX);
+    }
+  }
+
+  /** @returns how long it took, in seconds. */
+  async #write(bytesPerSecond: number): Promise<number> {
+    const { feeder, path, clock, onReport } = this.#options;
+    const held = feeder.held;
+    if (held === undefined) return 0;
+    const startedAt = clock.now();
+    const partial = `${path}.partial`;
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rm(partial, { force: true });
+      const sizeBytes = await this.#writeTo(partial, held, bytesPerSecond);
+      if (sizeBytes === undefined) return secondsSince(startedAt, clock);
+      await rename(partial, path);
+      await flushFolder(dirname(path));
+      onReport({ kind: 'written', sizeBytes, seconds: secondsSince(startedAt, clock) });
+    } catch (error) {
+      await rm(partial, { force: true }).catch(() => undefined);
+      onReport({ kind: 'failed', error });
+    }
+    return secondsSince(startedAt, clock);
+  }
+
+  /** @returns its bytes; undefined when it was given up because the process stops: the last one follows. */
+  async #writeTo(path: string, held: NonNullable<MapFeeder['held']>, bytesPerSecond: number): Promise<number | undefined> {
+    const { clock, origin } = this.#options;
+    const { signal } = this.#stopping;
+    const isLast = bytesPerSecond === Number.POSITIVE_INFINITY;
+    // Others on the machine need not know which images there are.
+    await using file = await open(path, 'wx', 0o600);
+    let sizeBytes = 0;
+    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position }))) {
+      if (!isLast && signal.aborted) return undefined;
+      sizeBytes += bytes.length;
+      if (sizeBytes > this.#bytesMax) throw new Error(`the map takes more than ${this.#bytesMax} bytes: no snapshot is kept of it`);
+      await file.write(bytes);
+      if (!isLast) await clock.sleep((bytes.length / bytesPerSecond) * SECOND_MS, signal).catch(() => undefined);
+    }
+    await file.sync();
+    return sizeBytes;
+  }
+
+  get #bytesMax(): number {
+    return this.#options.bytesMax ?? SNAPSHOT_BYTES_MAX;
+  }
+}
+
+/** Frames joined to pieces of about {@link WRITE_BYTES}. */
+function* inPieces(frames: Iterable<Buffer>): Generator<Buffer, void> {
+  let [piece, length]: [Buffer[], number] = [[], 0];
+  for (const frame of frames) {
+    piece.push(frame);
+    length += frame.length;
+    if (length < WRITE_BYTES) continue;
+    yield Buffer.concat(piece);
+    [piece, length] = [[], 0];
+  }
+  yield Buffer.concat(piece);
+}
+
+/** Reads on in large pieces. */
+function readerOf(file: FileHandle): (length: number) => Promise<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  return async (length) => {
+    while (rest.length < length) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.max(WRITE_BYTES, length)), 0);
+      if (bytesRead === 0) break;
+      rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+    }
+    const taken = rest.subarray(0, length);
+    rest = rest.subarray(length);
+    return taken;
+  };
+}
+
+async function flushFolder(path: string): Promise<void> {
+  await using folder = await open(path, 'r');
+  await folder.sync();
+}
+
+function secondsSince(startedAt: Date, clock: Clock): number {
+  return (clock.now().getTime() - startedAt.getTime()) / 1000;
+}

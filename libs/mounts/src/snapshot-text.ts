@@ -1,0 +1,137 @@
+import { type Digest } from '#oci';
+
+/** Bytes of room that a writer begins with. */
+const ROOM_BYTES = 128 * 1024;
+const PREFIX = 'sha256:';
+
+/** What a writer and its reader remember from frame to frame, so that it need not be told again. */
+export interface SnapshotMemory {
+  /** Names that were told, in order. */
+  readonly names: string[];
+  readonly numbers: Map<string, number>;
+  /** The digest that was told last by `putRepeated`. */
+  last: Digest | undefined;
+}
+
+/** Numbers, texts and digests in a row of bytes, to be written or to be read. Numbers are LEB128: seven bits a byte, the lowest first. */
+export class SnapshotText {
+  #bytes: Buffer;
+  #at = 0;
+  readonly #end: number;
+  readonly #memory: SnapshotMemory;
+
+  /** With `content` it is read, from its beginning; `memory` is that of the frames before. */
+  constructor(content?: Buffer, memory: SnapshotMemory = { names: [], numbers: new Map(), last: undefined }) {
+    this.#memory = memory;
+    this.#bytes = content ?? Buffer.allocUnsafe(ROOM_BYTES);
+    this.#end = content?.length ?? 0;
+  }
+
+  /** How many bytes were written since the last `take`. */
+  get length(): number {
+    return this.#at;
+  }
+
+  /** True when everything was read. */
+  get ended(): boolean {
+    return this.#at >= this.#end;
+  }
+
+  /** What was written, as a copy; the next write begins anew. */
+  take(): Buffer {
+    const content = Buffer.from(this.#bytes.subarray(0, this.#at));
+    this.#at = 0;
+    return content;
+  }
+
+  /** A whole number from 0 to 2^53 - 1. */
+  putNumber(value: number): void {
+    this.#room(8);
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#at++] = (rest % 0x80) | 0x80;
+    this.#bytes[this.#at++] = rest;
+  }
+
+  number(): number {
+    let value = 0;
+    for (let factor = 1; ; factor *= 0x80) {
+      const byte = this.#bytes[this.#at++] ?? 0;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  }
+
+  putText(value: string): void {
+    const length = Buffer.byteLength(value);
+    this.putNumber(length);
+    this.#room(length);
+    this.#at += this.#bytes.write(value, this.#at);
+  }
+
+  text(): string {
+    const length = this.number();
+    const value = this.#bytes.toString('utf8', this.#at, this.#at + length);
+    this.#at += length;
+    return value;
+  }
+
+  /** 64 hexadecimal digits in lower case, as 32 bytes. */
+  putHash(value: string): void {
+    this.#room(32);
+    this.#at += this.#bytes.write(value, this.#at, 'hex');
+  }
+
+  hash(): string {
+    const value = this.#bytes.toString('hex', this.#at, this.#at + 32);
+    this.#at += 32;
+    return value;
+  }
+
+  putDigest(value: Digest): void {
+    this.putHash(value.slice(PREFIX.length));
+  }
+
+  digest(): Digest {
+    // Joined at once: a text of two parts takes twice the room.
+    return `sha256:${this.hash()}`;
+  }
+
+  /** One of a few names: in full only the first time. */
+  putName(value: string): void {
+    const { numbers } = this.#memory;
+    const known = numbers.get(value);
+    this.putNumber(known ?? numbers.size);
+    if (known !== undefined) return;
+    numbers.set(value, numbers.size);
+    this.putText(value);
+  }
+
+  name(): string {
+    const { names } = this.#memory;
+    const number = this.number();
+    return names[number] ?? (names[number] = this.text());
+  }
+
+  /** A digest that is often the same as the one before. */
+  putRepeated(value: Digest): void {
+    const isNew = value !== this.#memory.last;
+    this.putNumber(isNew ? 1 : 0);
+    if (isNew) this.putDigest(value);
+    this.#memory.last = value;
+  }
+
+  repeated(): Digest {
+    const isNew = this.number() === 1;
+    const value = isNew ? this.digest() : this.#memory.last;
+    if (value === undefined) throw new Error('nothing was told before: the bytes were checked, so their writer is wrong');
+    this.#memory.last = value;
+    return value;
+  }
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const wider = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    this.#bytes.copy(wider, 0, 0, this.#at);
+    this.#bytes = wider;
+  }
+}
