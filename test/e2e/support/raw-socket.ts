@@ -20,18 +20,26 @@ export function openSocket(url: string): Promise<Socket> {
   });
 }
 
-/** Writes `bytes`, and listens until the server ends the connection, or for `maxMs`. */
-export async function converse(url: string, bytes: string | Buffer, maxMs = CONVERSATION_MAX_MS): Promise<Conversation> {
+/**
+ * Writes `bytes`, and listens until the server ends the connection; with `quietMs`, also only until it has said something and then nothing more for that long.
+ * Never listens for longer than {@link CONVERSATION_MAX_MS}.
+ */
+export async function converse(url: string, bytes: string | Buffer, { quietMs }: { readonly quietMs?: number } = {}): Promise<Conversation> {
   const socket = await openSocket(url);
   const startedAt = performance.now();
   const said: Buffer[] = [];
   const closed = await new Promise<boolean>((resolve) => {
-    const tooLong = setTimeout(() => resolve(false), maxMs);
-    socket.on('data', (chunk: Buffer) => said.push(chunk));
+    let enough = setTimeout(() => resolve(false), CONVERSATION_MAX_MS);
+    socket.on('data', (chunk: Buffer) => {
+      said.push(chunk);
+      if (quietMs === undefined) return;
+      clearTimeout(enough);
+      enough = setTimeout(() => resolve(false), quietMs);
+    });
     // A server that refuses to read on resets the connection: that is an end as well.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      clearTimeout(tooLong);
+      clearTimeout(enough);
       resolve(true);
     });
     if (bytes.length > 0) socket.write(bytes);
