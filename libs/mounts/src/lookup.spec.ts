@@ -53,6 +53,23 @@ describe('Lookup', () => {
     expect(await store.leasedLayers('east', clock.now())).toEqual(new Set([digestNamed('l1')]));
   });
 
+  it('gives blobs and no lease while the process is busy, by every way but answers that are written already, and still observes', () => {
+    let isBusy = true;
+    const { lookup, observer } = setUp({ isBusy: () => isBusy });
+    const busy = lookup.pull(PULL, { client: 'node-7' });
+    expect(busy).toMatchObject({ kind: 'answer', answer: { layers: [{ kind: 'blob', reason: 'SERVICE_BUSY' }] } });
+    expect(busy.kind === 'answer' && busy.answer.lease).toBeUndefined();
+    const asked = { repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east' };
+    expect(lookup.lookup(asked).layers).toEqual([expect.objectContaining({ kind: 'blob', reason: 'SERVICE_BUSY' })]);
+    expect(lookup.lookup({ ...asked, onlyBlobs: 'AUTHORIZATION_UNAVAILABLE' }).layers).toEqual([expect.objectContaining({ reason: 'AUTHORIZATION_UNAVAILABLE' })]);
+    expect(observer.pulls).toHaveLength(3);
+    isBusy = false;
+    const answer = lookup.lookup(asked);
+    expect(answer.layers).toEqual([expect.objectContaining({ kind: 'mount' })]);
+    isBusy = true;
+    expect(lookup.rewrite({ response: answer, region: 'east' }).layers).toEqual([expect.objectContaining({ kind: 'blob', reason: 'SERVICE_BUSY' })]);
+  });
+
   it('observes a pull that is answered with blobs, without a lease: that is where demand shows', () => {
     const { lookup, observer, book } = setUp();
     const outcome = lookup.pull({ ...PULL, region: 'west' });

@@ -1,6 +1,6 @@
 import type { Clock } from '#clock';
 
-import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullOutcome, type PullRequest } from './answer-pull.js';
+import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullCaller, type PullOutcome, type PullRequest } from './answer-pull.js';
 import type { LeaseBook } from './lease-book.js';
 import type { MountSources } from './mount-sources.js';
 import type { MountAnswer } from './mount-answer.js';
@@ -25,6 +25,8 @@ export interface LookupOptions {
   readonly expansionBytesPerSecond?: number;
   /** Hears of an observer or a lease book that failed; the answer goes out without them. */
   readonly onFailure?: (error: unknown) => void;
+  /** Whether this process is so busy that only answers that cost little are given: those that are written already, and blobs. Default never. */
+  readonly isBusy?: () => boolean;
 }
 
 /** What is known of the caller besides the pull itself. */
@@ -53,7 +55,7 @@ export class Lookup {
   /** Answers a pull by reference. Never throws. */
   pull(request: PullRequest, context: PullContext = {}): PullOutcome {
     const answers = this.#context();
-    const outcome = answerPull(request, answers);
+    const outcome = answerPull(this.#affordable(request), answers);
     const wants = wantsOf(context);
     if (outcome.kind === 'answer') return this.#finish(outcome, answers.now, wants);
     // A node that waits for the image wants it as much as one that takes the blobs.
@@ -66,7 +68,7 @@ export class Lookup {
   /** Answers a pull whose manifest and layers the registry names. Never throws. */
   lookup(request: LookupRequest, context: PullContext = {}): MountAnswer {
     const answers = this.#context();
-    return this.#finish(answerLookup(request, answers), answers.now, wantsOf(context)).answer;
+    return this.#finish(answerLookup(this.#affordable(request), answers), answers.now, wantsOf(context)).answer;
   }
 
   /**
@@ -87,7 +89,12 @@ export class Lookup {
   /** Rewrites a mount response for another region, under a lease of its own. It was observed when it was first answered. Never throws. */
   rewrite(request: RewriteRequest): MountAnswer {
     const answers = this.#context();
-    return this.#finish(rewriteMounts(request, answers), answers.now, { lease: true, observe: false }).answer;
+    return this.#finish(rewriteMounts(this.#affordable(request), answers), answers.now, { lease: true, observe: false }).answer;
+  }
+
+  /** What is asked for, or less while this process is busy. */
+  #affordable<Request extends PullCaller>(request: Request): Request {
+    return this.#options.isBusy?.() === true ? { ...request, onlyBlobs: request.onlyBlobs ?? 'SERVICE_BUSY' } : request;
   }
 
   #context(): AnswerContext & { readonly mapAgeMaxMs: number } {

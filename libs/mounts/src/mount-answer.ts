@@ -36,6 +36,8 @@ export const PULL_REASONS = [
   'ALREADY_HELD',
   /** The registry could not be asked in time whether the caller may pull. */
   'AUTHORIZATION_UNAVAILABLE',
+  /** The service is too busy to look for mounts: a blob at once is better than a mount late. */
+  'SERVICE_BUSY',
 ] as const;
 
 /** One of {@link PULL_REASONS}. */

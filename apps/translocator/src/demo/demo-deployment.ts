@@ -69,7 +69,8 @@ function demoConfig(folder: string, at: { readonly port: number; readonly regist
     leases: { ttl: '2s' },
     demand: { flushEvery: '500ms' },
     placement: { every: '2s' },
-    lookup: { followEvery: '100ms', staleMax: '3s' },
+    // One process does everything here, expansion included.
+    lookup: { followEvery: '100ms', staleMax: '3s', busyAfter: '10s' },
   });
 }
 

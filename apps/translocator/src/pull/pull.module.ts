@@ -19,6 +19,7 @@ import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { LeaseController } from './lease.controller.js';
 import { DoorKeeping } from './door-keeping.js';
+import { LoopLoad } from './loop-load.js';
 import { LookupController } from './lookup.controller.js';
 import { LookupDoor } from './lookup-door.js';
 import { MapSnapshotFile } from './map-snapshot-file.js';
@@ -29,6 +30,7 @@ import { PullAuthority } from './pull-authority.js';
 import { RecordedPulls } from './recorded-pulls.js';
 import { StoredMapSource } from './stored-map-source.js';
 import { tokenTerms } from './token-terms.js';
+import { UnwaitedProbe } from './unwaited-probe.js';
 
 /** The role `lookup`: answers pulls from memory. */
 @Module({
@@ -44,7 +46,8 @@ import { tokenTerms } from './token-terms.js';
     { provide: MapFeeder, useFactory: mapFeeder, inject: [StoredMapSource, Clock, Settings, LOGGER] },
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
     { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
-    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, LOGGER] },
+    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
+    { provide: LoopLoad, useFactory: ({ config }: Settings) => new LoopLoad(config.lookup.busyAfter), inject: [Settings] },
     { provide: LookupDoor, useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics) => new LookupDoor({ lookup: answers, book, metrics }), inject: [Lookup, TokenBook, Metrics] },
     DoorKeeping,
     { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, Clock, Settings, LOGGER] },
@@ -55,7 +58,7 @@ import { tokenTerms } from './token-terms.js';
 export class PullModule {}
 
 function pullAuthority(...[registry, clock, failures, metrics, { config }, logger]: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, Logger]): PullAuthority {
-  return new PullAuthority(registry, clock, {
+  return new PullAuthority(new UnwaitedProbe(registry), clock, {
     tokens: tokenTerms(config.registry, clock, logger),
     failures,
     onRefused: (reason) => metrics.authFailures.inc({ kind: 'pull', reason }),
@@ -94,7 +97,7 @@ function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger
 }
 
 // One argument for each part that an answer is made of; Nest injects them by position.
-function lookup(...[feeder, regions, shares, leases, observer, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, Clock, Settings, Logger]): Lookup {
+function lookup(...[feeder, regions, shares, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
   return new Lookup({
     feeder,
     near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs),
@@ -104,6 +107,7 @@ function lookup(...[feeder, regions, shares, leases, observer, clock, { config }
     observer,
     clock,
     mapAgeMaxMs: config.lookup.staleMax,
+    isBusy: () => load.isLoaded,
     onFailure: (error) => logger.warn({ error }, 'an answer went out without its lease or its observation'),
   });
 }
