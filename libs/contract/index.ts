@@ -10,4 +10,5 @@ export * from './src/problem.js';
 export * from './src/regions-and-shares.js';
 export * from './src/replicas.js';
 export * from './src/repositories.js';
+export * from './src/repository-attributes.js';
 export * from './src/words.js';

@@ -4,10 +4,16 @@ export * from './src/examination-store.js';
 export {
   type ExaminationOutcome, type ExaminationTools, type ExaminedReference, ExaminedImages, examineReference,
 } from './src/examine-reference.js';
+export * from './src/event-of-exchange.js';
 export { type RegistryCredentials } from './src/http/registry-access.js';
 export { keySetAt } from './src/http/fetch-key-set.js';
 export * from './src/http/registry-client.js';
 export { DEFAULT_REGISTRY_LIMITS, type RegistryLimits } from './src/http/registry-limits.js';
+export * from './src/http/registry-relay.js';
+export * from './src/http/relayed-addresses.js';
+export * from './src/http/relayed-headers.js';
+export * from './src/http/relayed-path.js';
+export * from './src/http/token-service.js';
 export * from './src/image.js';
 export * from './src/image-store.js';
 export * from './src/parse-registry-envelope.js';

@@ -7,13 +7,14 @@ import { AdminModule } from './admin/admin.module.js';
 import { type Foundation, FoundationModule } from './foundation/foundation.module.js';
 import { HealthModule } from './health/health.module.js';
 import { PullModule } from './pull/pull.module.js';
+import { RegistryApiModule } from './registry-api/registry-api.module.js';
 import { ControlModule } from './work/control.module.js';
 import { WorkModule } from './work/work.module.js';
 import { WorkerModule } from './work/worker.module.js';
 
 /** What each role adds to a process. */
 const MODULES_OF_ROLE: Readonly<Record<Role, readonly Type[]>> = {
-  lookup: [PullModule],
+  lookup: [PullModule, RegistryApiModule],
   control: [ControlModule, AdminModule],
   worker: [WorkerModule],
 };

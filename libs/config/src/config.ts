@@ -124,6 +124,15 @@ export const configSchema = z
         enable: z.array(z.string().refine(isRepositoryPattern, 'must be a repository name, or the beginning of one followed by *')).max(1000).default([]),
       })
       .prefault({}),
+    gateway: z
+      .strictObject({
+        enabled: z.boolean().default(false),
+        hosts: z.array(z.string().regex(/^[A-Za-z0-9.-]{1,253}(?::\d{1,5})?$/, 'must be a host name such as registry.example.com, with its port where clients write it')).max(100).default([]),
+        realm: z.enum(['registry', 'own']).default('registry'),
+        namespaceAnswerMax: duration('2s', 100, MINUTE_MS),
+        concurrent: z.number().int().min(1).max(10_000).default(512),
+      })
+      .prefault({}),
     regions: z
       .strictObject({
         home: regionName.default('westeurope'),

@@ -12,7 +12,7 @@ export class Metrics {
   /** Lookups by `outcome` (ok, expanding, not_enabled, unknown, denied, not_loaded). */
   readonly lookups = this.#counter('translocator_lookups_total', 'Lookups answered', ['outcome']);
   readonly lookupSeconds = this.#histogram('translocator_lookup_duration_seconds', 'Time to answer a lookup', [], [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
-  /** Notification events by `outcome` (accepted, repeated, unreadable). */
+  /** Notification events by `outcome` (accepted, repeated, unreadable; noticed: seen in what passed through to the registry). */
   readonly notifications = this.#counter('translocator_notification_events_total', 'Registry events received', ['outcome']);
   /** Work by `loop` (examine, backfill, expand, copy, remove) and `outcome`. */
   readonly work = this.#counter('translocator_work_total', 'Pieces of work ended', ['loop', 'outcome']);
@@ -26,6 +26,9 @@ export class Metrics {
   readonly shareStoredBytes = this.#gauge('translocator_share_stored_bytes', 'Bytes on a share as its provider counts them, of everybody who writes there', ['region']);
   readonly shareProvisionedBytes = this.#gauge('translocator_share_provisioned_bytes', 'Bytes that a share may hold at its provider', ['region']);
   readonly shareCallsWidth = this.#gauge('translocator_share_calls_width', 'Calls that this process may have under way on a share, as was found out: 16 at first, fewer when it throttles', ['region']);
+  /** What passed through to the registry, by `part` of it and `status`; `gone` when the client went away first. */
+  readonly gatewayRequests = this.#counter('translocator_gateway_requests_total', 'Requests passed on to the registry, or refused', ['part', 'status']);
+  readonly gatewayOpen = this.#gauge('translocator_gateway_open_requests', 'Requests that are being passed on to the registry', []);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);

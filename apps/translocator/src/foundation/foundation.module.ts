@@ -18,6 +18,7 @@ import { RegistryModule } from '#registry/nest';
 import { ReplicationModule } from '#replication/nest';
 import { type Logger, Metrics } from '#telemetry';
 
+import { ClientView } from '../http/client-view.js';
 import { GrantRenewal } from './grant-renewal.js';
 import type { Resources } from './resources.js';
 import { Settings } from './settings.js';
@@ -54,6 +55,7 @@ export class FoundationModule {
       { provide: ShareSet, useValue: resources.shares },
       { provide: GrantRenewal, useValue: new GrantRenewal(resources.shares.byName.values(), logger) },
       { provide: RegistryClient, useValue: registry },
+      { provide: ClientView, useValue: new ClientView(settings.config) },
       { provide: RegistryReader, useExisting: RegistryClient },
       { provide: ProcessName, useValue: new ProcessName(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`) },
     ];

@@ -6,7 +6,9 @@ import { KiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import { NOTIFICATION_BYTES_MAX } from '#registry';
 
 import { TrailKeeper } from '../access/trail-keeper.js';
+import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
+import { limitBodyTime } from './body-deadline.js';
 import { refuseTwoFaced } from './plain-requests.js';
 import { ProblemFilter } from './problem.filter.js';
 import { SchemaPipe } from './schema-problem.js';
@@ -24,8 +26,10 @@ export const HTTP_LIMITS = {
 } as const;
 
 /** How the server below Fastify is made. */
-export function serverLimits({ server }: Config): { readonly requestTimeout: number; readonly headersTimeout: number; readonly connectionsCheckingInterval: number; readonly maxHeaderSize: number } {
-  return { requestTimeout: server.requestWithin, headersTimeout: Math.min(server.headersWithin, server.requestWithin), connectionsCheckingInterval: SECOND_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+export function serverLimits({ server, gateway }: Config): { readonly requestTimeout: number; readonly headersTimeout: number; readonly connectionsCheckingInterval: number; readonly maxHeaderSize: number } {
+  // Uploads to the registry take as long as they keep coming; other bodies are limited by `limitBodyTime`.
+  const requestTimeout = gateway.enabled ? 0 : server.requestWithin;
+  return { requestTimeout, headersTimeout: Math.min(server.headersWithin, server.requestWithin), connectionsCheckingInterval: SECOND_MS, maxHeaderSize: HEADERS_BYTES_MAX };
 }
 
 /** The types under which registries send their event envelope. */
@@ -40,6 +44,7 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   const trail = app.get(TrailKeeper);
   app.getHttpAdapter().getInstance().addHook('onRequest', refuseTwoFaced);
   app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
+  limitBodyTime(app.getHttpServer(), app.get(Settings).config.server.requestWithin);
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));
   const description = new DocumentBuilder()

@@ -7,6 +7,7 @@ import { Lookup, type PullOutcome, type PullRequest, type Transport, TRANSPORTS 
 import { parsePlatform, parseReference, parseRepositoryName } from '#oci';
 import { Metrics } from '#telemetry';
 
+import { ClientView } from '../http/client-view.js';
 import { HttpProblem } from '../http/http-problem.js';
 import { tooManyFailures } from '../http/service-gate.js';
 import { PullAuthority } from './pull-authority.js';
@@ -23,6 +24,7 @@ export class MountController {
     private readonly lookup: Lookup,
     private readonly authority: PullAuthority,
     private readonly metrics: Metrics,
+    private readonly view: ClientView,
   ) {}
 
   // Before the GET, of which Fastify would otherwise make a HEAD that is observed and leased.
@@ -54,11 +56,11 @@ export class MountController {
     if (right === 'unknown') this.#refuse('unknown', unknownManifest(pull));
     if (typeof right === 'object' && 'waitMs' in right) this.#refuse('denied', tooManyFailures(right.waitMs));
     if (typeof right === 'object' && 'insufficient' in right) {
-      const headers = { 'www-authenticate': right.challenge };
+      const headers = { 'www-authenticate': this.view.challengeFor(request, right.challenge) };
       this.#refuse('denied', new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `this token is not for pulling ${pull.repository}`, headers }));
     }
     if (typeof right === 'object') {
-      const headers = { 'www-authenticate': right.challenge };
+      const headers = { 'www-authenticate': this.view.challengeFor(request, right.challenge) };
       this.#refuse('denied', new HttpProblem(401, { code: 'UNAUTHORIZED', title: 'Authentication required', detail: `pulling ${pull.repository} takes a token of the registry`, headers }));
     }
     const asked = right === 'unavailable' ? { ...pull, onlyBlobs: 'AUTHORIZATION_UNAVAILABLE' as const } : pull;

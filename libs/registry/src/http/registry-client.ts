@@ -11,6 +11,7 @@ import { type BlobDescriptor, type FetchedManifest, RegistryReader, type Resolve
 import { downloadBlob } from './blob-download.js';
 import { RegistryAccess, type RegistryCredentials } from './registry-access.js';
 import { AUTHORIZATION_LENGTH_MAX, DEFAULT_REGISTRY_LIMITS, type RegistryLimits, TAGS_PAGE, TAGS_PAGE_BYTES_MAX } from './registry-limits.js';
+import { parseRegistryUrl } from './registry-url.js';
 import { type Answer, type Ask, describe, errorOf, header, readBounded, send } from './send.js';
 
 /** What a {@link RegistryClient} needs. */
@@ -171,15 +172,6 @@ export class RegistryClient extends RegistryReader {
   #endpoint(repository: string, rest: string): URL {
     return new URL(`v2/${parseRepositoryName(repository)}/${rest}`, this.#url);
   }
-}
-
-function parseRegistryUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
-    throw new RegistryError('REGISTRY_PROTOCOL', 'the registry needs an http or https URL without credentials');
-  }
-  if (!url.pathname.endsWith('/')) url.pathname += '/';
-  return url;
 }
 
 function isHeaderValue(text: string): boolean {

@@ -1,0 +1,57 @@
+import { pipeline } from 'node:stream/promises';
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import { type HeaderFields, type RelayedAnswer, RegistryError } from '#registry';
+
+/** Statuses whose answers have no body (RFC 9110 §6.4.1). */
+const BODILESS = new Set([204, 304]);
+
+/**
+ * Sends an answer of the registry on, at the pace at which the client reads it. When the registry's body is cut, the client's connection is cut as well: it must not take a
+ * part for the whole. @returns false when the answer did not get through whole.
+ */
+export async function passAnswer(request: FastifyRequest, reply: FastifyReply, answer: { readonly relayed: RelayedAnswer; readonly headers: HeaderFields }): Promise<boolean> {
+  const { relayed, headers } = answer;
+  reply.hijack();
+  const response = reply.raw;
+  response.writeHead(relayed.status, headers);
+  if (request.method === 'HEAD' || BODILESS.has(relayed.status)) {
+    response.end();
+    await relayed.body.dump();
+    return true;
+  }
+  try {
+    await pipeline(relayed.body, response);
+    return true;
+  } catch {
+    // Whoever went first, both connections are over, and neither end can be told anything more.
+    return false;
+  }
+}
+
+/** Answers without a body, so that a client that knows other hosts goes on to them. */
+export function answerEmpty(reply: FastifyReply, status: number): void {
+  reply.hijack();
+  reply.raw.writeHead(status, { 'content-length': '0' }).end();
+}
+
+/** Answers with an error as registries do; for those that ask as registries' clients. */
+export function answerErrors(request: FastifyRequest, reply: FastifyReply, problem: { readonly status: number; readonly code: string; readonly message: string; readonly headers?: HeaderFields }): void {
+  const text = JSON.stringify({ errors: [{ code: problem.code, message: problem.message }] });
+  reply.hijack();
+  reply.raw.writeHead(problem.status, { 'content-type': 'application/json', ...problem.headers, 'content-length': String(Buffer.byteLength(text)) });
+  reply.raw.end(request.method === 'HEAD' ? undefined : text);
+}
+
+/** Reads a small answer whole. @throws {RegistryError} `RESPONSE_TOO_LARGE` beyond `bytesMax`. */
+export async function readWhole(answer: RelayedAnswer, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let seenBytes = 0;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    seenBytes += chunk.length;
+    if (seenBytes > bytesMax) throw new RegistryError('RESPONSE_TOO_LARGE', `the registry answered more than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

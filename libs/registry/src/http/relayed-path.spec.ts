@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+
+import { parseRelayedPath, RELAYED_PATH_LENGTH_MAX } from './relayed-path.js';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+describe('a path for the registry', () => {
+  it.each([
+    ['/v2/', 'base'], ['/v2', 'base'], ['/v2/_catalog', 'catalogue'], ['/v2/a/b/manifests/v1', 'manifests'], [`/v2/a/blobs/${DIGEST}`, 'blobs'], ['/v2/a/blobs/uploads/', 'uploads'],
+    ['/v2/a/blobs/uploads/0-1_x', 'uploads'], ['/v2/a/tags/list', 'tags'], [`/v2/a/referrers/${DIGEST}`, 'referrers'], ['/v2/a/_oci/ext', 'other'],
+  ])('%s is for %s', (path, part) => {
+    expect(parseRelayedPath(path)).toMatchObject({ part, path });
+  });
+
+  it('names a manifest by tag or digest', () => {
+    expect(parseRelayedPath('/v2/team/app/manifests/v1')?.manifest).toEqual({ repository: 'team/app', reference: { kind: 'tag', tag: 'v1' } });
+    expect(parseRelayedPath(`/v2/app/manifests/${DIGEST.replace(':', '%3A')}`)?.manifest).toEqual({ repository: 'app', reference: { kind: 'digest', digest: DIGEST } });
+  });
+
+  it('that follows no grammar is the registry\'s to refuse, and names no manifest', () => {
+    for (const path of ['/v2/Team/manifests/v1', '/v2/a/manifests/-x', '/v2/a/manifests/sha512:abc']) expect(parseRelayedPath(path)).toEqual({ part: 'manifests', path });
+  });
+
+  it('is not passed on when two readers might read it differently', () => {
+    const tricks = ['/v2/../admin', '/v2/a/../b/manifests/v1', '/v2/a/%2e%2E/b', '/v2/a/.%2e/b', '/v2/a/./b', '/v2//a', '/v2/a%2fb/tags/list', '/v2/a%5cb', '/v2/a\\b', '/v2/a%00', '/v2/a#b', '/v2/é', '/v2/a b', '/v2/a\r\nx', '/v3/', '/v2x', ''];
+    expect(tricks.filter((path) => parseRelayedPath(path) !== undefined)).toEqual([]);
+    expect(parseRelayedPath(`/v2/${'a'.repeat(RELAYED_PATH_LENGTH_MAX)}`)).toBeUndefined();
+  });
+});

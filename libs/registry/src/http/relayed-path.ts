@@ -1,0 +1,46 @@
+import { isDigest, isRepositoryName, isTag, type Reference } from '#oci';
+
+/** The part of a registry that a path is for. */
+export type RelayedPart = 'base' | 'manifests' | 'blobs' | 'uploads' | 'tags' | 'referrers' | 'catalogue' | 'other';
+
+/** A path below `/v2/` that may be passed on. */
+export interface RelayedPath {
+  readonly part: RelayedPart;
+  /** As the client wrote it, still to be judged by the registry. */
+  readonly path: string;
+  /** Only of manifests whose repository and reference follow the grammar. */
+  readonly manifest?: { readonly repository: string; readonly reference: Reference };
+}
+
+/** The longest path that is passed on, its query included. */
+export const RELAYED_PATH_LENGTH_MAX = 8192;
+
+const PARTS: readonly (readonly [RegExp, RelayedPart])[] = [
+  [/^\/v2\/?$/, 'base'],
+  [/^\/v2\/_catalog$/, 'catalogue'],
+  [/\/manifests\/[^/]+$/, 'manifests'],
+  [/\/blobs\/uploads\/[^/]*$/, 'uploads'],
+  [/\/blobs\/[^/]+$/, 'blobs'],
+  [/\/tags\/list$/, 'tags'],
+  [/\/referrers\/[^/]+$/, 'referrers'],
+];
+
+/**
+ * Reads a request's path. Undefined for one that a registry and this service might read differently, so that it must not be passed on: dot segments, also escaped, escaped
+ * slashes, backslashes, empty segments, and bytes that no path has.
+ */
+export function parseRelayedPath(path: string): RelayedPath | undefined {
+  if (path.length > RELAYED_PATH_LENGTH_MAX || !/^\/v2(?:\/|$)/.test(path)) return undefined;
+  if (!/^[\x21-\x7e]*$/.test(path) || /[\\#?"<>^`{|}]|%2f|%5c|%00|\/\//i.test(path)) return undefined;
+  if (path.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) return undefined;
+  const part = PARTS.find(([pattern]) => pattern.test(path))?.[1] ?? 'other';
+  const { repository, reference } = /^\/v2\/(?<repository>.+)\/manifests\/(?<reference>[^/]+)$/.exec(path)?.groups ?? {};
+  const named = repository !== undefined && reference !== undefined && isRepositoryName(repository) ? referenceOf(reference) : undefined;
+  return { part, path, ...(named === undefined || repository === undefined ? {} : { manifest: { repository, reference: named } }) };
+}
+
+function referenceOf(text: string): Reference | undefined {
+  const plain = text.replaceAll(/%3a/gi, ':');
+  if (isDigest(plain)) return { kind: 'digest', digest: plain };
+  return isTag(plain) ? { kind: 'tag', tag: plain } : undefined;
+}
