@@ -36,7 +36,7 @@ describe.skipIf(!existsSync(REGISTRY_PROGRAM))('Debian\'s docker-registry behind
     const alone = await callDistribution(urls[0] ?? '');
     const behind = await callDistribution(gatewayUrl);
     // Of both kinds there must be plenty, or nothing was compared.
-    expect(alone.filter(({ status }) => status < 300).length).toBeGreaterThan(30);
+    expect(alone.filter(({ status }) => status < 300).length).toBeGreaterThan(25);
     expect(alone.filter(({ status }) => status >= 400).length).toBeGreaterThan(20);
     for (const [place, answer] of alone.entries()) expect(behind[place]).toEqual(answer);
     expect(behind).toHaveLength(alone.length);

@@ -131,7 +131,7 @@ describe('the attributes of a repository', () => {
       'GET /v2/team/app/tags/list?n=1', 'POST /v2/team/app/blobs/uploads/', 'DELETE /v2/team/app/blobs/uploads/u1?_state=s', 'PATCH /acr/v1/team/app', 'GET /acr/v1/team/app',
     ]);
     expect(seen.find(({ line }) => line.startsWith('PATCH'))).toMatchObject({ body: '{"deleteEnabled":false}', headers: PUSHER });
-    const { body: trail } = await client.admin<{ items: { actor: string; path: string; status: number }[] }>('trail');
+    const { body: trail } = await client.admin<{ items: { actor: string; path: string; status: number }[] }>('audit');
     expect(trail.items[0]).toMatchObject({ actor: 'registry', path: '/acr/v1/team/app', status: 200 });
     expect((await attributes('PATCH', PUSHER, { teleportEnabled: false })).body.changeableAttributes.teleportEnabled).toBe(false);
   });

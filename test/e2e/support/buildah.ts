@@ -26,6 +26,16 @@ export class Buildah {
     return name;
   }
 
+  /** Pushes an image to `host/repository:tag` over http. */
+  async push(image: string, name: string): Promise<void> {
+    await this.#run('push', '--quiet', '--tls-verify=false', image, `docker://${name}`);
+  }
+
+  /** Pulls `host/repository:tag` over http. @returns the image's id. */
+  pull(name: string): Promise<string> {
+    return this.#run('pull', '--quiet', '--tls-verify=false', `docker://${name}`);
+  }
+
   /** `base` ← `libraries` ← `app`, of real files of this machine; `app` deletes a file of `base`. `next` is `app` with one more layer. */
   async buildImages(): Promise<void> {
     await this.layer('scratch', 'base', (_root, copy) => copy('/usr/share/common-licenses', '/licenses'));

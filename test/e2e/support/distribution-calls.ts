@@ -33,16 +33,19 @@ class Caller {
     const [status, found, text] = await new Promise<[number, IncomingHttpHeaders, string]>((resolve, reject) => {
       const sent = request({ hostname, port, method, path: target, headers: { ...length, ...headers }, agent: false, signal: AbortSignal.timeout(ANSWER_MAX_MS) }, (answer) => {
         const chunks: Buffer[] = [];
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
-        answer.on('end', () => resolve([answer.statusCode ?? 0, answer.headers, Buffer.concat(chunks).toString('latin1')]));
+        const read = (): string => Buffer.concat(chunks).toString('latin1');
+        // Some answers are shorter than they say: the registry ends the connection then, and so must what stands in front of it.
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => resolve([answer.statusCode ?? 0, answer.headers, `${read()} and then cut`]));
+        answer.on('end', () => resolve([answer.statusCode ?? 0, answer.headers, read()]));
       });
-      sent.on('error', reject);
+      sent.on('error', (cause) => reject(new Error(`${method} ${target}: ${cause.message}`, { cause })));
       if (chunked && body !== undefined) sent.write(body);
       sent.end(chunked ? undefined : body);
     });
     const kept = Object.entries(found).filter(([name]) => !PASSING.has(name)).map(([name, value]) => [name, this.#plain(String(value))]);
     this.answers.push({ call: `${method} ${this.#plain(target)}`, status, headers: Object.fromEntries(kept), body: this.#plain(text) });
-    const location = found.location ?? '';
+    // After a refusal the client goes on where it was.
+    const location = found.location ?? target;
     return location.startsWith('http') ? location.slice(new URL(location).origin.length) : location;
   }
 

@@ -44,7 +44,6 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   const trail = app.get(TrailKeeper);
   app.getHttpAdapter().getInstance().addHook('onRequest', refuseTwoFaced);
   app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
-  limitBodyTime(app.getHttpServer(), app.get(Settings).config.server.requestWithin);
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));
   const description = new DocumentBuilder()
@@ -57,4 +56,6 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
     .build();
   SwaggerModule.setup('api/docs', app, () => SwaggerModule.createDocument(app, description), { jsonDocumentUrl: 'api/openapi.json' });
   await app.init();
+  // In front of all that takes requests by now.
+  limitBodyTime(app.getHttpServer(), app.get(Settings).config.server.requestWithin);
 }

@@ -1,9 +1,16 @@
+import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { SECOND_MS } from '#quantities';
 import { type HeaderFields, type RelayedAnswer, RegistryError } from '#registry';
 
+import { hasBody } from './request-body.js';
+
+/** How long a connection that ends with its answer is kept for a client that still sends, so that it reads the answer. */
+const LINGER_MAX_MS = 2 * SECOND_MS;
 /** Statuses whose answers have no body (RFC 9110 §6.4.1). */
 const BODILESS = new Set([204, 304]);
 
@@ -21,8 +28,14 @@ export async function passAnswer(request: FastifyRequest, reply: FastifyReply, a
     await relayed.body.dump();
     return true;
   }
+  // Node ends such a connection with the answer, and what the client still sends would then cost it the answer.
+  const lingers = !response.shouldKeepAlive && hasBody(request.raw) && !request.raw.complete;
   try {
-    await pipeline(relayed.body, response);
+    await pipeline(relayed.body, response, { end: !lingers });
+    if (lingers) {
+      await Promise.race([once(request.raw, 'end'), delay(LINGER_MAX_MS)]);
+      response.end();
+    }
     return true;
   } catch {
     // Whoever went first, both connections are over, and neither end can be told anything more.
