@@ -11,6 +11,7 @@ import { ExpansionProgress1763700000000 } from './1763700000000-expansion-progre
 import { FileVersion21763800000000 } from './1763800000000-file-version-2.js';
 import { RoomReservations1763950000000 } from './1763950000000-room-reservations.js';
 import { Access1764400000000 } from './1764400000000-access.js';
+import { SharedLeases1764600000001 } from './1764600000001-shared-leases.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -27,6 +28,7 @@ export const MIGRATIONS = [
   FileVersion21763800000000,
   RoomReservations1763950000000,
   Access1764400000000,
+  SharedLeases1764600000001,
 ] as const;
 
 export { FileVersion21763800000000 };

@@ -2,6 +2,7 @@ export * from './src/answer-pull.js';
 export type { LayerRecord, MappedImageLayer } from './src/layer-record.js';
 export * from './src/lease.js';
 export * from './src/lease-book.js';
+export * from './src/lease-sharing.js';
 export * from './src/lease-store.js';
 export * from './src/lookup.js';
 export * from './src/map-feeder.js';

@@ -1,6 +1,46 @@
+import { randomUUID } from 'node:crypto';
+
+import { expect, it } from 'vitest';
+
+import { after } from '#clock';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
-import { leaseStoreConformance } from '#mounts/testing';
+import { digestNamed, leaseStoreConformance } from '#mounts/testing';
 import { PostgresLeaseStore } from '#mounts/typeorm';
+import { MINUTE_MS } from '#quantities';
 
-describeOnEveryDatabase('PostgresLeaseStore', MIGRATIONS, (dataSource) => leaseStoreConformance(() => new PostgresLeaseStore(dataSource())));
+describeOnEveryDatabase('PostgresLeaseStore', MIGRATIONS, (dataSource) => leaseStoreConformance(() => new PostgresLeaseStore(dataSource(), 'caller')));
+
+describeOnEveryDatabase('PostgresLeaseStore by the clock of the database', MIGRATIONS, (dataSource) => {
+  const SKEW_MS = 10 * MINUTE_MS;
+  const TTL_MS = 5 * MINUTE_MS;
+  const layer = digestNamed('base');
+  /** What a process whose clock is off by that much calls now. */
+  const nowOff = (byMs: number): Date => new Date(Date.now() + byMs);
+  const lease = (now: Date, ttlMs = TTL_MS) => ({ id: randomUUID(), region: 'eastus', replicas: [{ layer, share: 'east' }], grantedAt: now, expiresAt: after(now, ttlMs), shared: false });
+
+  it.each([[-SKEW_MS, SKEW_MS], [SKEW_MS, -SKEW_MS], [0, SKEW_MS]])('is held as long for a process that is off by %i ms as the one that granted it, off by %i ms, means', async (asker, granter) => {
+    const store = new PostgresLeaseStore(dataSource());
+    const granted = lease(nowOff(granter));
+    await store.grantMany([granted], nowOff(granter));
+    const now = nowOff(asker);
+    const leftMs = (await store.heldUntil(layer, 'east', now))!.getTime() - now.getTime();
+    // Statements take time, in which the lease grows shorter: never longer.
+    expect(leftMs).toBeLessThanOrEqual(TTL_MS);
+    expect(leftMs).toBeGreaterThan(TTL_MS - MINUTE_MS);
+    expect(await store.leasedLayers('east', now)).toEqual(new Set([layer]));
+    const until = (await store.renewMany([granted.id], now, 2 * TTL_MS)).get(granted.id)!;
+    expect(until.getTime() - now.getTime()).toBeGreaterThanOrEqual(2 * TTL_MS);
+    expect(until.getTime() - now.getTime()).toBeLessThan(2 * TTL_MS + MINUTE_MS);
+  });
+
+  it('does not let a lease return that has run out, whatever the clock of who renews it', async () => {
+    const store = new PostgresLeaseStore(dataSource());
+    const late = lease(nowOff(0), -1);
+    await store.grantMany([late], nowOff(0));
+    for (const off of [-SKEW_MS, 0, SKEW_MS]) {
+      expect(await store.renewMany([late.id], nowOff(off), TTL_MS)).toEqual(new Map());
+      expect(await store.heldUntil(layer, 'east', nowOff(off))).toBeUndefined();
+    }
+  });
+});

@@ -170,7 +170,7 @@ export const configSchema = z
         partialAgeMax: duration('1h', SECOND_MS, 7 * DAY_MS),
       })
       .prefault({}),
-    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS) }).prefault({}),
+    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), drainMax: duration('1d', SECOND_MS, 365 * DAY_MS) }).prefault({}),
     demand: z
       .strictObject({
         halfLife: duration('3d', MINUTE_MS, 90 * DAY_MS),

@@ -127,6 +127,21 @@ export const RewriteBody = z
 /** What a renewed lease answers. */
 export const LeaseBody = z.object({ id: Id, expiresAt: Instant }).meta({ description: 'A lease and until when it holds.' });
 
+/** Leases in one renewal: what a node has mounted at a time, many times over. */
+const RENEWALS_MAX = 1000;
+
+/** Leases to be renewed together. */
+export const RenewalBody = z
+  .strictObject({ ids: z.array(Id).min(1).max(RENEWALS_MAX) })
+  .meta({ description: 'The leases that a node goes on to hold.' });
+
+/** What became of each lease of a renewal. */
+export const RenewedBody = z
+  .object({
+    leases: z.array(z.object({ id: Id, expiresAt: Instant.nullable().meta({ description: 'Until when it holds; null when it is unknown, has run out, or is not renewed any more: it cannot return, ask for the mounts anew.' }) })).max(RENEWALS_MAX),
+  })
+  .meta({ description: 'The leases of a renewal, in its order.' });
+
 /** How far an image's expansion is. */
 export const ExpansionProgressBody = z
   .object({ digest: DigestText, layerCount: Count, wantedCount: Count, expandingCount: Count, refusedCount: Count, sizeBytes: Bytes, doneBytes: Bytes, since: Instant })
@@ -145,6 +160,10 @@ export type LookupBody = z.infer<typeof LookupBody>;
 export type RewriteBody = z.infer<typeof RewriteBody>;
 /** See {@link LeaseBody}. */
 export type LeaseBody = z.infer<typeof LeaseBody>;
+/** See {@link RenewalBody}. */
+export type RenewalBody = z.infer<typeof RenewalBody>;
+/** See {@link RenewedBody}. */
+export type RenewedBody = z.infer<typeof RenewedBody>;
 /** See {@link ExpansionProgressBody}. */
 export type ExpansionProgressBody = z.infer<typeof ExpansionProgressBody>;
 /** See {@link RegistryErrorsBody}. */

@@ -3,11 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { after } from '#clock';
 import { ManualClock } from '#clock/testing';
 
+import { OWN_LEASES_MAX } from './lease-sharing.js';
 import { LEASE_BATCH_MAX, LeaseBook, type LeaseBookOptions } from './lease-book.js';
 import { digestNamed, MemoryLeaseStore } from './testing/index.js';
 
 const TTL_MS = 60_000;
 const HELD = [{ layer: digestNamed('base'), share: 'east' }];
+
+function heldNamed(name: string): typeof HELD {
+  return [{ layer: digestNamed(name), share: 'east' }];
+}
 
 function setUp(options: Partial<LeaseBookOptions> = {}): { store: MemoryLeaseStore; clock: ManualClock; book: LeaseBook } {
   const store = new MemoryLeaseStore();
@@ -49,9 +54,54 @@ describe('LeaseBook', () => {
     const { store, clock, book } = setUp();
     const sizes: number[] = [];
     store.beforeGrant = async (leases) => void sizes.push(leases.length);
-    for (let count = 0; count < LEASE_BATCH_MAX + 1; count += 1) book.grant('eastus', HELD, clock.now());
+    for (let count = 0; count < LEASE_BATCH_MAX + 1; count += 1) book.grant('eastus', heldNamed(`layer ${count}`), clock.now());
     await book.flush();
     expect(sizes).toEqual([LEASE_BATCH_MAX, 1]);
+  });
+
+  it('makes a few leases for many pulls of the same replicas, and a few more in the next window', async () => {
+    const { store, clock, book } = setUp();
+    const grant = () => book.grant('eastus', [...HELD], clock.now())!;
+    const ids = new Set(Array.from({ length: 10_000 }, () => grant().id));
+    expect(ids.size).toBe(OWN_LEASES_MAX + 1);
+    book.grant('westus', HELD, clock.now());
+    await book.flush();
+    expect(store.size).toBe(OWN_LEASES_MAX + 2);
+    await clock.advance(TTL_MS / 15);
+    expect(ids.has(grant().id)).toBe(false);
+  });
+
+  it('has a shared lease hold for the last who is given it, also when it was written before and another releases it', async () => {
+    const { store, clock, book } = setUp();
+    const grant = () => book.grant('eastus', HELD, clock.now())!;
+    for (let count = 0; count < OWN_LEASES_MAX; count += 1) await book.release(grant().id);
+    const first = grant();
+    await book.release(first.id);
+    await book.flush();
+    await clock.advance(TTL_MS / 15 - 1);
+    const last = grant();
+    expect([last.id, last.expiresAt]).toEqual([first.id, after(clock.now(), TTL_MS)]);
+    await book.release(first.id);
+    await clock.advance(TTL_MS - 1);
+    expect((await store.heldUntil(HELD[0]!.layer, 'east', clock.now()))!.getTime()).toBeGreaterThanOrEqual(last.expiresAt.getTime());
+    expect(await book.renew(last.id, clock.now())).toEqual(after(clock.now(), TTL_MS));
+  });
+
+  it('begins to count anew when the clock is set back', () => {
+    const { clock, book } = setUp();
+    for (let count = 0; count <= OWN_LEASES_MAX; count += 1) book.grant('eastus', HELD, clock.now());
+    const earlier = after(clock.now(), -600_000);
+    const lease = book.grant('eastus', HELD, earlier)!;
+    expect([lease.shared, lease.expiresAt]).toEqual([false, after(earlier, TTL_MS)]);
+  });
+
+  it('renews many at once, those that are not written yet too, and says which cannot return', async () => {
+    const { clock, book } = setUp();
+    const early = book.grant('eastus', heldNamed('early'), clock.now())!;
+    await book.flush();
+    await clock.advance(TTL_MS);
+    const [one, two] = [book.grant('eastus', heldNamed('one'), clock.now())!, book.grant('eastus', heldNamed('two'), clock.now())!];
+    expect(await book.renewMany([early.id, one.id, two.id], clock.now())).toEqual(new Map([one, two].map(({ id }) => [id, after(clock.now(), TTL_MS)])));
   });
 
   it('renews a lease that is not written yet, also while an older batch is being written', async () => {

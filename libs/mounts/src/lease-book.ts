@@ -6,6 +6,7 @@ import type { RegionName } from '#regions';
 
 import { type HeldReplica, type Lease, LEASE_TTL_MS } from './lease.js';
 import type { LeaseStore } from './lease-store.js';
+import { SharedLeases } from './lease-sharing.js';
 import { Repeating } from './repeating.js';
 
 /** Leases that wait to be written, at most: about 100 MB, or some seconds of a busy lookup. */
@@ -33,15 +34,19 @@ export interface LeaseBookOptions {
  * Grants leases without waiting for the database: they are written behind, in batches. A crash loses those that were not written yet, and
  * their first renewal then says so; what protects their mounts until then is that a removal waits at least one lease's length
  * after its replica has left the answers (`removalWaitMs`).
+ *
+ * Rows do not follow the rate of pulls: the first few pulls of the same replicas in a while get leases of their own, all others share one ({@link SharedLeases}).
  */
 export class LeaseBook {
   readonly #options: LeaseBookOptions;
   readonly #writes: Repeating;
   readonly #pending = new Map<string, Lease>();
+  readonly #shared: SharedLeases;
   #flushing: Promise<void> | undefined;
 
   constructor(options: LeaseBookOptions) {
     this.#options = options;
+    this.#shared = new SharedLeases(options.ttlMs ?? LEASE_TTL_MS);
     this.#writes = new Repeating({
       clock: options.clock,
       restMs: LEASE_WRITE_MS,
@@ -68,29 +73,40 @@ export class LeaseBook {
   }
 
   /**
-   * Grants a lease on `replicas`, in memory. Returns at once.
+   * Grants a lease on `replicas`, in memory. Returns at once. Cheaper when the same list is given again.
    * @returns undefined when too many wait to be written: the mounts are then safe for one lease's length, but cannot be renewed.
    */
   grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
     const { ttlMs = LEASE_TTL_MS, pendingMax = PENDING_LEASES_MAX } = this.#options;
+    const turn = this.#shared.turn(region, replicas, now);
+    const expiresAt = after(now, ttlMs);
+    if (turn.lease !== undefined) return { ...turn.lease, expiresAt };
     if (this.#pending.size >= pendingMax) return undefined;
-    const lease = { id: randomUUID(), region, replicas, grantedAt: now, expiresAt: after(now, ttlMs) };
+    // A shared one is written once, to hold for the last of those who will be given it.
+    const lease = { id: randomUUID(), region, replicas, grantedAt: now, expiresAt: turn.until === undefined ? expiresAt : after(turn.until, ttlMs), shared: turn.until !== undefined };
     this.#pending.set(lease.id, lease);
-    return lease;
+    if (!lease.shared) return lease;
+    turn.share(lease);
+    return { ...lease, expiresAt };
   }
 
-  /** Renews a lease in the store, after writing it where that is still to be done. @returns as `LeaseStore.renew`. @throws what the store throws */
+  /** Renews one lease. @returns until when it holds; undefined when it cannot return. @throws what the store throws */
   async renew(id: string, now: Date): Promise<Date | undefined> {
-    // A flush that had begun before this lease was granted does not write it.
-    while (this.#pending.has(id)) await this.flush();
-    return this.#options.store.renew(id, now, this.#options.ttlMs ?? LEASE_TTL_MS);
+    return (await this.renewMany([id], now)).get(id);
   }
 
-  /** Ends a lease. Repeating it changes nothing. @throws what the store throws */
+  /** Renews leases in the store, after writing those of them that are still to be written. @returns as `LeaseStore.renewMany`. @throws what the store throws */
+  async renewMany(ids: readonly string[], now: Date): Promise<Map<string, Date>> {
+    // A flush that had begun before one of them was granted does not write it.
+    while (ids.some((id) => this.#pending.has(id))) await this.flush();
+    return this.#options.store.renewMany(ids, now, this.#options.ttlMs ?? LEASE_TTL_MS);
+  }
+
+  /** Ends a lease, unless it is shared: that one runs out. Repeating it changes nothing. @throws what the store throws */
   async release(id: string): Promise<void> {
     // A batch that is being written may hold it: what that leaves behind goes after it.
     await this.#flushing?.catch(() => undefined);
-    this.#pending.delete(id);
+    if (this.#pending.get(id)?.shared !== true) this.#pending.delete(id);
     await this.#options.store.release(id);
   }
 
@@ -106,7 +122,7 @@ export class LeaseBook {
     const waiting = [...this.#pending.values()];
     for (let begin = 0; begin < waiting.length; begin += LEASE_BATCH_MAX) {
       const batch = waiting.slice(begin, begin + LEASE_BATCH_MAX);
-      await this.#options.store.grantMany(batch);
+      await this.#options.store.grantMany(batch, this.#options.clock.now());
       for (const lease of batch) this.#pending.delete(lease.id);
     }
   }

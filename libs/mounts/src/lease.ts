@@ -20,6 +20,8 @@ export interface Lease {
   readonly replicas: readonly HeldReplica[];
   readonly grantedAt: Date;
   readonly expiresAt: Date;
+  /** True when several pulls were given it: whoever releases it speaks for itself only, so it is left to run out. */
+  readonly shared: boolean;
 }
 
 /** What the wait before a removal is made of. */

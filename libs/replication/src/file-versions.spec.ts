@@ -13,6 +13,10 @@ class NoHolds extends ReplicaHolds {
   heldUntil(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
+
+  endRenewals(): Promise<number> {
+    return Promise.resolve(0);
+  }
 }
 
 const layer = digestOf('layer');

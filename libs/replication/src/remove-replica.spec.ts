@@ -4,7 +4,7 @@ import type { Claimed } from '#claims';
 import type { Digest } from '#oci';
 
 import { copyReplica } from './copy-replica.js';
-import { FILE_IN_USE_WAIT_MS, type RemovalPorts, removeReplica } from './remove-replica.js';
+import { FILE_IN_USE_WAIT_MS, type ForcedDrain, type RemovalPorts, removeReplica } from './remove-replica.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolds } from './replication-ports.js';
 import { pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
@@ -12,11 +12,17 @@ import { pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
 class OneHold extends ReplicaHolds {
   until: Date | undefined;
 
+  ended = false;
   onAsk: (() => Promise<void>) | undefined;
 
   async heldUntil(): Promise<Date | undefined> {
     await this.onAsk?.();
     return this.until;
+  }
+
+  async endRenewals(): Promise<number> {
+    this.ended = true;
+    return 2;
   }
 }
 
@@ -51,6 +57,26 @@ it('removes the file and the row when the grace time is over', async () => {
   expect(world.east.paths).toEqual([]);
   expect(await world.replica(world.east, layer)).toBeUndefined();
   expect(world.home.paths).toEqual([pathOf(layer)]);
+});
+
+it('has leases run out on a replica that drains for too long, and still waits for them', async () => {
+  const forced: ForcedDrain[] = [];
+  ports = { ...ports, drainMaxMs: 2 * GRACE_MS, onForced: (each) => forced.push(each) };
+  const drainingSince = world.clock.now();
+  await world.clock.advance(2 * GRACE_MS - 1);
+  holds.until = new Date(world.clock.now().getTime() + 5000);
+  await remove();
+  expect([holds.ended, forced]).toEqual([false, []]);
+  await world.clock.advance(5000);
+  holds.until = new Date(world.clock.now().getTime() + 5000);
+  await remove();
+  expect(forced).toEqual([{ layer, share: 'east', drainingSince, leaseCount: 2, heldUntil: holds.until }]);
+  expect((await world.replica(world.east, layer))?.lastError).toContain('not renewed any more');
+  expect(world.east.paths).toEqual([pathOf(layer)]);
+  await world.clock.advance(5000);
+  holds.until = undefined;
+  await remove();
+  expect(world.east.paths).toEqual([]);
 });
 
 it('keeps the file of a replica that a node has leased, until the lease has run out', async () => {

@@ -1,6 +1,6 @@
 import type { Claimed } from '#claims';
 import { after, type Clock } from '#clock';
-import { MINUTE_MS } from '#quantities';
+import { DAY_MS, MINUTE_MS } from '#quantities';
 import { layerFilePaths, removePartialFiles, type Share, ShareError } from '#shares';
 
 import { shareNamed } from './copy-replica.js';
@@ -12,6 +12,20 @@ import type { ReplicaHolds } from './replication-ports.js';
 /** How long to wait for clients that hold a file open without a lease. */
 export const FILE_IN_USE_WAIT_MS = MINUTE_MS;
 
+/** How long leases on a draining replica may be renewed, unless the operator says otherwise. */
+export const DRAIN_MAX_MS = DAY_MS;
+
+/** A replica that drained for longer than its limit: the leases on it now run out. */
+export interface ForcedDrain {
+  readonly layer: Replica['layer'];
+  readonly share: string;
+  readonly drainingSince: Date;
+  /** Leases on it that hold now, and are not renewed any more. */
+  readonly leaseCount: number;
+  /** When the last of them will have run out. */
+  readonly heldUntil: Date;
+}
+
 /** What {@link removeReplica} works with. */
 export interface RemovalPorts {
   readonly store: ReplicaStore;
@@ -19,11 +33,15 @@ export interface RemovalPorts {
   /** By name. */
   readonly shares: ReadonlyMap<string, Share>;
   readonly clock: Clock;
+  /** For how long after its drain began leases on a replica may be renewed. Default {@link DRAIN_MAX_MS}. */
+  readonly drainMaxMs?: number | undefined;
+  /** Hears of each look at a replica that drains for longer and is still leased. */
+  readonly onForced?: ((forced: ForcedDrain) => void) | undefined;
 }
 
 /**
  * Removes the file of one claimed replica, in every version that was ever made of it, and what was left of partial ones, and settles the claim. While a lease holds it, or a client has it open,
- * it is put off, with the reason. It may end anywhere and be repeated: a file that is gone already is fine. A replica that is ordered again before the
+ * it is put off, with the reason; when it has drained for too long, the leases on it are not renewed any more, so that the wait ends: what is leased is never removed. It may end anywhere and be repeated: a file that is gone already is fine. A replica that is ordered again before the
  * file is touched is ready again, and loses nothing; after that its removal goes on to the end.
  *
  * No lease can come between the look at the leases and the removal: the replica left the answers a grace time ago.
@@ -34,7 +52,8 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
   const share = shareNamed(shares, replica.share);
   const heldUntil = await holds.heldUntil(replica.layer, replica.share, clock.now());
   if (heldUntil !== undefined && heldUntil > clock.now()) {
-    await store.removals.postpone(claim.id, heldUntil, `leased by a node until ${heldUntil.toISOString()}`);
+    const forced = await endRenewalsWhenLate(ports, replica, heldUntil);
+    await store.removals.postpone(claim.id, heldUntil, `leased by a node until ${heldUntil.toISOString()}${forced ? ', and not renewed any more: it has drained for too long' : ''}`);
     return;
   }
   // Who lost the claim must not remove anything: it was recalled, or the next one has removed it already, and a new copy may stand there.
@@ -50,4 +69,13 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
   }
   await removePartialFiles(share, replica.layer, { signal });
   await store.gone(claim.id);
+}
+
+async function endRenewalsWhenLate({ holds, clock, drainMaxMs = DRAIN_MAX_MS, onForced }: RemovalPorts, replica: Replica, heldUntil: Date): Promise<boolean> {
+  const { layer, share, drainingSince } = replica;
+  const now = clock.now();
+  if (drainingSince === undefined || now.getTime() - drainingSince.getTime() < drainMaxMs) return false;
+  const leaseCount = await holds.endRenewals(layer, share, now);
+  onForced?.({ layer, share, drainingSince, leaseCount, heldUntil });
+  return true;
 }

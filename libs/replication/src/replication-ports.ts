@@ -18,6 +18,9 @@ export abstract class LayerRecords {
 export abstract class ReplicaHolds {
   /** Until when some node's lease holds this replica; undefined when none does at `now`. */
   abstract heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined>;
+
+  /** Has what holds it run out: no lease on this replica is renewed from now on. Repeating it changes nothing. @returns how many leases hold it now. */
+  abstract endRenewals(layer: Digest, share: string, now: Date): Promise<number>;
 }
 
 /** Who knows which layers are parts of images. */

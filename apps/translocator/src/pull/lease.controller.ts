@@ -1,8 +1,8 @@
-import { Controller, Delete, HttpCode, Param, Put } from '@nestjs/common';
+import { Body, Controller, Delete, HttpCode, Param, Put } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 
 import { Clock } from '#clock';
-import { Id, LeaseBody } from '#contract';
+import { Id, LeaseBody, RenewalBody, RenewedBody } from '#contract';
 import { LeaseBook } from '#mounts';
 
 import { HttpProblem } from '../http/http-problem.js';
@@ -15,6 +15,14 @@ export class LeaseController {
     private readonly leases: LeaseBook,
     private readonly clock: Clock,
   ) {}
+
+  @Put()
+  @ApiOperation({ summary: 'Renew many leases', description: 'Each by itself: those that cannot return have no `expiresAt`.' })
+  @ApiOkResponse({ standardSchema: RenewedBody })
+  async renewMany(@Body({ schema: RenewalBody }) { ids }: RenewalBody): Promise<RenewedBody> {
+    const until = await this.leases.renewMany(ids, this.clock.now());
+    return { leases: ids.map((id) => ({ id, expiresAt: until.get(id)?.toISOString() ?? null })) };
+  }
 
   @Put(':id')
   @ApiOperation({ summary: 'Renew a lease', description: '404 when it has run out: it cannot return, ask for the mounts anew.' })

@@ -116,6 +116,10 @@ export class LeasedReplicas extends ReplicaHolds {
   heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined> {
     return this.leases.heldUntil(layer, share, now);
   }
+
+  endRenewals(layer: Digest, share: string, now: Date): Promise<number> {
+    return this.leases.endRenewals(layer, share, now);
+  }
 }
 
 /** The layers that may be released: all that expansion knows. */

@@ -7,6 +7,7 @@ import { LeaseStore } from '../lease-store.js';
 /** Leases in memory. */
 export class MemoryLeaseStore extends LeaseStore {
   readonly #leases = new Map<string, Lease>();
+  readonly #ending = new Set<string>();
   /** Called before leases are written; rejecting makes the write fail, waiting holds it up. */
   beforeGrant: (leases: readonly Lease[]) => Promise<void> = async () => undefined;
 
@@ -20,22 +21,31 @@ export class MemoryLeaseStore extends LeaseStore {
     for (const lease of leases) if (!this.#leases.has(lease.id)) this.#leases.set(lease.id, lease);
   }
 
-  async renew(id: string, now: Date, ttlMs: number): Promise<Date | undefined> {
-    const lease = this.#leases.get(id);
-    if (lease === undefined || lease.expiresAt <= now) return undefined;
-    const asked = after(now, ttlMs);
-    const expiresAt = asked > lease.expiresAt ? asked : lease.expiresAt;
-    this.#leases.set(id, { ...lease, expiresAt });
-    return expiresAt;
+  async renewMany(ids: readonly string[], now: Date, ttlMs: number): Promise<Map<string, Date>> {
+    const renewed = new Map<string, Date>();
+    for (const id of ids) {
+      const lease = this.#leases.get(id);
+      if (lease === undefined || lease.expiresAt <= now || this.#ending.has(id)) continue;
+      const asked = after(now, ttlMs);
+      const expiresAt = asked > lease.expiresAt ? asked : lease.expiresAt;
+      this.#leases.set(id, { ...lease, expiresAt });
+      renewed.set(id, expiresAt);
+    }
+    return renewed;
+  }
+
+  async endRenewals(layer: Digest, share: string, now: Date): Promise<number> {
+    const holding = this.#holding(layer, share, now);
+    for (const lease of holding) this.#ending.add(lease.id);
+    return holding.length;
   }
 
   async release(id: string): Promise<void> {
-    this.#leases.delete(id);
+    if (this.#leases.get(id)?.shared === false) this.#leases.delete(id);
   }
 
   async heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined> {
-    return this.#live(now)
-      .filter((lease) => lease.replicas.some((replica) => replica.layer === layer && replica.share === share))
+    return this.#holding(layer, share, now)
       .map((lease) => lease.expiresAt)
       .toSorted((a, b) => b.getTime() - a.getTime())[0];
   }
@@ -49,6 +59,10 @@ export class MemoryLeaseStore extends LeaseStore {
       .toSorted((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime()).slice(0, limit);
     for (const lease of old) this.#leases.delete(lease.id);
     return old.length;
+  }
+
+  #holding(layer: Digest, share: string, now: Date): Lease[] {
+    return this.#live(now).filter((lease) => lease.replicas.some((replica) => replica.layer === layer && replica.share === share));
   }
 
   #live(now: Date): Lease[] {

@@ -1,36 +1,48 @@
 import type { DataSource } from 'typeorm';
 
-import { after } from '#clock';
 import type { Digest } from '#oci';
 
 import { isLeaseId, type Lease } from '../lease.js';
 import { LeaseStore } from '../lease-store.js';
 
-/** Leases in the tables `leases` and `lease_layers`. Every method is one statement. */
+/** Whose clock decides what has run out: the database's, which all processes share, or the caller's, for tests that turn it. */
+export type LeaseClock = 'database' | 'caller';
+
+/**
+ * Leases in the tables `leases` and `lease_layers`. Every method is one statement. Instants at rest are the database's: what callers give is moved by the
+ * difference of the two clocks at that moment, and moved back in what they get.
+ */
 export class PostgresLeaseStore extends LeaseStore {
   readonly #dataSource: DataSource;
+  /** The instant that the caller calls `now`, on the clock that decides, as SQL. */
+  readonly #at: (now: string) => string;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: LeaseClock = 'database') {
     super();
     this.#dataSource = dataSource;
+    this.#at = clock === 'database' ? () => 'statement_timestamp()' : (now) => `${now}::timestamptz`;
   }
 
-  async grantMany(leases: readonly Lease[]): Promise<void> {
+  async grantMany(leases: readonly Lease[], now: Date): Promise<void> {
     if (leases.length === 0) return;
     const held = leases.flatMap((lease) => lease.replicas.map((replica) => ({ id: lease.id, ...replica })));
     await this.#dataSource.query(
       `WITH granted AS (
-         INSERT INTO leases (id, region, granted_at, expires_at)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+         INSERT INTO leases (id, region, granted_at, expires_at, shared)
+         SELECT id, region, granted_at + moved, expires_at + moved, shared
+         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[]) AS given (id, region, granted_at, expires_at, shared),
+           (SELECT ${this.#at('$6')} - $6::timestamptz AS moved) AS clocks
          ON CONFLICT (id) DO NOTHING RETURNING id)
        INSERT INTO lease_layers (lease_id, layer, share)
        SELECT DISTINCT held.lease_id, held.layer, held.share
-       FROM unnest($5::uuid[], $6::text[], $7::text[]) AS held (lease_id, layer, share) JOIN granted ON granted.id = held.lease_id`,
+       FROM unnest($7::uuid[], $8::text[], $9::text[]) AS held (lease_id, layer, share) JOIN granted ON granted.id = held.lease_id`,
       [
         leases.map((lease) => lease.id),
         leases.map((lease) => lease.region),
         leases.map((lease) => lease.grantedAt.toISOString()),
         leases.map((lease) => lease.expiresAt.toISOString()),
+        leases.map((lease) => lease.shared),
+        now.toISOString(),
         held.map((each) => each.id),
         held.map((each) => each.layer),
         held.map((each) => each.share),
@@ -38,24 +50,41 @@ export class PostgresLeaseStore extends LeaseStore {
     );
   }
 
-  async renew(id: string, now: Date, ttlMs: number): Promise<Date | undefined> {
-    if (!isLeaseId(id)) return undefined;
+  async renewMany(ids: readonly string[], now: Date, ttlMs: number): Promise<Map<string, Date>> {
+    const possible = ids.filter(isLeaseId);
+    if (possible.length === 0) return new Map();
+    const at = this.#at('$2');
+    // Rows are locked in one order, so that requests that name the same leases do not wait for each other in a ring.
     const [rows] = (await this.#dataSource.query(
-      'UPDATE leases SET expires_at = greatest(expires_at, $3) WHERE id = $1 AND expires_at > $2 RETURNING expires_at',
-      [id, now, after(now, ttlMs)],
-    )) as [{ expires_at: Date }[], number];
-    return rows[0]?.expires_at;
+      `WITH live AS (SELECT id FROM leases WHERE id = ANY ($1::uuid[]) AND expires_at > ${at} AND renewable ORDER BY id FOR UPDATE)
+       UPDATE leases SET expires_at = greatest(expires_at, ${at} + make_interval(secs => $3::float8 / 1000)) FROM live WHERE leases.id = live.id
+       RETURNING leases.id, leases.expires_at - (${at} - $2::timestamptz) AS expires_at`,
+      [possible, now.toISOString(), ttlMs],
+    )) as [{ id: string; expires_at: Date }[], number];
+    return new Map(rows.map((row) => [row.id, row.expires_at]));
+  }
+
+  async endRenewals(layer: Digest, share: string, now: Date): Promise<number> {
+    const [rows] = (await this.#dataSource.query(
+      `WITH holding AS (
+         SELECT id FROM leases WHERE id IN (SELECT lease_id FROM lease_layers WHERE share = $1 AND layer = $2) AND expires_at > ${this.#at('$3')} AND $3::timestamptz IS NOT NULL
+         ORDER BY id FOR UPDATE)
+       UPDATE leases SET renewable = false FROM holding WHERE leases.id = holding.id RETURNING leases.id`,
+      [share, layer, now.toISOString()],
+    )) as [unknown[], number];
+    return rows.length;
   }
 
   async release(id: string): Promise<void> {
-    if (isLeaseId(id)) await this.#dataSource.query('DELETE FROM leases WHERE id = $1', [id]);
+    if (isLeaseId(id)) await this.#dataSource.query('DELETE FROM leases WHERE id = $1 AND NOT shared', [id]);
   }
 
   async heldUntil(layer: Digest, share: string, now: Date): Promise<Date | undefined> {
+    const at = this.#at('$3');
     const rows = await this.#dataSource.query<{ held_until: Date | null }[]>(
-      `SELECT max(leases.expires_at) AS held_until FROM lease_layers JOIN leases ON leases.id = lease_layers.lease_id
-       WHERE lease_layers.share = $1 AND lease_layers.layer = $2 AND leases.expires_at > $3`,
-      [share, layer, now],
+      `SELECT max(leases.expires_at) - (${at} - $3::timestamptz) AS held_until FROM lease_layers JOIN leases ON leases.id = lease_layers.lease_id
+       WHERE lease_layers.share = $1 AND lease_layers.layer = $2 AND leases.expires_at > ${at}`,
+      [share, layer, now.toISOString()],
     );
     return rows[0]?.held_until ?? undefined;
   }
@@ -63,8 +92,8 @@ export class PostgresLeaseStore extends LeaseStore {
   async leasedLayers(share: string, now: Date): Promise<Set<Digest>> {
     const rows = await this.#dataSource.query<{ layer: Digest }[]>(
       `SELECT DISTINCT lease_layers.layer FROM lease_layers JOIN leases ON leases.id = lease_layers.lease_id
-       WHERE lease_layers.share = $1 AND leases.expires_at > $2`,
-      [share, now],
+       WHERE lease_layers.share = $1 AND leases.expires_at > ${this.#at('$2')} AND $2::timestamptz IS NOT NULL`,
+      [share, now.toISOString()],
     );
     return new Set(rows.map((row) => row.layer));
   }
