@@ -6,5 +6,6 @@ export * from './src/service-token.js';
 export * from './src/service-token-store.js';
 export * from './src/token-book.js';
 export * from './src/token-feeder.js';
+export * from './src/token-snapshot.js';
 export * from './src/trail.js';
 export * from './src/trail-store.js';

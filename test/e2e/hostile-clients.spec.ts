@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { eventually } from './support/eventually.js';
 import { converse, openSocket, statusesIn } from './support/raw-socket.js';
 import { type ServiceClient, TOKENS } from './support/service-client.js';
 import { startService } from './support/start-service.js';
@@ -26,6 +27,7 @@ beforeAll(async () => {
   const service = await startService({ folder, registryUrl: 'http://127.0.0.1:9' }, { overrides: { server } });
   undo.defer(() => service.translocator.stop());
   client = service.client;
+  await eventually('the map is loaded', async () => (await client.call('/readyz')).status === 200);
 }, 60_000);
 afterAll(() => undo.disposeAsync());
 

@@ -5,6 +5,7 @@ import { ManualClock } from '#clock/testing';
 import { aKeptToken } from './testing/service-token-builder.js';
 import { MemoryServiceTokenStore } from './testing/memory-service-token-store.js';
 import { TokenBook } from './token-book.js';
+import type { SavedTokens } from './token-snapshot.js';
 import { TOKEN_LOOK_EVERY_MS, TOKEN_USES_EVERY_MS, TokenFeeder } from './token-feeder.js';
 
 /** A store that can be cut off. */
@@ -76,6 +77,36 @@ describe('a token feeder', () => {
     await advance(TOKEN_LOOK_EVERY_MS);
     expect(book.check(late.authorization, 'lookup').kind).toBe('allowed');
     await feeder.stop();
+  });
+
+  it('begins without the database by the last snapshot, when that is not too old, and keeps it fresh', async () => {
+    const first = start();
+    let saved: SavedTokens | undefined;
+    const snapshot = { kept: { save: async (given: SavedTokens) => void (saved = given), load: async () => saved }, ageMaxMs: 600_000 };
+    const feederOf = (world: ReturnType<typeof start>) => new TokenFeeder({ ...world, snapshot, onFailure: (error) => world.failures.push(error) });
+    const [kept, revoked] = [aKeptToken(), aKeptToken()];
+    for (const each of [kept, revoked]) await first.store.create(each);
+    const feeder = feederOf(first);
+    await feeder.fill();
+    feeder.start();
+    await first.advance(0);
+    expect(saved?.tokens).toHaveLength(2);
+    await first.store.revoke(revoked.token.id, first.clock.now());
+    await first.advance(TOKEN_LOOK_EVERY_MS);
+    await feeder.stop();
+    expect(saved?.tokens.map(({ token }) => token.id)).toEqual([kept.token.id]);
+
+    const begin = async (afterMs: number): Promise<ReturnType<typeof start>> => {
+      const later = start();
+      later.store.cut = true;
+      await later.advance(TOKEN_LOOK_EVERY_MS + afterMs);
+      await feederOf(later).fill();
+      expect(later.failures).toHaveLength(1);
+      return later;
+    };
+    const soon = await begin(600_000);
+    expect([soon.book.check(kept.authorization, 'lookup').kind, soon.book.check(revoked.authorization, 'lookup').kind]).toEqual(['allowed', 'refused']);
+    expect((await begin(600_001)).book.check(kept.authorization, 'lookup').kind).toBe('refused');
   });
 
   it('writes uses now and then, and at its end', async () => {

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { Global, Module } from '@nestjs/common';
 
 import { FailureBuckets, ServiceTokenStore, TokenBook, TokenFeeder, TrailStore } from '#access';
@@ -9,7 +11,9 @@ import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { ServiceGate } from '../http/service-gate.js';
 import { certificateCallers } from '../http/tls/certificate-callers.js';
+import { originOf } from '../pull/snapshot-origin.js';
 import { bootstrapTokens } from './bootstrap-tokens.js';
+import { TokenSnapshotFile } from './token-snapshot-file.js';
 import { TokenFeeding } from './token-feeding.js';
 import { TrailInterceptor } from './trail.interceptor.js';
 import { TrailKeeper } from './trail-keeper.js';
@@ -27,7 +31,7 @@ import { TrailKeeper } from './trail-keeper.js';
         new TokenBook({ clock, bootstrap: bootstrapTokens(settings), open: settings.secrets.notificationToken === undefined ? ['notify'] : [] }),
       inject: [Settings, Clock],
     },
-    { provide: TokenFeeder, useFactory: tokenFeeder, inject: [ServiceTokenStore, TokenBook, Clock, LOGGER, Metrics] },
+    { provide: TokenFeeder, useFactory: tokenFeeder, inject: [ServiceTokenStore, TokenBook, Clock, LOGGER, Metrics, Settings] },
     {
       provide: ServiceGate,
       useFactory: (...[book, failures, clock, metrics, { config }]: [TokenBook, FailureBuckets, Clock, Metrics, Settings]) =>
@@ -42,8 +46,13 @@ import { TrailKeeper } from './trail-keeper.js';
 })
 export class AccessModule {}
 
-function tokenFeeder(...[store, book, clock, logger, metrics]: [ServiceTokenStore, TokenBook, Clock, Logger, Metrics]): TokenFeeder {
-  const feeder = new TokenFeeder({ store, book, clock, onFailure: (error) => logger.warn({ error }, 'service tokens could not be looked at; callers are let in by what is known') });
+function tokenFeeder(...[store, book, clock, logger, metrics, { config, secrets }]: [ServiceTokenStore, TokenBook, Clock, Logger, Metrics, Settings]): TokenFeeder {
+  const feeder = new TokenFeeder({
+    store, book, clock,
+    // Beside the snapshot of the map, and of use as long as that is. The embedded database is there whenever the process is.
+    snapshot: config.database.kind === 'server' ? { kept: new TokenSnapshotFile(join(config.folder, 'lookup', 'tokens.snapshot'), originOf(config, secrets.databaseUrl)), ageMaxMs: config.lookup.staleMax } : undefined,
+    onFailure: (error) => logger.warn({ error }, 'service tokens could not be looked at; callers are let in by what is known'),
+  });
   metrics.beforeScrape(async () => {
     metrics.tokensAgeSeconds.set(feeder.lookedAtMs === undefined ? Number.POSITIVE_INFINITY : (clock.now().getTime() - feeder.lookedAtMs) / 1000);
   });

@@ -8,8 +8,8 @@ export class TokenFeeding implements OnModuleInit, OnApplicationShutdown {
   constructor(private readonly feeder: TokenFeeder) {}
 
   async onModuleInit(): Promise<void> {
-    // Without a database the tokens of the environment hold; what is wrong is told by the looks that follow.
-    await this.feeder.look().catch(() => undefined);
+    // Without a database the tokens of the snapshot and of the environment hold.
+    await this.feeder.fill();
     this.feeder.start();
   }
 
