@@ -140,6 +140,7 @@ export const configSchema = z
         links: z.array(link).max(10_000).default([]),
         defaultLink: link.omit({ from: true, to: true }).default({ roundTripMs: 100, throughput: 250_000_000, pricePerGb: 0.05 }),
         nearRoundTripMaxMs: z.number().min(0).max(1000).default(10),
+        farMounts: z.boolean().default(false),
       })
       .prefault({}),
     shares: z

@@ -25,6 +25,8 @@ export interface LayerContext {
   /** Undefined when the caller's region is unknown. */
   readonly near: readonly NumberedShare[] | undefined;
   readonly distances: NearShares;
+  /** The far shares, best first, from which a mount beats the blob of that many bytes. */
+  readonly far: (sizeBytes: number) => readonly NumberedShare[];
   readonly sources: MountSources;
   readonly now: Date;
   readonly expansionBytesPerSecond: number;
@@ -72,7 +74,10 @@ export function answerLayer(layer: MappedImageLayer, context: LayerContext): Ans
   }
   const { diffId, vhd } = expansion;
   if (diffId === undefined || diffId !== layer.diffId) return blobLayer(repository, digest, 'DIFF_ID_MISMATCH');
-  const found = findMounts({ record, writerVersion: expansion.writerVersion }, near, context);
+  const file = { record, writerVersion: expansion.writerVersion };
+  const nearby = findMounts(file, near, context);
+  const far = nearby.mounts.length > 0 ? undefined : findMounts(file, context.far(layer.sizeBytes), context);
+  const found = far !== undefined && far.mounts.length > 0 ? far : nearby;
   if (found.mounts.length > 0) return { digest, diffId, kind: 'mount', filesystem: 'erofs', vhd, ...verityOf(expansion), mounts: found.mounts };
   const copyingTo = found.reason === 'REPLICA_COPYING' ? found.share : undefined;
   const expectedAt = copyingTo === undefined ? undefined : soon(context.now, context.distances.copyFromHomeMs(copyingTo.region, vhd.sizeBytes));

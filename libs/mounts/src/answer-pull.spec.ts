@@ -51,6 +51,21 @@ describe('answerPull', () => {
     expect(onlyLayer([...APP, replica('l1', 'far'), replica('l1', 'home')])).toBe('REPLICA_NONE');
   });
 
+  it('gives a far replica only where that is allowed, none is near, and it beats the blob', () => {
+    const near = new NearShares(REGIONS, REGIONS.regions.map(({ name }) => ({ name, region: name })), undefined, true);
+    // Over 90 ms and 10 MB/s a mount gives its first byte after 1.1 s, the blob after 0.45 s and a second for each 10 MB.
+    const ofSize = (sizeBytes: number): MapRow =>
+      ({ topic: 'image', repository: 'app', digest: digestNamed('image'), content: { kind: 'image', layers: [{ digest: digestNamed('l1'), diffId: diffIdNamed('l1'), sizeBytes }] } });
+    const rows = [...APP, replica('l1', 'far')];
+    expect(onlyLayer([...rows, ofSize(50_000_000)], {}, { near })).toEqual(['smb far']);
+    expect(onlyLayer([...rows, ofSize(1_000_000)], {}, { near })).toBe('REPLICA_NONE');
+    expect(onlyLayer([...rows, ofSize(50_000_000)])).toBe('REPLICA_NONE');
+    expect(onlyLayer([...rows, ofSize(50_000_000), replica('l1', 'east')], {}, { near })).toEqual(['smb east']);
+    expect(onlyLayer([...rows, ofSize(50_000_000), replica('l1', 'east', 'copying')], {}, { near })).toEqual(['smb far']);
+    expect(onlyLayer([...rows, ofSize(50_000_000), replica('l1', 'far', 'draining')], {}, { near })).toBe('REPLICA_NONE');
+    expect(onlyLayer([...rows, ofSize(50_000_000)], { region: 'atlantis' }, { near })).toBe('REGION_UNKNOWN');
+  });
+
   it('takes distance as seen from the caller', () => {
     expect(onlyLayer([...APP, replica('l1', 'east')], { region: 'neareast' })).toBe('REPLICA_NONE');
   });

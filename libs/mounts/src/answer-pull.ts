@@ -2,12 +2,12 @@ import { type Digest, isSamePlatform, type Platform, type Reference } from '#oci
 import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { answerLayer, answerView, blobLayer, expansionExpectedAt, type LayerContext } from './answer-layer.js';
+import { answerLayer, answerView, blobLayer, expansionExpectedAt, type LayerContext, type NumberedShare } from './answer-layer.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { HeldReplica } from './lease.js';
 import type { AnsweredLayer, MergedView, MountAnswer, PullReason, Transport } from './mount-answer.js';
 import type { MountSources } from './mount-sources.js';
-import type { NearShares } from './near-shares.js';
+import type { NearShares, PlacedShare } from './near-shares.js';
 import type { MappedImage, ReplicaMap } from './replica-map.js';
 
 /** The platform whose image is chosen from an index when the caller names none. */
@@ -176,9 +176,11 @@ function repositoryRefusal(enabled: boolean | undefined): PullReason | undefined
 function layerContext(caller: PullCaller & { readonly repository: string }, context: AnswerContext): LayerContext {
   const { map, near, sources, now } = context;
   const stale = map.asOf === undefined || now.getTime() - map.asOf.getTime() > (context.mapAgeMaxMs ?? MAP_AGE_MAX_MS);
+  const numbered = (share: PlacedShare): NumberedShare => ({ share, number: map.shareNumber(share.name) });
   return {
     repository: caller.repository,
-    near: near.of(caller.region)?.map((share) => ({ share, number: map.shareNumber(share.name) })),
+    near: near.of(caller.region)?.map(numbered),
+    far: (sizeBytes) => (caller.region === undefined ? [] : near.farBeatingBlob(caller.region, sizeBytes).map(numbered)),
     distances: near,
     sources,
     now,

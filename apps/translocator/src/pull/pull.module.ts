@@ -100,7 +100,7 @@ function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger
 function lookup(...[feeder, regions, shares, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
   return new Lookup({
     feeder,
-    near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs),
+    near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs, config.regions.farMounts),
     // A grant outlives the lease that is given with it, renewed once, also when the answer was prepared a little before.
     sources: new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS }),
     leases,
