@@ -44,6 +44,31 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
       });
       await Promise.all(rounds);
     });
+
+    it('gives all copies of a layer to one of several workers that claim at the same time, while they are ordered one after another', async () => {
+      const now = new Date();
+      const layers = Array.from({ length: 20 }, (_, n) => digestOf(`spread ${n}`));
+      const store = new PostgresReplicaStore(dataSource());
+      for (const layer of layers) await store.recordReady({ layer, share: 'home', sizeBytes: 1000, reason: 'expanded' }, now);
+      const ownersOf = new Map<string, Set<string>>(layers.map((layer) => [layer, new Set()]));
+      let [ordering, claimedCount] = [true, 0];
+      const worker = async (owner: string): Promise<void> => {
+        const itsStore = new PostgresReplicaStore(dataSource());
+        for (let found = 1; ordering || found > 0; ) {
+          const claimed = await itsStore.copies.claim({ owner, limit: 3, now, leaseMs: 60_000 });
+          found = claimed.length;
+          claimedCount += found;
+          for (const { item } of claimed) ownersOf.get(item.layer)!.add(owner);
+        }
+      };
+      const orders = async (): Promise<void> => {
+        for (let n = 0; n < 8; n += 1) await store.want({ name: `share ${n}`, capacityBytes: 1e9 }, layers.map((layer) => ({ ...replicaOrder(''), layer })), now);
+        ordering = false;
+      };
+      await Promise.all([orders(), worker('one'), worker('two'), worker('three')]);
+      expect(claimedCount).toBe(8 * layers.length);
+      expect([...ownersOf.values()].map((owners) => owners.size)).toEqual(layers.map(() => 1));
+    });
   }
 
   it('tells the feed of changes of state, not of progress, claims and priorities', async () => {

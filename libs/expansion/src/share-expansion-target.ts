@@ -96,7 +96,7 @@ export class ShareExpansionTarget extends ExpansionTarget {
     const final = layerFilePath(this.#attempt.layer, LAYER_FILE_VERSION);
     await this.#share.setMetadata(this.#path, metadata, this.#signal);
     await this.#ensureHeld();
-    await this.#share.rename(this.#path, final, this.#signal);
+    await this.#share.rename(this.#path, final, { signal: this.#signal });
     const file = await this.#share.stat(final, this.#signal);
     if (file?.sizeBytes === sizeBytes && Object.entries(metadata).every(([name, value]) => file.metadata[name] === value)) return;
     throw new ExpansionError('READ_BACK_MISMATCH', `${final} is not what was published`, { transient: true, details: { path: final } });

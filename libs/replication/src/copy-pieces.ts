@@ -33,6 +33,8 @@ export interface PieceCopy {
   readonly concurrency: number;
   /** Called after a verified piece, at most every {@link COPY_PROGRESS_MS}, never twice at once. What it throws ends the copy. */
   readonly onProgress: () => Promise<void>;
+  /** Called when every piece was asked for and one of the last came, while the others are under way; again when pieces are copied again. Must not throw. */
+  readonly onAllAsked?: (() => void) | undefined;
 }
 
 /** A replica that gave others wrong bytes for a piece which was right when it was copied: its share, or the way from it, is at fault. */
@@ -67,11 +69,18 @@ async function copyMissing(copy: PieceCopy, signal: AbortSignal): Promise<void> 
   const missing = missingPieces(copy);
   let writtenDownAtMs = copy.clock.now().getTime();
   let writing = false;
+  let toldAllAsked = false;
+  const tellAllAsked = (): void => {
+    if (!toldAllAsked) copy.onAllAsked?.();
+    toldAllAsked = true;
+  };
   const lane = async (): Promise<void> => {
+    let copied = false;
     for (const piece of missing) {
       either.throwIfAborted();
       await copyPiece(copy, piece, either);
       copy.done.add(piece);
+      copied = true;
       copy.seat?.brought();
       if (writing || isRecent(writtenDownAtMs, copy.clock.now().getTime())) continue;
       writing = true;
@@ -79,6 +88,7 @@ async function copyMissing(copy: PieceCopy, signal: AbortSignal): Promise<void> 
       writing = false;
       writtenDownAtMs = copy.clock.now().getTime();
     }
+    if (copied) tellAllAsked();
   };
   let first: { readonly error: unknown } | undefined;
   const lanes = Array.from({ length: copy.concurrency }, () =>
@@ -89,6 +99,7 @@ async function copyMissing(copy: PieceCopy, signal: AbortSignal): Promise<void> 
   );
   await Promise.all(lanes);
   if (first !== undefined) throw first.error;
+  tellAllAsked();
 }
 
 /** A clock that stepped back must not keep progress from being written down. */

@@ -76,6 +76,28 @@ describe('a copy', () => {
     expect(most).toBe(3);
   });
 
+  it('waits for the share three times in all, as far as pieces fit at once: to make the file, to fill it, and to give it its name', async () => {
+    const layer = await wanted('ab.cd');
+    let asked: (() => void)[] = [];
+    world.east.before = () => new Promise((answer) => void asked.push(answer));
+    let settled = false;
+    const copied = copy().finally(() => (settled = true));
+    const rounds: number[] = [];
+    while (!settled) {
+      // Everything that waits for no answer of the share has happened when the event loop has turned a few times.
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+      const answered = asked;
+      asked = [];
+      if (answered.length > 0) rounds.push(answered.length);
+      for (const answer of answered) answer();
+    }
+    await copied;
+    world.east.before = () => {};
+    // A look whether it is there; the list of what earlier tries left, its folder, and a look at what was made.
+    expect(rounds).toEqual([2, 4 + 1, 2, 1]);
+    expect(await same(layer, world.east)).toBe(true);
+  });
+
   it('writes its progress down at most once a second', async () => {
     const layer = await wanted('abcdefgh');
     const seen: number[] = [];
@@ -224,7 +246,7 @@ describe('a copy that goes on', () => {
   it('takes no piece over from a file of other bytes, when the layer was expanded anew meanwhile', async () => {
     const layer = await wanted('abc');
     const claimed = await world.claimCopy();
-    world.east.failNext('setMetadata', 'SHARE_BUSY');
+    world.east.failNext('rename', 'SHARE_BUSY');
     await expect(copyReplica(world.ports(), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'SHARE_BUSY' });
     await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'busy');
     await world.expandOnto(world.home, 'layer', 'abd');
@@ -265,7 +287,8 @@ describe('a worker that is gone', () => {
       stopped(name);
       await woken;
     };
-    world.east.before = (call) => step(call.operation);
+    // An earlier try's file is taken over by a rename, too.
+    world.east.before = (call) => step(call.operation === 'rename' && !steps.includes('ensureFolders') ? 'take over' : call.operation);
     const ports = world.ports({ pieceConcurrency: 1 });
     const store = Object.create(ports.store, {
       progress: { value: async (...args: Parameters<typeof ports.store.progress>) => (await step('progress'), ports.store.progress(...args)) },
@@ -276,7 +299,7 @@ describe('a worker that is gone', () => {
     return { ports: { ...ports, store }, stopped: isStopped, wake, steps, enough: () => (active = false) };
   }
 
-  const STEPS = ['stat', 'createFile', 'progress', 'list', 'copyRange', 'copyRange', 'progress', 'stat', 'setMetadata', 'rename', 'stat', 'complete'];
+  const STEPS = ['createFile', 'stat', 'progress', 'list', 'copyRange', 'ensureFolders', 'copyRange', 'stat', 'progress', 'rename', 'complete'];
 
   it('has taken these steps when it is not disturbed', async () => {
     await wanted('a.b');
@@ -310,7 +333,7 @@ describe('a worker that is gone', () => {
     });
   }
 
-  for (const at of [0, 1, 2, 4, 5, 7, 8]) {
+  for (const at of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) {
     it(`does not harm the one who took over when it comes back in the middle of that copy (stopped before step ${at}, ${STEPS[at]})`, async () => {
       const layer = await wanted('a.b');
       const first = stopAt(at);
@@ -319,7 +342,7 @@ describe('a worker that is gone', () => {
       first.enough();
       await world.clock.advance(WORLD_LEASE_MS);
       // The second one has verified every piece, and is about to give the file its name.
-      const second = stopAt('setMetadata');
+      const second = stopAt('rename');
       const copied = copy(second.ports);
       await second.stopped;
       first.wake();

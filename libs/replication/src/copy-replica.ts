@@ -2,7 +2,7 @@ import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
 import type { Digest } from '#oci';
 import type { RegionMap } from '#regions';
-import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError } from '#shares';
+import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError, type ShareFile } from '#shares';
 
 import { copyPieces, type SuspectRelay } from './copy-pieces.js';
 import { GrantedSource, orderSources } from './copy-sources.js';
@@ -47,8 +47,8 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
   const { item: replica, claim } = claimed;
   const target = shareNamed(ports.shares, replica.share);
   const record = await recordOf(records, replica.layer);
-  if (!(await isWhole(target, layerFilePath(replica.layer, record.writerVersion), record, signal))) {
-    const attempt = new CopyAttempt(ports, claimed, { target, record, signal });
+  const attempt = new CopyAttempt(ports, claimed, { target, record, signal });
+  if (!(await attempt.isThere())) {
     try {
       await attempt.fill();
       await attempt.publish();
@@ -83,8 +83,11 @@ class CopyAttempt {
   readonly #record: LayerRecord;
   readonly #signal: AbortSignal;
   readonly #path: string;
+  readonly #final: string;
   /** Undefined until the partial file is ours. */
   #done: PieceSet | undefined;
+  /** What the partial file was when the last piece had been asked for. */
+  #seen: Promise<ShareFile | undefined> | undefined;
   #seat: FanOutSeat | undefined;
 
   constructor(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, work: { readonly target: Share; readonly record: LayerRecord; readonly signal: AbortSignal }) {
@@ -94,51 +97,43 @@ class CopyAttempt {
     this.#record = work.record;
     this.#signal = work.signal;
     this.#path = copyPartialPath({ layer: claimed.item.layer, vhd: work.record.vhd.digest }, claimed.claim.id);
+    this.#final = layerFilePath(claimed.item.layer, work.record.writerVersion);
   }
 
-  /** Leaves the partial file with every piece verified. */
+  /**
+   * Whether the file stands whole under its final name already. A first try makes its partial file meanwhile, for mostly it does not: each call takes the
+   * time of the distance, and those that wait for one another add up.
+   */
+  async isThere(): Promise<boolean> {
+    const { checkpoint, attempts } = this.#claimed.item;
+    const isFirst = checkpoint === undefined && attempts <= 1;
+    const begun = isFirst ? this.#beginAnew() : Promise.resolve(undefined);
+    const [whole, done] = await bothSettled(isWhole(this.#target, this.#final, this.#record, this.#signal), begun);
+    if (!whole) this.#done = done;
+    else if (done !== undefined) await this.#target.remove(this.#path, this.#signal);
+    return whole;
+  }
+
+  /** Leaves the partial file with every piece verified. What else there is to ask of the share is asked while pieces are under way. */
   async fill(): Promise<void> {
     const sources = await this.#sources();
-    const done = (await this.#adoptEarlierTry()) ?? (await this.#beginAnew());
-    this.#done = done;
+    const done = (this.#done ??= (await this.#adoptEarlierTry()) ?? (await this.#beginAnew()));
     await this.#noteProgress(done);
-    await removePartialFiles(this.#target, this.#claimed.item.layer, {
-      of: 'copy', kept: this.#path, ensureHeld: () => this.#noteProgress(done), signal: this.#signal,
-    });
     this.#join(sources, done);
-    const { budget, clock, pieceConcurrency, onSuspect } = this.#ports;
-    await copyPieces(
-      {
-        record: this.#record,
-        sources,
-        target: this.#target,
-        path: this.#path,
-        done,
-        seat: this.#seat,
-        onSuspect,
-        budget,
-        clock,
-        concurrency: pieceConcurrency ?? COPY_CONCURRENCY_DEFAULT,
-        onProgress: () => this.#noteProgress(done),
-      },
-      this.#signal,
-    );
+    await bothSettled(this.#copyPieces(sources, done), this.#prepare(done));
     // Asks for the claim once more: only its holder may give the file its final name.
     await this.#noteProgress(done);
   }
 
-  /** Gives the whole file its final name, and looks at what stands there. */
+  /** Gives the whole file its final name, and what it says of itself in the same step. */
   async publish(): Promise<void> {
     const { layer } = this.#claimed.item;
-    const { writerVersion, vhd: { sizeBytes } } = this.#record;
-    const final = layerFilePath(layer, writerVersion);
-    const partial = await this.#target.stat(this.#path, this.#signal);
-    if (partial?.sizeBytes !== sizeBytes) throw this.#incomplete(`the partial file has ${partial?.sizeBytes ?? 'no'} bytes, not ${sizeBytes}`);
-    await this.#target.setMetadata(this.#path, layerFileMetadata({ digest: layer, ...this.#record }), this.#signal);
+    const { sizeBytes } = this.#record.vhd;
+    const seen = await this.#seen;
+    if (seen?.sizeBytes !== sizeBytes) throw this.#incomplete(`the partial file has ${seen?.sizeBytes ?? 'no'} bytes, not ${sizeBytes}`);
     if (this.#hasDoubts()) throw this.#incomplete('others got wrong bytes from it');
-    this.#seat?.rename(final);
-    await this.#target.rename(this.#path, final, this.#signal);
-    if (!(await isWhole(this.#target, final, this.#record, this.#signal))) throw this.#incomplete('the file is not what was renamed');
+    this.#seat?.rename(this.#final);
+    await this.#target.rename(this.#path, this.#final, { metadata: layerFileMetadata({ digest: layer, ...this.#record }), signal: this.#signal });
     this.#seat?.finish();
   }
 
@@ -158,6 +153,40 @@ class CopyAttempt {
     } catch (error) {
       if (error instanceof ReplicationError && error.code === 'CLAIM_LOST') await this.#target.remove(this.#path).catch(() => undefined);
     }
+  }
+
+  #copyPieces(sources: readonly GrantedSource[], done: PieceSet): Promise<void> {
+    const { budget, clock, pieceConcurrency, onSuspect } = this.#ports;
+    return copyPieces(
+      {
+        record: this.#record,
+        sources,
+        target: this.#target,
+        path: this.#path,
+        done,
+        seat: this.#seat,
+        onSuspect,
+        budget,
+        clock,
+        concurrency: pieceConcurrency ?? COPY_CONCURRENCY_DEFAULT,
+        onProgress: () => this.#noteProgress(done),
+        onAllAsked: () => this.#look(),
+      },
+      this.#signal,
+    );
+  }
+
+  /** Removes what earlier tries left, and has the folders ready that the final name needs. */
+  async #prepare(done: PieceSet): Promise<void> {
+    const ensureHeld = (): Promise<void> => this.#noteProgress(done);
+    await removePartialFiles(this.#target, this.#claimed.item.layer, { of: 'copy', kept: this.#path, ensureHeld, signal: this.#signal });
+    await this.#target.ensureFolders(this.#final, this.#signal);
+  }
+
+  /** Looks at the partial file; whoever publishes is told how that went. */
+  #look(): void {
+    this.#seen = this.#target.stat(this.#path, this.#signal);
+    this.#seen.catch(() => undefined);
   }
 
   #join(sources: readonly GrantedSource[], done: PieceSet): void {
@@ -184,7 +213,7 @@ class CopyAttempt {
     const ready = (await store.find([layer])).filter((replica) => replica.state === 'ready' && replica.share !== share);
     const having = ready.flatMap((replica) => shares.get(replica.share) ?? []);
     if (having.length === 0) throw new ReplicationError('NO_SOURCE', `no other share has ${layer} ready`, { transient: true });
-    return orderSources(having, this.#target.region, regions).map((source) => new GrantedSource(source, layerFilePath(layer, this.#record.writerVersion), clock));
+    return orderSources(having, this.#target.region, regions).map((source) => new GrantedSource(source, this.#final, clock));
   }
 
   /**
@@ -195,7 +224,7 @@ class CopyAttempt {
     const { checkpoint, layer } = this.#claimed.item;
     if (checkpoint === undefined || !isCopyPartialPath({ layer, vhd: this.#record.vhd.digest }, checkpoint.path)) return undefined;
     try {
-      await this.#target.rename(checkpoint.path, this.#path, this.#signal);
+      await this.#target.rename(checkpoint.path, this.#path, { signal: this.#signal });
     } catch (error) {
       if (error instanceof ShareError && error.code === 'FILE_NOT_FOUND') return undefined;
       throw error;
@@ -221,6 +250,12 @@ class CopyAttempt {
     const { layer, share } = this.#claimed.item;
     return new ReplicationError('COPY_INCOMPLETE', `${layer} on ${share}: ${why}`, { transient: true, details: { layer, share } });
   }
+}
+
+/** Both outcomes, or the first one's failure before the other's; nothing of either goes on when it returns. */
+async function bothSettled<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
 }
 
 /** Final names are only given to files that were verified whole; the metadata tells for which bytes. */

@@ -31,8 +31,7 @@ export interface FanOutMember {
 
 /**
  * The copies of one worker that are under way, by layer: those of the same layer pass on to each other what they have verified, before they have the whole,
- * as {@link planFanOut} decides whenever a copy joins or leaves. Copies of several workers do not know of each other: each worker's first one takes from
- * an origin. Nothing of it is kept: after a crash copies go on as they find themselves together.
+ * as {@link planFanOut} decides whenever a copy joins or leaves. Copies of a layer come to one worker, by the order of claims. Nothing of it is kept: after a crash copies go on as they find themselves together.
  */
 export class FanOut {
   readonly #regions: RegionMap;

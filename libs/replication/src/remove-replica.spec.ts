@@ -158,7 +158,7 @@ it('removes what a copy that was taken back has left', async () => {
   const other = await world.expandOnto(world.home, 'other', 'abc');
   await world.want(world.east, other);
   const copy = await world.claimCopy();
-  world.east.failNext('setMetadata', 'SHARE_BUSY');
+  world.east.failNext('rename', 'SHARE_BUSY');
   await expect(copyReplica(world.ports(), copy, signal)).rejects.toMatchObject({ code: 'SHARE_BUSY' });
   expect(await world.store.cancel({ layer: other, share: 'east' }, { reason: 'superseded', now: world.clock.now(), graceMs: GRACE_MS })).toBe('draining');
   expect(world.east.paths).toHaveLength(2);

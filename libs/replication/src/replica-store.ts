@@ -62,7 +62,8 @@ export interface ReplicaFilter {
 export abstract class ReplicaStore {
   /**
    * Copies to be made: wanted rows, and copying ones whose worker is gone; the most urgent first. Only rows of layers that some other share
-   * has ready: there is no source for the others.
+   * has ready: there is no source for the others. While one worker copies a layer, its other copies are left to that worker, whose copies pass on to
+   * each other what they have, so that the bytes leave the home share once; when that copy ends, or its claim does, anybody may have them.
    */
   abstract readonly copies: ClaimSource<ReplicaCopy>;
 

@@ -29,6 +29,13 @@ export interface CopySource {
   readonly admit?: (bytes: number, signal?: AbortSignal) => Promise<void>;
 }
 
+/** How a file is moved. */
+export interface RenameOptions {
+  /** Replaces all metadata of the file; absent: it keeps what it has. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** How full a share is, as its provider counts. */
 export interface ShareUsage {
   /** Bytes that it may hold. */
@@ -110,8 +117,14 @@ export abstract class Share {
   /** Replaces all metadata of a file: names of letters, digits and `_`, values in printable ASCII. @throws `FILE_NOT_FOUND` */
   abstract setMetadata(path: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
 
-  /** Moves a file in one step, replacing what stands at `to`. @throws `FILE_NOT_FOUND` */
-  abstract rename(from: string, to: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Moves a file in one step, replacing what stands at `to`. With `metadata` it has just that under its new name, from the first moment on.
+   * @throws `FILE_NOT_FOUND`
+   */
+  abstract rename(from: string, to: string, options?: RenameOptions): Promise<void>;
+
+  /** Makes the folders above `path` that are missing, so that who moves a file there later need not wait for it. Repeating it changes nothing. */
+  abstract ensureFolders(path: string, signal?: AbortSignal): Promise<void>;
 
   /** Removes a file. @returns false when there was none. @throws `FILE_IN_USE` while a client holds it open. */
   abstract remove(path: string, signal?: AbortSignal): Promise<boolean>;

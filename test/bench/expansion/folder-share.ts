@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { type ByteRange, ByteRangeSet, type CopySource, type Crc64, type MountSource, Share, ShareError, type ShareFile } from '#shares';
+import { type ByteRange, ByteRangeSet, type CopySource, type Crc64, type MountSource, type RenameOptions, Share, ShareError, type ShareFile } from '#shares';
 
 interface OpenFile {
   readonly handle: FileHandle;
@@ -80,9 +80,14 @@ export class FolderShare extends Share {
     this.#file(path).metadata = metadata;
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async ensureFolders(path: string): Promise<void> {
+    await mkdir(dirname(join(this.#folder, path)), { recursive: true });
+  }
+
+  async rename(from: string, to: string, { metadata }: RenameOptions = {}): Promise<void> {
     const file = this.#file(from);
-    await mkdir(dirname(join(this.#folder, to)), { recursive: true });
+    if (metadata !== undefined) file.metadata = metadata;
+    await this.ensureFolders(to);
     await rename(join(this.#folder, from), join(this.#folder, to));
     this.#files.delete(from);
     this.#files.set(to, file);

@@ -16,7 +16,7 @@ export interface MemoryWorkKind<Row extends MemoryWork, Item> {
   /** Which rows are work at all. */
   readonly isOpen: (row: Row) => boolean;
   /** Which of them may be claimed as things are; who has claimed one keeps it, whatever becomes of this. Default: all. */
-  readonly isClaimable?: (row: Row) => boolean;
+  readonly isClaimable?: (row: Row, request: Pick<ClaimRequest, 'owner' | 'now'>) => boolean;
   /** The most urgent first. */
   readonly order: (a: Row, b: Row) => number;
   readonly item: (row: Row) => Item;
@@ -43,7 +43,7 @@ export class MemoryClaims<Row extends MemoryWork, Item> extends ClaimSource<Item
 
   async claim({ owner, limit, now, leaseMs }: ClaimRequest): Promise<Claimed<Item>[]> {
     const isFree = (row: Row): boolean => row.notBefore <= now && (row.claim === undefined || row.claim.expiresAt <= now);
-    const due = [...this.#kind.rows()].filter((row) => isFree(row) && this.#kind.isOpen(row) && this.#kind.isClaimable?.(row) !== false).toSorted(this.#kind.order);
+    const due = [...this.#kind.rows()].filter((row) => isFree(row) && this.#kind.isOpen(row) && this.#kind.isClaimable?.(row, { owner, now }) !== false).toSorted(this.#kind.order);
     return due.slice(0, limit).map((row) => {
       row.attempts += 1;
       row.claim = { id: randomUUID(), owner, expiresAt: new Date(now.getTime() + leaseMs), attempt: row.attempts };

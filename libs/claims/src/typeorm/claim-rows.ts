@@ -21,6 +21,8 @@ export interface ClaimTable {
   readonly key: readonly string[];
   /** Which rows are work at all: `state IN ('wanted', 'copying')`. */
   readonly open: string;
+  /** Which of them may be claimed as things are, by the owner $3 at the instant $1; who has claimed one keeps it, whatever becomes of this. Default: all. */
+  readonly claimable?: string;
   /** The most urgent first: `priority DESC, wanted_at`. */
   readonly order: string;
   /** What claiming changes besides the claim's own columns: `state = 'copying'`. */
@@ -37,7 +39,7 @@ export async function claimRows<Row extends ClaimRow>(db: DataSource | EntityMan
   const sql = `
     WITH due AS MATERIALIZED (
       SELECT ${keys} FROM ${work.table}
-      WHERE (${work.open}) AND not_before <= $1 AND (claim_id IS NULL OR claim_expires_at <= $1)
+      WHERE (${work.open}) AND (${work.claimable ?? 'true'}) AND not_before <= $1 AND (claim_id IS NULL OR claim_expires_at <= $1)
       ORDER BY ${work.order} LIMIT $2 FOR UPDATE SKIP LOCKED)
     UPDATE ${work.table} AS work
     SET claim_id = gen_random_uuid(), claimed_by = $3, claim_expires_at = $4, attempts = attempts + 1${work.set === undefined ? '' : `, ${work.set}`}

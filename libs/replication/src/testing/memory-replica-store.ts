@@ -42,6 +42,7 @@ export class MemoryReplicaStore extends ReplicaStore {
   readonly copies = new MemoryClaims<Row, ReplicaCopy>({
     rows: () => this.#rows.values(),
     isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
+    isClaimable: (row, { owner, now }) => !this.#isCopiedByAnother(row.layer, owner, now),
     order: (a, b) => b.priority - a.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || byKey(a, b),
     item: (row) => ({ ...replicaOf(row), ...(row.checkpoint === undefined ? {} : { checkpoint: row.checkpoint }) }),
     begin: (row) => this.#step(row, 'begin'),
@@ -54,6 +55,11 @@ export class MemoryReplicaStore extends ReplicaStore {
     order: (a, b) => (a.drainingSince?.getTime() ?? 0) - (b.drainingSince?.getTime() ?? 0) || byKey(a, b),
     item: replicaOf,
   });
+
+  /** Copies of a layer are left to the worker that has begun one of them. */
+  #isCopiedByAnother(layer: Digest, owner: string, now: Date): boolean {
+    return [...this.#rows.values()].some((row) => row.layer === layer && row.state === 'copying' && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
+  }
 
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);

@@ -114,6 +114,26 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a') } });
     });
 
+    it('of one layer are left to the worker that has begun one of them, until that one ends or its claim does', async () => {
+      await atHome(layer);
+      const claimedBy = (owner: string, now = NOW): Promise<Claimed<ReplicaCopy>[]> => store.copies.claim({ owner, limit: 1, now, leaseMs: LEASE_MS });
+      for (const share of ['east', 'north', 'south']) await store.want({ ...EAST, name: share }, [{ ...replicaOrder(''), layer }], NOW);
+      const [first] = await claimedBy('one');
+      expect(await claimedBy('other')).toEqual([]);
+      expect(await claimedBy('one')).toHaveLength(1);
+      expect(await claimedBy('other', later(LEASE_MS))).toHaveLength(1);
+      expect(await claimedBy('one', later(LEASE_MS))).toEqual([]);
+      expect(await store.complete(first!.claim.id, SIZE, later(LEASE_MS))).toBe(false);
+    });
+
+    it('of a layer go to anybody again when the one that was begun is done', async () => {
+      await atHome(layer);
+      for (const share of ['east', 'north']) await store.want({ ...EAST, name: share }, [{ ...replicaOrder(''), layer }], NOW);
+      const [first] = await store.copies.claim({ owner: 'one', limit: 1, now: NOW, leaseMs: LEASE_MS });
+      expect(await store.complete(first!.claim.id, SIZE, NOW)).toBe(true);
+      expect(await store.copies.claim({ owner: 'other', limit: 9, now: NOW, leaseMs: LEASE_MS })).toHaveLength(1);
+    });
+
     it('give what an earlier try noted to the next one', async () => {
       const first = await bring('copying');
       expect(await store.progress(first, 512, { path: '.partial/a.vhd', pieces: Buffer.of(5, 1) })).toBe(true);

@@ -25,6 +25,8 @@ const COPIES: ClaimTable = {
   key: ['layer', 'share'],
   open: `${takes('begin')} AND EXISTS (
     SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
+  claimable: `NOT EXISTS (
+    SELECT FROM replicas AS begun WHERE begun.layer = replicas.layer AND begun.state = 'copying' AND begun.claimed_by <> $3 AND begun.claim_expires_at > $1)`,
   order: 'priority DESC, wanted_at, layer, share',
   set: `state = 'copying'`,
 };
@@ -52,7 +54,7 @@ export class PostgresReplicaStore extends ReplicaStore {
   constructor(dataSource: DataSource) {
     super();
     this.#dataSource = dataSource;
-    this.copies = new ReplicaWork(dataSource, { table: COPIES, giveBack: `state = 'wanted'`, itemOf: copyOf });
+    this.copies = new ReplicaWork(dataSource, { table: COPIES, inTurn: true, giveBack: `state = 'wanted'`, itemOf: copyOf });
     this.removals = new ReplicaWork(dataSource, { table: REMOVALS, giveBack: `state = 'draining'`, itemOf: replicaOf });
   }
 

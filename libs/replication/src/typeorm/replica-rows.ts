@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 
 import { type Claimed, type ClaimRequest, ClaimSource } from '#claims';
 import { claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
@@ -47,19 +47,35 @@ export function copyOf(row: ReplicaRow): ReplicaCopy {
   return { ...replicaOf(row), ...(path === null || pieces === null ? {} : { checkpoint: { path, pieces } }) };
 }
 
-/** One kind of work in the table `replicas`. `giveBack` undoes what claiming changed, in SQL. */
+/** What tells one kind of work in the table `replicas` from another. */
+export interface ReplicaWorkKind<Item> {
+  readonly table: ClaimTable;
+  /** Undoes what claiming changed, in SQL. */
+  readonly giveBack: string;
+  /** Whether workers claim one after another, each seeing what those before it claimed. A claim takes a few milliseconds. */
+  readonly inTurn?: boolean;
+  readonly itemOf: (row: ReplicaRow) => Item;
+}
+
+/** One kind of work in the table `replicas`. */
 export class ReplicaWork<Item> extends ClaimSource<Item> {
   readonly #dataSource: DataSource;
-  readonly #work: { readonly table: ClaimTable; readonly giveBack: string; readonly itemOf: (row: ReplicaRow) => Item };
+  readonly #work: ReplicaWorkKind<Item>;
 
-  constructor(dataSource: DataSource, work: { readonly table: ClaimTable; readonly giveBack: string; readonly itemOf: (row: ReplicaRow) => Item }) {
+  constructor(dataSource: DataSource, work: ReplicaWorkKind<Item>) {
     super();
     this.#dataSource = dataSource;
     this.#work = work;
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Item>[]> {
-    const rows = await claimRows<ReplicaRow>(this.#dataSource, this.#work.table, request);
+    const { table, inTurn = false } = this.#work;
+    const rows = inTurn
+      ? await this.#dataSource.transaction(async (manager) => {
+          await lockTurn(manager);
+          return claimRows<ReplicaRow>(manager, table, request);
+        })
+      : await claimRows<ReplicaRow>(this.#dataSource, table, request);
     return rows.map((row) => ({ item: this.#work.itemOf(row), claim: claimOf(row) }));
   }
 
@@ -74,4 +90,9 @@ export class ReplicaWork<Item> extends ClaimSource<Item> {
   postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
     return postponeClaim(this.#dataSource, this.#work.table, claimId, { notBefore, reason, set: this.#work.giveBack });
   }
+}
+
+/** Held to the end of the transaction: what is read after it has come knows every claim that was made before. */
+async function lockTurn(manager: EntityManager): Promise<void> {
+  await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('replica claims', 0))`);
 }

@@ -10,13 +10,14 @@ import type { RegionName } from '#regions';
 import { ByteRangeSet } from '../byte-ranges.js';
 import { ByteRate } from '../byte-rate.js';
 import { PIECE_BYTES } from '../layer-file.js';
-import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile, type ShareUsage } from '../share.js';
+import { type ByteRange, type CopySource, type Crc64, type MountSource, type RenameOptions, Share, type ShareFile, type ShareUsage } from '../share.js';
 import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
 import type { AzureFilesAccount } from './azure-files-account.js';
 import type { AzureFilesCalls } from './azure-files-calls.js';
 import { type AzureFilesShareOptions, smbHostOf } from './azure-files-options.js';
 import type { FileGrants } from './file-grants.js';
+import { FileIds } from './file-ids.js';
 import { PieceDownload } from './piece-download.js';
 import { type FetchedPiece, readPieces } from './read-pieces.js';
 
@@ -38,6 +39,7 @@ export class AzureFilesShare extends Share {
   readonly #clock: Clock;
   readonly #in: ByteRate;
   readonly #out: ByteRate;
+  readonly #fileIds = new FileIds();
   readonly #folder: string | undefined;
   /** `//host/share`, where there is one. */
   readonly #unc: string | undefined;
@@ -94,7 +96,8 @@ export class AzureFilesShare extends Share {
 
   async createFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
     const file = this.#file(path);
-    await this.#withParents(path, () => this.#call(path, (abortSignal) => file.create(sizeBytes, { abortSignal }), signal), signal);
+    const { fileId } = await this.#withParents(path, () => this.#call(path, (abortSignal) => file.create(sizeBytes, { abortSignal }), signal), signal);
+    this.#fileIds.made(path, fileId);
   }
 
   async resizeFile(path: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
@@ -153,17 +156,27 @@ export class AzureFilesShare extends Share {
     await this.#call(path, (abortSignal) => this.#file(path).setMetadata({ ...metadata }, { abortSignal }), signal);
   }
 
-  async rename(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  async rename(from: string, to: string, { metadata, signal }: RenameOptions = {}): Promise<void> {
     parseSharePath(to);
-    const before = await this.#properties(from, signal);
-    if (before === undefined) throw this.#error('FILE_NOT_FOUND', from, 'there is no such file');
+    const fileId = this.#fileIds.of(from) ?? (await this.#properties(from, signal))?.fileId;
+    if (fileId === undefined) throw this.#error('FILE_NOT_FOUND', from, 'there is no such file');
+    const options = { replaceIfExists: true, ...(metadata === undefined ? {} : { metadata: { ...metadata } }) };
     try {
-      await this.#withParents(to, () => this.#call(from, (abortSignal) => this.#file(from).rename(to, { replaceIfExists: true, abortSignal }), signal), signal);
+      await this.#withParents(to, () => this.#call(from, (abortSignal) => this.#file(from).rename(to, { ...options, abortSignal }), signal), signal);
     } catch (error) {
       // The answer to a rename that happened may have been lost: the next try then finds the file at its new name.
       if (!(error instanceof ShareError) || error.code !== 'FILE_NOT_FOUND') throw error;
-      if ((await this.#properties(to, signal))?.fileId !== before.fileId) throw error;
+      if ((await this.#properties(to, signal))?.fileId !== fileId) throw error;
     }
+    this.#fileIds.moved(from, to);
+  }
+
+  async ensureFolders(path: string, signal?: AbortSignal): Promise<void> {
+    const { folders } = parseSharePath(path);
+    if (folders.length === 0) return;
+    const folder = folders.join('/');
+    const make = (): Promise<unknown> => this.#call(folder, (abortSignal) => this.#share.getDirectoryClient(folder).createIfNotExists({ abortSignal }), signal);
+    await this.#withParents(folder, make, signal);
   }
 
   async remove(path: string, signal?: AbortSignal): Promise<boolean> {
@@ -177,6 +190,8 @@ export class AzureFilesShare extends Share {
     } catch (error) {
       if (error instanceof ShareError && error.code === 'FILE_NOT_FOUND') return tries > 1;
       throw error;
+    } finally {
+      this.#fileIds.gone(path);
     }
   }
 

@@ -6,7 +6,7 @@ import type { RegionName } from '#regions';
 
 import { crc64Of } from '../crc64.js';
 import { PIECE_BYTES } from '../layer-file.js';
-import { type ByteRange, type CopySource, type Crc64, type MountSource, Share, type ShareFile, type ShareUsage } from '../share.js';
+import { type ByteRange, type CopySource, type Crc64, type MountSource, type RenameOptions, Share, type ShareFile, type ShareUsage } from '../share.js';
 import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
 import { SparseBytes } from './sparse-bytes.js';
@@ -14,7 +14,7 @@ import { SparseBytes } from './sparse-bytes.js';
 /** The methods of a share that a fault can be put before. */
 export type ShareOperation =
   | 'ensureExists' | 'usage' | 'renewGrants' | 'createFile' | 'resizeFile' | 'writeRange' | 'copyRange' | 'readRange'
-  | 'stat' | 'dataRanges' | 'setMetadata' | 'rename' | 'remove' | 'list' | 'grantCopySource';
+  | 'stat' | 'dataRanges' | 'setMetadata' | 'rename' | 'ensureFolders' | 'remove' | 'list' | 'grantCopySource';
 
 /** One call that a memory share is about to serve. `range` where the call has one. */
 export interface ShareCall {
@@ -186,17 +186,24 @@ export class MemoryShare extends Share {
   async setMetadata(path: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
     await this.#begin({ operation: 'setMetadata', path }, signal);
     const file = this.#file(path);
-    file.metadata = Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name.toLowerCase(), value]));
+    file.metadata = withLowerNames(metadata);
     this.#touch(file);
   }
 
-  async rename(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  async rename(from: string, to: string, { metadata, signal }: RenameOptions = {}): Promise<void> {
     parseSharePath(to);
     await this.#begin({ operation: 'rename', path: from }, signal);
     const file = this.#file(from);
     this.#files.delete(from);
     this.#files.set(to, file);
+    if (metadata !== undefined) file.metadata = withLowerNames(metadata);
     this.#touch(file);
+  }
+
+  /** Folders come with their files. */
+  async ensureFolders(path: string, signal?: AbortSignal): Promise<void> {
+    parseSharePath(path);
+    await this.#begin({ operation: 'ensureFolders', path }, signal);
   }
 
   async remove(path: string, signal?: AbortSignal): Promise<boolean> {
@@ -292,4 +299,8 @@ export class MemoryShare extends Share {
     this.#etagNumber += 1;
     return `"0x${this.#etagNumber.toString(16).toUpperCase()}"`;
   }
+}
+
+function withLowerNames(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name.toLowerCase(), value]));
 }

@@ -247,6 +247,15 @@ function namesConform(share: () => Share): void {
     expect((await share().readRange('sha256/aa/x.vhd', { offset: 0, length: 1000 })).equals(Buffer.alloc(1000, 5))).toBe(true);
   });
 
+  it('gives a file other metadata in the step in which it is renamed', async () => {
+    await share().createFile('.partial/y.vhd', 1000);
+    await share().setMetadata('.partial/y.vhd', { before: '1' });
+    await share().ensureFolders('sha256/bb/y.vhd');
+    await share().ensureFolders('sha256/bb/y.vhd');
+    await share().rename('.partial/y.vhd', 'sha256/bb/y.vhd', { metadata: { sha256: 'bb' } });
+    expect((await share().stat('sha256/bb/y.vhd'))?.metadata).toEqual({ sha256: 'bb' });
+  });
+
   it('replaces what stands at the new name', async () => {
     await share().createFile('new.vhd', 100);
     await share().createFile('old.vhd', 200);
