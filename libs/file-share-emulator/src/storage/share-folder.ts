@@ -8,13 +8,15 @@ import type { Lease, LeaseOutcome } from '../lease.js';
 import { unlessAbsent } from './atomic-file.js';
 import { Creations, newRecord } from './creations.js';
 import { applyChanges, checkUse, type Entry, type EntryChanges, type NewFile, type NewFolder, type Use, type Writer } from './entry.js';
-import { type RangeChange, recordOfForeignFile, widened } from './file-record.js';
+import { type RangeChange, widened } from './file-record.js';
 import { refusal } from './host-refusal.js';
 import { folded, HostTree, parentOf } from './host-tree.js';
 import { OpenHandles } from './open-handles.js';
-import { PathLocks } from './path-locks.js';
 import { RecordStore } from './record-store.js';
 import { Renames } from './renames.js';
+import { ShareEntries } from './share-entries.js';
+import { ShareLocks } from './share-locks.js';
+import { ShareQuota } from './share-quota.js';
 import { clearBytes, readBytes, writeSparse } from './sparse-file.js';
 import { nextTicks, type Ticks } from './ticks.js';
 
@@ -63,21 +65,23 @@ export class ShareFolder {
   readonly #renames: Renames;
   readonly #creations: Creations;
   readonly #options: ShareFolderOptions;
-  readonly #locks = new PathLocks();
-  readonly #whole = new PathLocks();
-  #usedBytes = 0;
+  readonly #locks = new ShareLocks();
+  readonly #entries: ShareEntries;
+  readonly #quota: ShareQuota;
 
   constructor(options: ShareFolderOptions) {
     this.#options = options;
     this.#tree = new HostTree(options.files);
     this.#records = new RecordStore(join(options.records, 'tree'));
+    this.#entries = new ShareEntries(this.#tree, this.#records);
+    this.#quota = new ShareQuota(options.quotaBytes);
     this.#creations = new Creations(this.#tree, this.#records);
     this.#renames = new Renames(join(options.records, 'renames'), this.#tree, this.#records);
   }
 
   /** Logical bytes of all files. */
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#quota.usedBytes;
   }
 
   /** Finishes what a crash interrupted and counts what is there. Before anything else is called. */
@@ -85,22 +89,22 @@ export class ShareFolder {
     await this.#renames.recover();
     const exists = async (path: string): Promise<boolean> => (await unlessAbsent(stat(this.#tree.at(path)))) !== undefined;
     await this.#records.sweep(exists, (path, record) => this.#creations.finish(path, record));
-    this.#usedBytes = await countBytes(this.#options.files);
+    await this.#quota.count(this.#options.files);
   }
 
   /** Runs `work` while nothing else on the share changes or is read. */
   alone<T>(work: (unlocked: UnlockedFolder) => Promise<T>): Promise<T> {
-    return this.#whole.hold('', 'exclusive', () => work({ find: (path) => this.#find(path), at: (path) => this.#tree.at(path) }));
+    return this.#locks.alone(() => work({ find: (path) => this.#entries.find(path), at: (path) => this.#tree.at(path) }));
   }
 
   /** The entry at `path`; the root folder for the empty path. */
   async find(path: string): Promise<Entry | undefined> {
-    return this.#hold(path, 'shared', () => this.#find(path));
+    return this.#locks.hold(path, 'shared', () => this.#entries.find(path));
   }
 
   /** Creates a folder. */
   async createFolder(path: string, folder: NewFolder): Promise<Entry> {
-    return this.#inParent(path, async () => {
+    return this.#locks.inParent(path, async () => {
       const place = await this.#tree.locate(path);
       if (place.host !== undefined) throw new AzureFilesError('ResourceAlreadyExists');
       const record = newRecord(place.path, { ...folder, content: { type: '' } }, this.#epoch());
@@ -111,25 +115,25 @@ export class ShareFolder {
 
   /** Removes an empty folder. */
   async removeFolder(path: string): Promise<void> {
-    await this.#whole.hold('', 'shared', () => this.#locks.both(folded(`${path}/`), folded(path), async () => {
-      const entry = await this.#find(path);
-      if (entry === undefined) throw await this.#absence(path);
+    await this.#locks.withMembers(path, async () => {
+      const entry = await this.#entries.find(path);
+      if (entry === undefined) throw await this.#entries.absence(path);
       if (entry.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
       this.handles.checkUse(entry.path, 'delete');
       await rmdir(this.#tree.at(entry.path)).catch((error: unknown) => { throw refusal(error); });
       await this.#records.removeFolder(entry.path);
-    }));
+    });
   }
 
   /** Creates a file of zeros, in place of one that is there. */
   async createFile(path: string, file: NewFile, writer: Writer = NOBODY): Promise<Entry> {
-    return this.#inParent(path, async () => {
-      const before = await this.#find(path);
+    return this.#locks.inParent(path, async () => {
+      const before = await this.#entries.find(path);
       if (before?.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
       if (before !== undefined) this.#check(before, 'write', writer);
       const at = before?.path ?? (await this.#tree.locate(path)).path;
       const record = newRecord(at, file, this.#epoch());
-      const release = this.#reserve(file.sizeBytes - (before?.sizeBytes ?? 0));
+      const release = this.#quota.reserve(file.sizeBytes - (before?.sizeBytes ?? 0));
       try {
         await (before === undefined ? this.#creations.file(at, record, file.sizeBytes) : this.#creations.replacement(at, record, file.sizeBytes));
       } catch (error) {
@@ -142,19 +146,19 @@ export class ShareFolder {
 
   /** Removes a file. */
   async removeFile(path: string, writer: Writer = NOBODY): Promise<void> {
-    await this.#hold(path, 'exclusive', async () => {
-      const entry = await this.#file(path);
+    await this.#locks.hold(path, 'exclusive', async () => {
+      const entry = await this.#entries.file(path);
       this.#check(entry, 'delete', writer);
       await unlink(this.#tree.at(entry.path)).catch((error: unknown) => { throw refusal(error); });
       await this.#records.remove(entry.path);
-      this.#usedBytes -= entry.sizeBytes;
+      this.#quota.reserve(-entry.sizeBytes);
     });
   }
 
   /** Changes what is kept of a file or folder; `sizeBytes` where a file is to be resized. */
   async change(path: string, changes: EntryChanges, writer: Writer = NOBODY): Promise<Entry> {
-    return this.#hold(path, 'exclusive', async () => {
-      const entry = await this.#present(path);
+    return this.#locks.hold(path, 'exclusive', async () => {
+      const entry = await this.#entries.present(path);
       this.#check(entry, changes.sizeBytes === undefined ? 'describe' : 'write', writer);
       if (changes.sizeBytes !== undefined) await this.#resize(entry, changes.sizeBytes);
       applyChanges(entry.record, changes);
@@ -165,8 +169,8 @@ export class ShareFolder {
 
   /** One step of the protocol of a file's lease; its ETag stays. */
   async lease(path: string, step: (lease: Lease | undefined) => LeaseOutcome): Promise<{ readonly outcome: LeaseOutcome; readonly changedAt: Ticks }> {
-    return this.#hold(path, 'exclusive', async () => {
-      const { path: at, record } = await this.#file(path);
+    return this.#locks.hold(path, 'exclusive', async () => {
+      const { path: at, record } = await this.#entries.file(path);
       const outcome = step(record.header.lease);
       record.header = { ...record.header, lease: outcome.lease };
       await this.#records.save(at, record);
@@ -176,8 +180,8 @@ export class ShareFolder {
 
   /** Writes bytes within a file; holes of the file stay holes where the bytes are zero. */
   async write(path: string, { offset, bytes, keepsWriteTime = false }: RangeWrite, writer: Writer = NOBODY): Promise<Entry> {
-    return this.#hold(path, 'shared', async () => {
-      const entry = await this.#file(path);
+    return this.#locks.hold(path, 'shared', async () => {
+      const entry = await this.#entries.file(path);
       const { record } = entry;
       const range = { offset, length: bytes.length };
       if (offset + bytes.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
@@ -191,8 +195,8 @@ export class ShareFolder {
 
   /** Makes a range of a file zero; the whole 512-byte units in it become unwritten. */
   async clear(path: string, { keepsWriteTime = false, ...range }: ByteRange & { readonly keepsWriteTime?: boolean }, writer: Writer = NOBODY): Promise<Entry> {
-    return this.#hold(path, 'exclusive', async () => {
-      const entry = await this.#file(path);
+    return this.#locks.hold(path, 'exclusive', async () => {
+      const entry = await this.#entries.file(path);
       if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
       this.#check(entry, 'write', writer);
       await this.#tree.open(entry.path, 'r+', (host) => clearBytes(host, entry.record.written.within(range)));
@@ -204,8 +208,8 @@ export class ShareFolder {
   /** Fills `bytes` from `offset` on; that range must lie within the file. */
   async read(path: string, offset: number, bytes: Buffer): Promise<void> {
     const range = { offset, length: bytes.length };
-    await this.#hold(path, 'shared', async () => {
-      const entry = await this.#file(path);
+    await this.#locks.hold(path, 'shared', async () => {
+      const entry = await this.#entries.file(path);
       if (range.offset + range.length > entry.sizeBytes) throw new AzureFilesError('InvalidRange');
       if (entry.record.written.touches(range)) await this.#tree.open(entry.path, 'r', (host) => readBytes(host, offset, bytes));
       else bytes.fill(0);
@@ -216,14 +220,13 @@ export class ShareFolder {
   async rename(from: string, to: string, options: RenameOptions): Promise<Entry> {
     const source = await this.find(from);
     if (source?.kind === 'folder') return this.alone(() => this.#rename(from, to, options));
-    const holding = (): Promise<Entry> => this.#locks.both(folded(from), folded(to), () => this.#rename(from, to, options));
-    return this.#whole.hold('', 'shared', () => this.#locks.hold(membership(to), 'shared', holding));
+    return this.#locks.move(from, to, () => this.#rename(from, to, options));
   }
 
   /** The entries of a folder by name, without order. */
   async names(path: string): Promise<string[]> {
-    return this.#hold(path, 'shared', async () => {
-      const entry = await this.#find(path);
+    return this.#locks.hold(path, 'shared', async () => {
+      const entry = await this.#entries.find(path);
       if (entry?.kind === 'file') throw new AzureFilesError('ResourceTypeMismatch');
       return readdir(this.#tree.at(entry?.path ?? path)).catch((error: unknown) => { throw refusal(error); });
     });
@@ -231,8 +234,8 @@ export class ShareFolder {
 
   /** Flips the bits of the byte at `offset` on the disk, past every record: damage that only the file's own digest can show. */
   async damage(path: string, offset: number): Promise<void> {
-    await this.#hold(path, 'exclusive', async () => {
-      const entry = await this.#file(path);
+    await this.#locks.hold(path, 'exclusive', async () => {
+      const entry = await this.#entries.file(path);
       if (offset >= entry.sizeBytes) throw new AzureFilesError('InvalidRange');
       await this.#tree.open(entry.path, 'r+', async (host) => {
         const byte = Buffer.alloc(1);
@@ -243,10 +246,10 @@ export class ShareFolder {
   }
 
   async #rename(from: string, to: string, { replace, kind, ignoresReadOnly = false, writer = NOBODY, targetWriter = NOBODY, ...changes }: RenameOptions): Promise<Entry> {
-    const source = await this.#present(from);
+    const source = await this.#entries.present(from);
     if (source.kind !== kind) throw new AzureFilesError('ResourceTypeMismatch');
     if (kind === 'folder' && `${folded(to)}/`.startsWith(`${folded(source.path)}/`) && folded(to) !== folded(source.path)) throw new AzureFilesError('InvalidResourceName');
-    const target = folded(source.path) === folded(to) ? undefined : await this.#find(to);
+    const target = folded(source.path) === folded(to) ? undefined : await this.#entries.find(to);
     if (target !== undefined && !replace) throw new AzureFilesError('ResourceAlreadyExists');
     if (target !== undefined && (kind === 'folder' || target.kind === 'folder')) throw new AzureFilesError('ResourceTypeMismatch');
     // A read-only file may be moved; it is only not replaced.
@@ -256,7 +259,7 @@ export class ShareFolder {
     const parent = await this.#tree.locate(parentOf(to) ?? '');
     const at = target?.path ?? join(parent.path, to.slice(to.lastIndexOf('/') + 1));
     const record = await this.#renames.move(source, at, changes);
-    this.#usedBytes -= target?.sizeBytes ?? 0;
+    this.#quota.reserve(-(target?.sizeBytes ?? 0));
     return { ...source, path: at, name: record.header.name, record };
   }
 
@@ -272,36 +275,9 @@ export class ShareFolder {
     return this.#options.epoch?.() ?? '';
   }
 
-  async #find(asked: string): Promise<Entry | undefined> {
-    const { path, host } = await this.#tree.locate(asked);
-    if (host === undefined) return undefined;
-    const kind = host.isFile() ? 'file' : 'folder';
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const record = (await this.#records.load(path)) ?? recordOfForeignFile(name, host);
-    return { kind, path, name, sizeBytes: kind === 'file' ? host.size : 0, record };
-  }
-
-  async #present(path: string): Promise<Entry> {
-    const entry = await this.#find(path);
-    if (entry === undefined) throw await this.#absence(path);
-    return { ...entry, record: this.#records.adopt(entry.path, entry.record) };
-  }
-
-  async #file(path: string): Promise<Entry> {
-    const entry = await this.#present(path);
-    if (entry.kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
-    return entry;
-  }
-
-  async #absence(path: string): Promise<AzureFilesError> {
-    const parent = parentOf(path);
-    const isOrphan = parent !== undefined && (await this.#tree.locate(parent)).host === undefined;
-    return new AzureFilesError(isOrphan ? 'ParentNotFound' : 'ResourceNotFound');
-  }
-
   async #resize({ kind, path, sizeBytes: before, record }: Entry, sizeBytes: number): Promise<void> {
     if (kind === 'folder') throw new AzureFilesError('ResourceTypeMismatch');
-    const release = this.#reserve(sizeBytes - before);
+    const release = this.#quota.reserve(sizeBytes - before);
     try {
       await this.#tree.open(path, 'r+', (host) => host.truncate(sizeBytes));
     } catch (error) {
@@ -311,22 +287,6 @@ export class ShareFolder {
     record.clip(sizeBytes, this.#epoch());
     record.writtenAt = nextTicks();
   }
-
-  #reserve(bytes: number): () => void {
-    if (bytes > 0 && this.#usedBytes + bytes > this.#options.quotaBytes()) throw new AzureFilesError('ShareSizeLimitReached');
-    this.#usedBytes += bytes;
-    return () => { this.#usedBytes -= bytes; };
-  }
-
-  #hold<T>(path: string, mode: 'shared' | 'exclusive', work: () => Promise<T>): Promise<T> {
-    return this.#whole.hold('', 'shared', () => this.#locks.hold(folded(path), mode, work));
-  }
-
-  /** Holds `path` alone, and its folder so that it is not removed meanwhile. */
-  #inParent<T>(path: string, work: () => Promise<T>): Promise<T> {
-    return this.#whole.hold('', 'shared', () => this.#locks.hold(membership(path), 'shared', () => this.#locks.hold(folded(path), 'exclusive', work)));
-  }
-
 }
 
 /** How something is renamed. */
@@ -339,19 +299,4 @@ export interface RenameOptions extends Pick<EntryChanges, 'content' | 'metadata'
   readonly writer?: Writer;
   /** On whose behalf a file in the way is replaced. */
   readonly targetWriter?: Writer;
-}
-
-/** The lock for being in the folder of `path`: another one than the folder's own, and taken before any path's own, so that nobody waits in a circle. */
-function membership(path: string): string {
-  return folded(`${parentOf(path) ?? ''}/`);
-}
-
-async function countBytes(folder: string): Promise<number> {
-  let total = 0;
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) total += await countBytes(path);
-    else if (entry.isFile()) total += (await stat(path)).size;
-  }
-  return total;
 }
