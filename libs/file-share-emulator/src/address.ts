@@ -63,7 +63,9 @@ function accountLeftOut(named: readonly string[], renameSource: string | undefin
   return account !== named[0] && share === named[0] ? account : undefined;
 }
 
-function parsePath(sent: readonly string[], keepTrailingDots: boolean): string {
+function parsePath(decoded: readonly string[], keepTrailingDots: boolean): string {
+  // Microsoft's Python client (12.11) sends the folders above a folder in one piece, with `%2F` between them.
+  const sent = decoded.flatMap((part) => part.split('/'));
   if (sent.length > COMPONENTS_MAX) throw new AzureFilesError('InvalidFileOrDirectoryPathName');
   const components = sent.map((component) => {
     if (component === '.' || component === '..') throw new AzureFilesError('InvalidFileOrDirectoryPathName');

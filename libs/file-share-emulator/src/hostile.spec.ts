@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { MiB } from '#quantities';
+import { KiB, MiB } from '#quantities';
 
 import { sharedKeyText } from './access/shared-key.js';
 import { sign } from './access/signing.js';
@@ -37,7 +37,7 @@ describe('paths', () => {
     await writeFile(join(emulator.folder, 'secret'), 'secret');
     const codes: Record<string, string | undefined> = {};
     const escapes = ['..', '../../secret', 'a/../../../secret', '%2e%2e/%2e%2e/secret', '..%2fsecret', '%2e%2e%5csecret'];
-    const nameless = ['a%00b', 'a%0ab', '.', 'a//b', 'x%ff', '%', 'n'.repeat(256), 'é'.repeat(200), 'con%3Ax', 'a%2fb', '...'];
+    const nameless = ['a%00b', 'a%0ab', '.', 'a//b', 'x%ff', '%', 'n'.repeat(256), 'é'.repeat(200), 'con%3Ax', 'a%2f%2fb', 'a%2f', '...'];
     const served: string[] = [];
     for (const target of [...escapes, ...nameless]) {
       for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -47,7 +47,7 @@ describe('paths', () => {
       }
     }
     expect(served).toEqual([]);
-    expect(codes).toMatchObject({ '..': 'InvalidFileOrDirectoryPathName', '..%2fsecret': 'InvalidResourceName' });
+    expect(codes).toMatchObject({ '..': 'InvalidFileOrDirectoryPathName', '..%2fsecret': 'InvalidFileOrDirectoryPathName' });
     expect(codes).toMatchObject({ 'x%ff': 'InvalidUri', 'a%00b': 'InvalidResourceName' });
     expect(await readdir(join(emulator.folder, 'acct1', 'layers'))).toEqual(['file']);
     expect(await readdir(dirname(join(emulator.folder, 'acct1')))).toEqual(expect.arrayContaining(['.lock', '.records', 'acct1', 'acct2', 'secret']));
@@ -128,6 +128,31 @@ describe('requests', () => {
     const target = '/acct1/layers/file?comp=metadata';
     expect(await send('PUT', target, { 'x-ms-meta-a': 'x'.repeat(9000) })).toMatchObject({ status: 400, code: 'MetadataTooLarge' });
     expect(await send('PUT', target, { 'x-ms-meta-a.b': 'x' })).toMatchObject({ status: 400, code: 'InvalidMetadata' });
+  });
+});
+
+describe('headers', () => {
+  /** Whoever is still sending when the connection is closed may not get to read why. */
+  const answerTo = (...sent: Parameters<typeof send>): Promise<number | string> => send(...sent).then(({ status }) => status, () => 'closed');
+
+  it('beyond what any operation has are refused, before and behind the first line', async () => {
+    for (const headers of [{ 'x-ms-meta-a': 'a'.repeat(64 * KiB) }, Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`x-ms-meta-n${n}`, 'a'.repeat(20)]))]) {
+      expect([431, 'closed']).toContain(await answerTo('PUT', '/acct1/layers/file?comp=metadata', headers));
+    }
+    expect([431, 'closed']).toContain(await answerTo('GET', `/acct1/layers/${'a/'.repeat(32 * KiB)}`));
+    expect((await send('HEAD', '/acct1/layers/file')).status).toBe(200);
+  });
+});
+
+describe('pages', () => {
+  it('of impossible size, or behind a marker that is none, are refused; larger than there are ones have what there is', async () => {
+    const list = async (query: string): Promise<number> => (await send('GET', `/acct1/layers?restype=directory&comp=list&${query}`)).status;
+    const shares = async (query: string): Promise<number> => (await send('GET', `/acct1/?comp=list&${query}`)).status;
+    for (const ask of [list, shares]) {
+      for (const size of ['0', '-1', '99999999999999999999', '1e3', 'many']) expect([size, await ask(`maxresults=${size}`)]).toEqual([size, 400]);
+      for (const marker of ['..%2F..', 'a%00b', 'a'.repeat(1500)]) expect([marker, await ask(`marker=${marker}`)]).toEqual([marker, 400]);
+      expect(await ask('maxresults=999999999')).toBe(200);
+    }
   });
 });
 

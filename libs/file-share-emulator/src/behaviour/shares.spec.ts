@@ -24,6 +24,10 @@ function send(method: string, target: string, headers: Record<string, string> = 
 }
 
 describe('service properties, to the unmodified SDK', () => {
+  it('are all there before anything was said', async () => {
+    expect(await service.getProperties()).toMatchObject({ hourMetrics: { enabled: false }, minuteMetrics: { enabled: false }, protocol: { smb: { multichannel: { enabled: false } } } });
+  });
+
   it('are kept, and those that are left out stay', async () => {
     await service.setProperties({ cors: [{ allowedOrigins: '*', allowedMethods: 'GET', allowedHeaders: 'x-ms-a&b', exposedHeaders: '', maxAgeInSeconds: 5 }], protocol: { smb: { multichannel: { enabled: true } } } });
     await service.setProperties({ hourMetrics: { version: '1.0', enabled: false, retentionPolicy: { enabled: false } } });

@@ -20,7 +20,7 @@ function isMissing(): boolean {
 
 describe.skipIf(isMissing())('Microsoft\'s Python client', () => {
   it('makes the calls of the suite and gets what it should', async () => {
-    const emulator = await startTemporaryEmulator();
+    const emulator = await startTemporaryEmulator(['acct1'], { deleteRetentionDays: 7 });
     const program = fileURLToPath(new URL('./python-client.py', import.meta.url));
     const { stdout } = await promisify(execFile)(PYTHON, ['-W', 'ignore', program, emulator.url, 'acct1', TEST_KEY]);
     const size = 256 * 20_000;
@@ -37,9 +37,28 @@ describe.skipIf(isMissing())('Microsoft\'s Python client', () => {
       copy: ['success', `${size}/${size}`],
       permission: 'O:SYG:SYD:(A;;FA;;;SY)',
       handles: [0, { closed_handles_count: 0, failed_handles_count: 0 }],
-      absent: ['ResourceNotFound', 'ShareNotFound'],
+      'share lease': ['LeaseIdMissing', 'leased'],
+      'file lease': 'broken',
+      service: [7, false],
+      described: [3, 'Hot', { more: 'said' }],
+      used: true,
+      policies: [['reading', 'r']],
+      'by policy': '0001',
+      'by share': ['copied', 'file', 'ranged'],
+      'by account': ['python'],
+      headers: ['text/plain', 'no-cache', { other: 'words' }, 'ReadOnly', '2020-02-02T02:02:02', 'ReadOnlyAttribute'],
+      resized: 4096,
+      renamed: [4096, 'ResourceNotFound', 'mOVED'],
+      'not replaced': 'ResourceAlreadyExists',
+      folder: [{ of: 'folder' }, true, false],
+      pages: [['Moved'], ['copied'], ['file']],
+      detailed: true,
+      'not empty': 'DirectoryNotEmpty',
+      'nothing to abort': 'NoPendingCopyOperation',
+      absent: ['ResourceNotFound', 'ParentNotFound', 'ShareNotFound'],
       'wrong key': 'AuthenticationFailed',
       deleted: 'ShareNotFound',
+      undeleted: { more: 'said' },
     });
     await emulator.close();
   });

@@ -4,7 +4,7 @@ import { refuseBody } from '../request-body.js';
 import type { OpenHandle } from '../storage/open-handles.js';
 import { element, nameElementOf, xmlDocument } from '../xml.js';
 import { absence, parentIdOf } from './directory-operations.js';
-import { pageSize } from './share-settings.js';
+import { pageSize } from './pages.js';
 
 /** Operations on the handles that SMB clients hold open. */
 export const handleOperations: readonly Operation[] = [

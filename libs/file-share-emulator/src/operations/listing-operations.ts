@@ -6,7 +6,7 @@ import { folded } from '../storage/host-tree.js';
 import { etagOf, httpDateOf, isoOf } from '../storage/ticks.js';
 import { attribute, element, isXmlText, nameElement, xmlDocument } from '../xml.js';
 import { absence } from './directory-operations.js';
-import { pageSize } from './share-settings.js';
+import { markerOf, pageSize, positionOf } from './pages.js';
 
 /** Listing what is in a folder. */
 export const listingOperations: readonly Operation[] = [
@@ -23,10 +23,10 @@ async function listDirectory(context: OperationContext): Promise<void> {
   if (self === undefined) throw await absence(folder, path);
   if (self.kind === 'file') throw new AzureFilesError('ResourceNotFound');
   const prefix = folded(exchange.query('prefix') ?? '');
-  const after = readMarker(exchange.query('marker'));
+  const after = positionOf(exchange);
   const names = (await folder.names(path)).filter((name) => folded(name).startsWith(prefix) && name > after).toSorted();
   const page = names.slice(0, pageSize(exchange));
-  const next = names.length > page.length ? Buffer.from(page.at(-1) ?? '').toString('base64url') : '';
+  const next = markerOf(names.length > page.length ? page.at(-1) : undefined);
   const include = includesOf(exchange.query('include'));
   const listed: string[] = [];
   for (const name of page) {
@@ -63,10 +63,4 @@ function includesOf(text: string | undefined): ReadonlySet<string> {
   const unknown = words.find((word) => !INCLUDES.includes(word));
   if (unknown !== undefined) throw invalidQuery('include', text);
   return new Set(words);
-}
-
-function readMarker(text: string | undefined): string {
-  if (text === undefined || text === '') return '';
-  if (!/^[A-Za-z0-9_-]{1,1400}$/.test(text)) throw invalidQuery('marker', text);
-  return Buffer.from(text, 'base64url').toString();
 }

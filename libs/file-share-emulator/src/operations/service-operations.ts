@@ -8,7 +8,8 @@ import type { ShareRecord } from '../storage/share-record.js';
 import { etagOf, httpDateOf } from '../storage/ticks.js';
 import { element, escapeXml, xmlDocument } from '../xml.js';
 import { childOf, textOf, type XmlElement } from '../xml-reader.js';
-import { pageSize, settingElements } from './share-settings.js';
+import { markerOf, pageSize, positionOf } from './pages.js';
+import { settingElements } from './share-settings.js';
 
 /** Operations on an account's service as a whole. */
 export const serviceOperations: readonly Operation[] = [
@@ -20,6 +21,14 @@ export const serviceOperations: readonly Operation[] = [
 
 /** CORS rules of an account (Azure: 5). */
 const CORS_RULES_MAX = 5;
+const NO_METRICS = '<Version>1.0</Version><Enabled>false</Enabled><RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>';
+/** What an account has that was never told anything: an answer has all of them, and clients rely on it. */
+const DEFAULT_PROPERTIES = {
+  HourMetrics: `<HourMetrics>${NO_METRICS}</HourMetrics>`,
+  MinuteMetrics: `<MinuteMetrics>${NO_METRICS}</MinuteMetrics>`,
+  Cors: '<Cors/>',
+  ProtocolSettings: '<ProtocolSettings><SMB><Multichannel><Enabled>false</Enabled></Multichannel></SMB></ProtocolSettings>',
+};
 
 interface Listed {
   readonly name: string;
@@ -33,7 +42,7 @@ interface Listed {
 async function listShares({ exchange, shares, endpoint }: OperationContext): Promise<void> {
   refuseBody(exchange);
   const prefix = exchange.query('prefix') ?? '';
-  const after = exchange.query('marker') ?? '';
+  const after = positionOf(exchange);
   const include = new Set((exchange.query('include') ?? '').toLowerCase().split(',').map((word) => word.trim()));
   const all: Listed[] = shares.list().map(({ name, record }) => ({ name, record, position: `${name}/~` }));
   if (include.has('snapshots')) {
@@ -49,7 +58,7 @@ async function listShares({ exchange, shares, endpoint }: OperationContext): Pro
   }
   const wanted = all.filter(({ name, position }) => name.startsWith(prefix) && position > after).toSorted((a, b) => (a.position < b.position ? -1 : 1));
   const page = wanted.slice(0, pageSize(exchange));
-  const next = wanted.length > page.length ? (page.at(-1)?.position ?? '') : '';
+  const next = markerOf(wanted.length > page.length ? page.at(-1)?.position : undefined);
   const listed = page.map((share) => shareElement(share, include.has('metadata'))).join('');
   const head = ['Prefix', 'Marker', 'MaxResults'].map((name) => element(name, exchange.query(name.toLowerCase()))).join('');
   exchange.replyXml(200, {}, xmlDocument(
@@ -72,14 +81,16 @@ function shareElement({ name, record, stamp, deleted }: Listed, withMetadata: bo
 }
 
 async function getProperties({ exchange, shares }: OperationContext): Promise<void> {
-  exchange.replyXml(200, {}, xmlDocument(`<StorageServiceProperties>${shares.serviceProperties.map(toXml).join('')}</StorageServiceProperties>`));
+  const told = new Map(shares.serviceProperties.map((property) => [property.name, toXml(property)]));
+  const properties = Object.entries(DEFAULT_PROPERTIES).map(([name, unlessTold]) => told.get(name) ?? unlessTold);
+  exchange.replyXml(200, {}, xmlDocument(`<StorageServiceProperties>${properties.join('')}</StorageServiceProperties>`));
 }
 
 /** What a client leaves out stays as it is. */
 async function setProperties({ exchange, shares }: OperationContext): Promise<void> {
   const document = await readXmlBody(exchange);
   if (document.name !== 'StorageServiceProperties') throw new AzureFilesError('InvalidXmlDocument');
-  for (const { name } of document.children) if (!['HourMetrics', 'MinuteMetrics', 'Cors', 'ProtocolSettings'].includes(name)) throw new AzureFilesError('InvalidXmlNodeValue');
+  for (const { name } of document.children) if (!Object.hasOwn(DEFAULT_PROPERTIES, name)) throw new AzureFilesError('InvalidXmlNodeValue');
   if ((childOf(document, 'Cors')?.children.length ?? 0) > CORS_RULES_MAX) throw new AzureFilesError('InvalidXmlNodeValue');
   const kept = shares.serviceProperties.map((before) => childOf(document, before.name) ?? before);
   const added = document.children.filter(({ name }) => !kept.some((one) => one.name === name));

@@ -1,4 +1,4 @@
-import { AzureFilesError, invalidHeader, invalidQuery } from '../azure-error.js';
+import { AzureFilesError, invalidHeader } from '../azure-error.js';
 import type { AnswerHeaders, Exchange } from '../exchange.js';
 import type { EmulatedShare } from '../storage/share-catalogue.js';
 import type { ShareSettings } from '../storage/share-record.js';
@@ -11,7 +11,6 @@ const QUOTA_GIB_DEFAULT = 5120;
 /** The provisioned v2 model on SSD: what one share, and one account, may be given. */
 const PROVISIONED = { quotaGiB: [32, QUOTA_GIB_MAX], iops: [3000, 102_400], bandwidthMibps: [100, 10_340] } as const;
 const ACCOUNT_MAX = { shares: 50, quotaGiB: 262_144, iops: 102_400, bandwidthMibps: 10_340 };
-const LISTED_MAX = 5000;
 const TIERS = ['TransactionOptimized', 'Hot', 'Cool', 'Premium'];
 
 /** The settings that a request gives; what is absent stays. */
@@ -63,15 +62,6 @@ export function settingHeaders({ quotaGiB, iops, bandwidthMibps, accessTier, pro
 export function settingElements({ quotaGiB, iops, bandwidthMibps, accessTier, protocols }: ShareSettings): string {
   const elements = { Quota: quotaGiB, ProvisionedIops: iops, ProvisionedBandwidthMiBps: bandwidthMibps, AccessTier: accessTier, EnabledProtocols: protocols ?? 'SMB' };
   return Object.entries(elements).map(([name, value]) => element(name, value)).join('');
-}
-
-/** How many entries a page of a listing may have. */
-export function pageSize(exchange: Exchange): number {
-  const text = exchange.query('maxresults');
-  if (text === undefined) return LISTED_MAX;
-  const size = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (size < 1) throw invalidQuery('maxresults', text);
-  return Math.min(size, LISTED_MAX);
 }
 
 function isWithin(value: number, [least, most]: readonly [number, number]): boolean {
