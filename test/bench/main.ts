@@ -10,9 +10,10 @@ import { accessBench } from './access/access-bench.js';
 import { type Bench, BenchError, type BenchReport, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
+import { gatewayBench } from './gateway/gateway-bench.js';
 import { tableOf } from './report-table.js';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench]]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 

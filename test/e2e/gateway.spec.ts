@@ -210,6 +210,13 @@ describe('the gateway refuses', () => {
     expect(registry.seen).toEqual([]);
   });
 
+  it('an upload that must not be passed on, and does not listen to it for ever', async () => {
+    const sent = upload('/v2/a//b/blobs/uploads/1');
+    const answer = await sent.answered;
+    expect([answer.statusCode, registry.seen]).toEqual([400, []]);
+    await new Promise((resolve) => answer.socket.once('close', resolve).resume());
+  });
+
   it('more requests at a time than it may pass on, and goes on with the next', async () => {
     const waiting: (() => void)[] = [];
     registry.answer = (_request, response) => waiting.push(() => response.writeHead(200, { 'content-length': 0 }).end());

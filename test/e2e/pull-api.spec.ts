@@ -157,6 +157,21 @@ describe('an answer', () => {
     expect((await client.call('/mount/v1/team/app/_manifests/tag-of-its-own', { method: 'HEAD' })).status).toBe(401);
   });
 
+  it('is the same by tag and by digest, with the transports that the caller names, for GET and HEAD', async () => {
+    for (const reference of ['tag-of-its-own', app.digest]) {
+      for (const [named, types] of [['file', ['file']], ['HTTPS, later-invention', ['https']], ['smb, https', ['smb', 'https']]] as const) {
+        const headers = { ...HOME, ...alice, 'x-teleport-transports': named };
+        const { status, body } = await client.pull('team/app', reference, headers);
+        const mounted = body.layers.flatMap((layer) => (layer.kind === 'mount' ? layer.mounts.map((mount) => mount.type) : ['blob']));
+        expect([status, mounted.length > 0, mounted.filter((type) => !types.includes(type as never))]).toEqual([200, true, []]);
+        const head = await client.call(`/mount/v1/team/app/_manifests/${reference}`, { method: 'HEAD', headers });
+        expect([head.status, head.text, head.headers['content-type']]).toEqual([200, '', expect.stringContaining('application/json')]);
+      }
+      const none = await client.pull('team/app', reference, { ...HOME, ...alice, 'x-teleport-enabled': 'false' });
+      expect([none.status, none.body.layers.map((layer) => layer.kind)]).toEqual([200, ['blob', 'blob']]);
+    }
+  });
+
   it('is 409 with progress while nothing of the image is expanded', async () => {
     const layer = bigLayer('slow', 2_000_000);
     const slow = await world.push('team/app', 'slow', { layers: [layer] });

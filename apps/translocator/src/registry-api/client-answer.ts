@@ -7,7 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SECOND_MS } from '#quantities';
 import { type HeaderFields, type RelayedAnswer, RegistryError } from '#registry';
 
-import { hasBody } from './request-body.js';
+import { hasBody, throwAwayRest } from './request-body.js';
 
 /** How long a connection that ends with its answer is kept for a client that still sends, so that it reads the answer. */
 const LINGER_MAX_MS = 2 * SECOND_MS;
@@ -55,6 +55,7 @@ export function answerErrors(request: FastifyRequest, reply: FastifyReply, probl
   reply.hijack();
   reply.raw.writeHead(problem.status, { 'content-type': 'application/json', ...problem.headers, 'content-length': String(Buffer.byteLength(text)) });
   reply.raw.end(request.method === 'HEAD' ? undefined : text);
+  throwAwayRest(request.raw);
 }
 
 /** Reads a small answer whole. @throws {RegistryError} `RESPONSE_TOO_LARGE` beyond `bytesMax`. */

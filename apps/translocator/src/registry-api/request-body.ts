@@ -25,14 +25,17 @@ export function bodyToPass(request: IncomingMessage): Readable {
   request.once('close', () => {
     if (!request.complete) body.destroy(new Error('the client went away within its body'));
   });
-  body.once('close', () => {
-    if (request.readableEnded || request.destroyed) return;
-    request.unpipe(body);
-    request.resume();
-    const tooLong = setTimeout(() => request.destroy(), DRAIN_MAX_MS);
-    request.once('close', () => clearTimeout(tooLong));
-    request.once('end', () => clearTimeout(tooLong));
-  });
+  body.once('close', () => throwAwayRest(request));
   request.pipe(body);
   return body;
+}
+
+/** Reads what a client still sends and throws it away, for {@link DRAIN_MAX_MS} at most; then the connection ends. Nothing when the request has come whole. */
+export function throwAwayRest(request: IncomingMessage): void {
+  if (request.readableEnded || request.destroyed || !hasBody(request)) return;
+  request.unpipe();
+  request.resume();
+  const tooLong = setTimeout(() => request.destroy(), DRAIN_MAX_MS);
+  request.once('close', () => clearTimeout(tooLong));
+  request.once('end', () => clearTimeout(tooLong));
 }
