@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { ShareClient, ShareServiceClient } from '@azure/storage-file-share';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { HOUR_MS } from '#quantities';
+
 import { startFileShareEmulator } from '../start-emulator.js';
 import { ShareCatalogue } from '../storage/share-catalogue.js';
 import { type RawAnswer, sendRaw } from '../testing/raw-request.js';
@@ -52,7 +54,11 @@ describe('provisioned shares, to the unmodified SDK', () => {
     const big = service.getShareClient('too-many-iops');
     await expect(big.create({ shareProvisionedIops: 100_000, shareProvisionedBandwidthMibps: 100, quota: 64 } as object)).rejects.toMatchObject({ code: 'TotalSharesProvisionedIopsExceedsAccountLimit' });
     await share.setProperties({ quotaInGB: 128, accessTier: 'Premium' });
-    expect(await share.getProperties()).toMatchObject({ quota: 128, accessTier: 'Premium', provisionedIops: 3500 });
+    const raised = await share.getProperties();
+    expect(raised).toMatchObject({ quota: 128, accessTier: 'Premium', provisionedIops: 3500 });
+    expect(raised.nextAllowedQuotaDowngradeTime!.getTime()).toBeGreaterThan(Date.now() + 23 * HOUR_MS);
+    await expect(share.setProperties({ quotaInGB: 64 })).rejects.toMatchObject({ statusCode: 409, code: 'ContainerQuotaDowngradeNotAllowed' });
+    expect(await share.getProperties()).toMatchObject({ quota: 128 });
   });
 });
 

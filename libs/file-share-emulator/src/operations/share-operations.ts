@@ -7,6 +7,7 @@ import { refuseBody } from '../request-body.js';
 import type { EmulatedShare } from '../storage/share-catalogue.js';
 import type { ShareRecord } from '../storage/share-record.js';
 import { element, xmlDocument } from '../xml.js';
+import { downgradeHeaders, raisesAfter } from './downgrades.js';
 import { checkProvisioning, newSettings, settingHeaders, settingsOf } from './share-settings.js';
 
 /** Operations on shares as a whole. */
@@ -51,7 +52,8 @@ async function setShareProperties(context: OperationContext): Promise<void> {
   checkShareLease(context, share.record, { writes: false });
   const settings = settingsOf(exchange);
   checkProvisioning({ ...share.record, ...settings }, shares.list().filter((other) => other !== share));
-  const { record } = await shares.change(share.name, settings);
+  const raisedAt = raisesAfter({ before: share.record, asked: settings }, new Date());
+  const { record } = await shares.change(share.name, { ...settings, raisedAt });
   exchange.reply(200, shareHeaders(record));
 }
 
@@ -111,5 +113,5 @@ function checkShareLease({ exchange }: OperationContext, { lease }: ShareRecord,
 }
 
 function shareHeaders(record: ShareRecord): AnswerHeaders {
-  return { ...changeHeaders(record.changedAt), ...settingHeaders(record) };
+  return { ...changeHeaders(record.changedAt), ...settingHeaders(record), ...downgradeHeaders(record.raisedAt) };
 }

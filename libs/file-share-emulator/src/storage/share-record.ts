@@ -19,11 +19,15 @@ export interface ShareSettings {
   readonly protocols?: string | undefined;
 }
 
+/** When each thing that a share was given last went up, in RFC 3339; absent for what never did. */
+export type ShareRaises = { readonly [Name in 'quotaGiB' | 'iops' | 'bandwidthMibps']?: string | undefined };
+
 /** What is kept of a share, or of a snapshot of one, beside its files. */
 export interface ShareRecord extends ShareSettings {
   readonly metadata: Readonly<Record<string, string>>;
   readonly policies: readonly StoredPolicy[];
   readonly lease?: Lease | undefined;
+  readonly raisedAt?: ShareRaises | undefined;
   /** When settings or metadata last changed: the share's ETag. */
   readonly changedAt: Ticks;
 }
