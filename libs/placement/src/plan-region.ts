@@ -18,8 +18,7 @@ const ROUNDS_MAX = 16;
  * cannot go; and once its orders are applied, planning again gives no orders. Cost: some ten milliseconds for 1,500 images of 6,400 layers.
  */
 export function planRegion(facts: RegionFacts): RegionPlan {
-  const region = facts.home ? openCase(facts) : retain(openCase(facts));
-  const chosen = facts.home ? targetAtHome(region) : chooseTarget(region);
+  const { region, chosen } = facts.home ? settleAtHome(facts) : settle(facts);
   const decisions = facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen);
   const target = withViews(region, chosen);
   return {
@@ -49,6 +48,34 @@ function withViews(region: RegionCase, target: Target): Target {
   return { ...target, layers };
 }
 
+interface Settled {
+  readonly region: RegionCase;
+  readonly chosen: Target;
+}
+
+function settleAtHome(facts: RegionFacts): Settled {
+  const region = openCase(facts);
+  return { region, chosen: targetAtHome(region) };
+}
+
+/**
+ * Chooses, and chooses again where the choice itself changes what cannot go: a layer that drains and is recalled may be the last ready one, leased or retained from then on.
+ * Choosing without that in mind is choosing otherwise than the next plan will. What cannot go only grows by what was chosen, so this comes to rest.
+ */
+function settle(facts: RegionFacts): Settled {
+  let region = retain(openCase(facts));
+  let chosen = chooseTarget(region, region.held);
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const replicas = facts.replicas.map((replica) => (replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer) ?? -1] === 1 ? { ...replica, state: 'ready' as const } : replica));
+    if (replicas.every((replica, n) => replica === facts.replicas[n])) break;
+    const { forced } = retain(openCase({ ...facts, replicas }));
+    if (isSameSet(forced, region.forced)) break;
+    region = { ...region, forced };
+    chosen = chooseTarget(region, chosen.layers);
+  }
+  return { region, chosen };
+}
+
 function targetAtHome(region: RegionCase): Target {
   const { facts, table, held, forced } = region;
   const needed = layerSet(table, (layer) => facts.referenced.has(layer) || (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length > 0);
@@ -71,9 +98,10 @@ function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: Lay
   keepFitting(region, lacking, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
 }
 
-function chooseTarget(region: RegionCase): Target {
+/** @param present what is taken to be there, or on its way. */
+function chooseTarget(region: RegionCase, present: LayerSet): Target {
   const { pinTurns, base } = placePins(region, region.facts.capacityBytes);
-  let layers = union(region.held, base);
+  let layers = union(present, base);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const next = chooseLayers(region, base, layers);
     if (isSameSet(next, layers)) break;

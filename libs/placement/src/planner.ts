@@ -262,6 +262,7 @@ function readyOutside(home: RegionName, replicas: ReadonlyMap<RegionName, readon
 }
 
 function lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Set<Digest> {
-  const last = replicas.filter(({ layer, state }) => state === 'ready' && referenced.has(layer) && (readyCounts.get(layer) ?? 0) <= 1);
+  const isLast = (state: HeldReplica['state'], readyCount: number): boolean => (state === 'ready' && readyCount <= 1) || (state === 'draining' && readyCount === 0);
+  const last = replicas.filter(({ layer, state }) => referenced.has(layer) && isLast(state, readyCounts.get(layer) ?? 0));
   return new Set(last.map(({ layer }) => layer));
 }

@@ -110,7 +110,7 @@ export interface RegionFacts {
   readonly replicas: readonly HeldReplica[];
   /** Layers that an enabled repository references, or did until a grace time ago. Those that no image above has are left alone. */
   readonly referenced: ReadonlySet<Digest>;
-  /** Layers of which this region holds the last ready replica while they are referenced. */
+  /** Layers of which this region holds the last ready replica while they are referenced, or will once what drains here is recalled. */
   readonly mustKeep: ReadonlySet<Digest>;
   /** At home, layers that some other region has ready: those can be copied back. Read nowhere else. */
   readonly readyElsewhere: ReadonlySet<Digest>;
