@@ -18,3 +18,4 @@ export { PREPARED_KEPT_MS } from './src/prepared-answers.js';
 export * from './src/pull-observer.js';
 export * from './src/replica-map.js';
 export * from './src/rewrite-mounts.js';
+export * from './src/share-health.js';

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { LeaseBody, MountAnswerBody, Problem, RegistryErrorsBody, RenewedBody } from '#contract';
@@ -276,5 +279,31 @@ describe('metrics', () => {
       expect(line).toMatch(/^[a-z0-9_]+(?:\{[^}]*\})? \S+$/);
       for (const word of ['sha256', app.digest.slice(7, 19), 'tag-of-its-own', 'team/', 'alice', ...Object.values(TOKENS)]) expect(line).not.toContain(word);
     }
+  });
+});
+
+describe('reports of a share', () => {
+  /** Reports from one of this machine's addresses on loopback. */
+  async function report(from: string, body: unknown, token: string = TOKENS.service): Promise<number | undefined> {
+    const sent = request(new URL('/v1/reports', client.url), { method: 'POST', localAddress: from, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } });
+    sent.end(JSON.stringify(body));
+    const [reply] = (await once(sent, 'response')) as [IncomingMessage];
+    reply.resume();
+    return reply.statusCode;
+  }
+  const failed = { region: 'westeurope', type: 'smb', problem: 'mount error(115): Operation now in progress' };
+  const answered = async () => {
+    const json = { repository: 'team/app', manifest: app.digest, layers: app.layers, region: 'westeurope' };
+    const { body } = await client.call<MountAnswerBody>('/v1/lookup', { method: 'POST', json, headers: { authorization: `Bearer ${TOKENS.service}` } });
+    return body.layers.map((layer) => (layer.kind === 'blob' ? layer.reason : layer.kind));
+  };
+
+  it.runIf(process.platform === 'linux')('take it out of the answers only when several clients agree', async () => {
+    expect([await report('127.0.0.1', { ...failed, region: 7 }), await report('127.0.0.1', failed, 'x'.repeat(40))]).toEqual([400, 401]);
+    for (let count = 0; count < 3; count += 1) expect(await report('127.0.0.1', failed)).toBe(202);
+    expect(await answered()).toEqual(['mount', 'mount']);
+    expect([await report('127.0.0.2', failed), await report('127.0.0.3', failed)]).toEqual([202, 202]);
+    await eventually('it leaves the answers', async () => (await answered()).every((each) => each === 'SHARE_UNAVAILABLE'));
+    expect((await client.call('/metrics')).text).toContain('translocator_share_up{region="westeurope"} 0');
   });
 });

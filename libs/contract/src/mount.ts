@@ -142,6 +142,15 @@ export const RenewedBody = z
   })
   .meta({ description: 'The leases of a renewal, in its order.' });
 
+/** A share that a node could not use. */
+export const ShareReportBody = z
+  .strictObject({
+    region: RegionText.meta({ description: 'As the mount of the answer names it.' }),
+    type: TransportName,
+    problem: Sentence.min(1).meta({ description: 'What went wrong, for the log.' }),
+  })
+  .meta({ description: 'A mount that failed.' });
+
 /** How far an image's expansion is. */
 export const ExpansionProgressBody = z
   .object({ digest: DigestText, layerCount: Count, wantedCount: Count, expandingCount: Count, refusedCount: Count, sizeBytes: Bytes, doneBytes: Bytes, since: Instant })
@@ -164,6 +173,8 @@ export type LeaseBody = z.infer<typeof LeaseBody>;
 export type RenewalBody = z.infer<typeof RenewalBody>;
 /** See {@link RenewedBody}. */
 export type RenewedBody = z.infer<typeof RenewedBody>;
+/** See {@link ShareReportBody}. */
+export type ShareReportBody = z.infer<typeof ShareReportBody>;
 /** See {@link ExpansionProgressBody}. */
 export type ExpansionProgressBody = z.infer<typeof ExpansionProgressBody>;
 /** See {@link RegistryErrorsBody}. */

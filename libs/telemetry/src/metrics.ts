@@ -29,6 +29,7 @@ export class Metrics {
   /** What passed through to the registry, by `part` of it and `status`; `gone` when the client went away first. */
   readonly gatewayRequests = this.#counter('translocator_gateway_requests_total', 'Requests passed on to the registry, or refused', ['part', 'status']);
   readonly gatewayOpen = this.#gauge('translocator_gateway_open_requests', 'Requests that are being passed on to the registry', []);
+  readonly shareUp = this.#gauge('translocator_share_up', '1 while nodes are given a share, 0 while probes or reports say that it is of no use, as this process judges', ['region']);
   readonly drainsForced = this.#counter('translocator_drains_forced_total', 'Looks at replicas that were still leased beyond leases.drainMax: their leases run out', ['region']);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);

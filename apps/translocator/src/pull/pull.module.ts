@@ -7,7 +7,7 @@ import { Clock } from '#clock';
 import { ChangeFeed } from '#database';
 import { DemandRecorder } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareMountSources } from '#mounts';
+import { HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareHealth, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
 import { ReplicaStore } from '#replication';
@@ -17,6 +17,8 @@ import { DemandRecordingModule } from '../demand/demand-recording.module.js';
 import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER } from '../foundation/tokens.js';
+import { ReportController } from './report.controller.js';
+import { ShareProbing } from './share-probing.js';
 import { LeaseController } from './lease.controller.js';
 import { DoorKeeping } from './door-keeping.js';
 import { LoopLoad } from './loop-load.js';
@@ -35,7 +37,7 @@ import { UnwaitedProbe } from './unwaited-probe.js';
 /** The role `lookup`: answers pulls from memory. */
 @Module({
   imports: [DemandRecordingModule],
-  controllers: [MountController, LookupController, LeaseController],
+  controllers: [MountController, LookupController, LeaseController, ReportController],
   providers: [
     { provide: PullAuthority, useFactory: pullAuthority, inject: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, LOGGER] },
     {
@@ -46,7 +48,9 @@ import { UnwaitedProbe } from './unwaited-probe.js';
     { provide: MapFeeder, useFactory: mapFeeder, inject: [StoredMapSource, Clock, Settings, LOGGER] },
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
     { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
-    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
+    { provide: ShareHealth, useFactory: (shares: ShareSet) => new ShareHealth(shares.byName.keys()), inject: [ShareSet] },
+    { provide: ShareProbing, useFactory: shareProbing, inject: [ShareSet, ShareHealth, Clock, Metrics, Settings, LOGGER] },
+    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
     { provide: LoopLoad, useFactory: ({ config }: Settings) => new LoopLoad(config.lookup.busyAfter), inject: [Settings] },
     { provide: LookupDoor, useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics) => new LookupDoor({ lookup: answers, book, metrics }), inject: [Lookup, TokenBook, Metrics] },
     DoorKeeping,
@@ -92,17 +96,21 @@ function mapSnapshot(feeder: MapFeeder, clock: Clock, { config, secrets }: Setti
   });
 }
 
+function shareProbing(...[shares, health, clock, metrics, { config }, logger]: [ShareSet, ShareHealth, Clock, Metrics, Settings, Logger]): ShareProbing {
+  return new ShareProbing({ shares: shares.byName.values(), health, everyMs: config.lookup.probeEvery, clock, metrics, logger });
+}
+
 function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger: Logger): LeaseBook {
   return new LeaseBook({ store, clock, ttlMs: config.leases.ttl, onFailure: (error) => logger.warn({ error }, 'leases could not be written yet') });
 }
 
 // One argument for each part that an answer is made of; Nest injects them by position.
-function lookup(...[feeder, regions, shares, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
+function lookup(...[feeder, regions, shares, health, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
   return new Lookup({
     feeder,
     near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs, config.regions.farMounts),
     // A grant outlives the lease that is given with it, renewed once, also when the answer was prepared a little before.
-    sources: new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS }),
+    sources: new HealthyMountSources(new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS }), health),
     leases,
     observer,
     clock,
