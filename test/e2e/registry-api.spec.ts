@@ -175,3 +175,17 @@ describe('without gateway.enabled', () => {
     expect(seen).toHaveLength(2);
   });
 });
+
+describe('somebody who guesses passwords through this service', () => {
+  it('is told to wait after a hundred failures, and the registry hears of no more', async () => {
+    tokenAnswer = { status: 401, body: '{}' };
+    const guess = () => sendRaw(client.url, '/oauth2/token?service=x', { headers: { authorization: 'Basic eA==' } });
+    let status = 401;
+    for (let tries = 0; tries < 300 && status === 401; tries += 1) ({ status } = await guess());
+    expect(status).toBe(429);
+    const heard = seen.length;
+    expect(heard).toBeGreaterThanOrEqual(99);
+    expect(await guess()).toMatchObject({ status: 429, headers: { 'retry-after': expect.stringMatching(/^\d+$/) } });
+    expect(seen).toHaveLength(heard);
+  });
+});

@@ -58,6 +58,11 @@ describe.skipIf(!hasProgram('curl'))('a client of Teleport, on the registry\'s o
     expect(await bash(CHECK_EXPANSION)).toBe('404');
   });
 
+  it('is sent for a token to the name that it asked', async () => {
+    const heads = await bash('for path in v2/ "mount/v1/$REPOSITORY/_manifests/v1"; do curl -sS $RESOLVE -o /dev/null -D - "http://$REGISTRY/$path"; done');
+    expect([...heads.matchAll(/realm="([^"]*)"/g)].map(([, realm]) => realm)).toEqual([0, 1].map(() => `http://${environment['REGISTRY']}/oauth2/token`));
+  });
+
   it('may not enable it with a token for pulling', async () => {
     expect(await bash(EDIT_ATTRIBUTE, { ACTIONS: 'pull', ENABLED: 'true' })).toMatch(/\n401$/);
     expect(await bash(CHECK_EXPANSION)).toBe('404');
