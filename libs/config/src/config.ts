@@ -184,7 +184,15 @@ export const configSchema = z
         minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
       })
       .prefault({}),
-    lookup: z.strictObject({ probeEvery: duration('10s', SECOND_MS, HOUR_MS), followEvery: duration('500ms', 20, MINUTE_MS), staleMax: duration('10m', SECOND_MS, DAY_MS), busyAfter: duration('100ms', 20, 10 * SECOND_MS) }).prefault({}),
+    lookup: z
+      .strictObject({
+        followEvery: duration('500ms', 20, MINUTE_MS),
+        staleMax: duration('10m', SECOND_MS, DAY_MS),
+        probeEvery: duration('10s', SECOND_MS, HOUR_MS),
+        busyAfter: duration('100ms', 20, 10 * SECOND_MS),
+        registryPatience: duration('40ms', 5, 10 * SECOND_MS),
+      })
+      .prefault({}),
   })
   .superRefine((config, context) => {
     for (const problem of contradictions(config)) context.addIssue({ code: 'custom', ...problem });

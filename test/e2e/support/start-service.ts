@@ -16,7 +16,7 @@ export const FAST: Overrides = {
   leases: { ttl: '2s' },
   demand: { flushEvery: '100ms' },
   placement: { every: '300ms' },
-  lookup: { followEvery: '50ms', staleMax: '2s', busyAfter: '10s' },
+  lookup: { followEvery: '50ms', staleMax: '2s', busyAfter: '10s', registryPatience: '10s' },
 };
 
 /** The environment of a service that listens on free ports and knows {@link TOKENS}. */

@@ -70,7 +70,7 @@ function demoConfig(folder: string, at: { readonly port: number; readonly regist
     demand: { flushEvery: '500ms' },
     placement: { every: '2s' },
     // One process does everything here, expansion included.
-    lookup: { followEvery: '100ms', staleMax: '3s', busyAfter: '10s' },
+    lookup: { followEvery: '100ms', staleMax: '3s', busyAfter: '10s', registryPatience: '10s' },
   });
 }
 

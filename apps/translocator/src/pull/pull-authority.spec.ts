@@ -54,6 +54,19 @@ describe('the right to pull', () => {
     expect(await authority.rightTo('team/app', missing, ADA)).toBe('allowed');
   });
 
+  it('is not waited for much longer than usual, and remembered when it comes late', async () => {
+    const late = Promise.withResolvers<'allowed'>();
+    const words = [Promise.resolve('denied' as const), late.promise];
+    const authority = new PullAuthority({ probe: () => words.shift()! }, new ManualClock(), { patienceMinMs: 1 });
+    // Nothing is usual yet: the first word is waited for.
+    expect(await authority.rightTo('team/other', V1, ADA)).toBe('denied');
+    expect(await authority.rightTo('team/app', V1, ADA)).toBe('unavailable');
+    late.resolve('allowed');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await authority.rightTo('team/app', V1, ADA)).toBe('allowed');
+    expect(words).toEqual([]);
+  });
+
   it('of one caller, repository or reference is never given to another', async () => {
     const { authority, asked } = await start();
     expect(await authority.rightTo('team/app', V1, ADA)).toBe('allowed');

@@ -6,6 +6,8 @@ import { formatReference, type Reference } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 import type { ProbeAnswer, RegistryClient, TokenVerifier } from '#registry';
 
+import { RegistryPace } from './registry-pace.js';
+
 /** How long the registry's word on a caller is taken for the same question. */
 export const ANSWER_KEPT_MS = MINUTE_MS;
 /** How long a refusal is: someone who has just been given the right should not wait. */
@@ -36,6 +38,8 @@ export interface PullAuthorityOptions {
   readonly failures?: Pick<FailureBuckets, 'failed' | 'waitMs'> | undefined;
   /** Hears of every credential that was refused, and why. */
   readonly onRefused?: ((reason: string) => void) | undefined;
+  /** How long a pull waits for the registry's word at least, in milliseconds, however quick the registry usually is. Absent: as long as the registry client does. */
+  readonly patienceMinMs?: number | undefined;
 }
 
 /**
@@ -48,6 +52,7 @@ export class PullAuthority {
   readonly #options: PullAuthorityOptions;
   readonly #kept = new Map<string, { readonly right: PullRight; readonly untilMs: number }>();
   readonly #asking = new Map<string, Promise<PullRight>>();
+  readonly #pace = new RegistryPace();
 
   constructor(registry: Pick<RegistryClient, 'probe'>, clock: Clock, options: PullAuthorityOptions = {}) {
     this.#registry = registry;
@@ -77,7 +82,21 @@ export class PullAuthority {
       }).finally(() => this.#asking.delete(question));
       this.#asking.set(question, asking);
     }
-    return asking;
+    return this.#whilePatient(asking);
+  }
+
+  /** The registry's word, or `unavailable` when it takes much longer than usual: it is waited for without the caller then, and remembered for the next time. */
+  async #whilePatient(asking: Promise<PullRight>): Promise<PullRight> {
+    const { patienceMinMs = Number.POSITIVE_INFINITY } = this.#options;
+    const patienceMs = Math.max(patienceMinMs, this.#pace.patienceMs);
+    if (patienceMs === Number.POSITIVE_INFINITY) return asking;
+    const { promise: tooLong, resolve } = Promise.withResolvers<PullRight>();
+    const timer = setTimeout(() => resolve('unavailable'), patienceMs);
+    try {
+      return await Promise.race([asking, tooLong]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** @returns undefined when the token does not tell, and the registry has to. */
@@ -97,8 +116,11 @@ export class PullAuthority {
   }
 
   async #ask(repository: string, reference: Reference, authorization: string | undefined): Promise<PullRight> {
+    const startedAt = performance.now();
     try {
-      return await this.#registry.probe(repository, reference, authorization);
+      const right = await this.#registry.probe(repository, reference, authorization);
+      this.#pace.took(performance.now() - startedAt);
+      return right;
     } catch {
       // Whatever kept the registry from answering, the caller is answered: with blobs, which need the registry's own consent.
       return 'unavailable';

@@ -65,6 +65,7 @@ function pullAuthority(...[registry, clock, failures, metrics, { config }, logge
   return new PullAuthority(new UnwaitedProbe(registry), clock, {
     tokens: tokenTerms(config.registry, clock, logger),
     failures,
+    patienceMinMs: config.lookup.registryPatience,
     onRefused: (reason) => metrics.authFailures.inc({ kind: 'pull', reason }),
   });
 }

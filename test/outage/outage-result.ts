@@ -1,0 +1,34 @@
+/** Every answer has to be there within this, in milliseconds. */
+export const ANSWER_MAX_MS = 50;
+
+/** What came of one outage. */
+export interface OutageResult {
+  readonly name: string;
+  /** Answers that were measured while the outage lasted. */
+  readonly answers: number;
+  /** In milliseconds. */
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
+  /** How many layers were answered how: `mount`, or a blob's reason. */
+  readonly layers: Readonly<Record<string, number>>;
+  /** Everything that was not as it had to be. */
+  readonly problems: readonly string[];
+}
+
+/** Whether everything was as it had to be, and 99 of 100 answers were there in time. */
+export function holds({ problems, p99Ms, answers }: OutageResult): boolean {
+  return problems.length === 0 && answers > 0 && p99Ms <= ANSWER_MAX_MS;
+}
+
+/** The results as a table for people. */
+export function tableOf(results: readonly OutageResult[]): string {
+  const rows = results.map((result) => [
+    holds(result) ? 'holds' : 'FAILS', result.name, String(result.answers), result.medianMs.toFixed(1), result.p99Ms.toFixed(1), result.slowestMs.toFixed(1),
+    Object.entries(result.layers).map(([how, count]) => `${count} × ${how}`).join(', ') || 'none',
+  ]);
+  const header = ['', 'outage', 'answers', 'median ms', 'p99 ms', 'slowest ms', 'layers'];
+  const widths = header.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)));
+  const lines = [header, ...rows].map((row) => row.map((text, n) => text.padEnd(widths[n]!)).join('  ').trimEnd());
+  return [...lines, ...results.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))].join('\n');
+}
