@@ -6,7 +6,7 @@ import { seededRandom } from './seeded-random.js';
 
 const serverUrl = process.env['TRANSLOCATOR_TEST_POSTGRES_URL'];
 /** A bound against hanging. */
-const RUN_MAX_MS = 240_000;
+const RUN_MAX_MS = 480_000;
 
 /** Of `npm run test:faults` what the specs of shares and copies cannot show alone, and so little of it that it only shows that nothing is broken. */
 const ONLY = ['slow-deletion', 'share-full', 'many-at-once', 'kill -9'];

@@ -43,7 +43,7 @@ export async function killWorkers(deployment: FaultDeployment, { kills, random }
   const problems: string[] = [];
   const passedOnBefore = passedOnBytes(deployment);
   for (let kill = 0; kill < kills; kill += 1) {
-    await load.top(UNDER_WAY_MAX);
+    await load.top(Math.min(UNDER_WAY_MAX, kills));
     await using worker = await deployment.startProcess('worker');
     if (kill % ABANDON_EVERY === ABANDON_EVERY - 1) await load.abandonWhatIsExpanded();
     else await Promise.all([wait(random() * LIFE_MAX_MS), load.look()]);
