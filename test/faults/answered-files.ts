@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
+import { digestHex, digestOf } from '#oci';
 
 import type { FaultDeployment, PushedTag } from './fault-deployment.js';
 
@@ -55,6 +57,16 @@ async function digestOfFile(path: string): Promise<string> {
     return `nothing: ${String(error)}`;
   }
   return `sha256:${hash.digest('hex')}`;
+}
+
+/** Puts onto the shares of some regions what a worker leaves that was stopped for so long that everybody else has finished: files of a layer that nobody knows. */
+export async function leaveOrphans(deployment: FaultDeployment, regions: readonly string[]): Promise<void> {
+  const hex = digestHex(digestOf('a layer that nobody knows'));
+  for (const region of regions) {
+    const folder = join(deployment.folderOf(region), '.partial');
+    await mkdir(folder, { recursive: true });
+    for (const attempt of ['expansion.left', `copy.${hex.slice(0, 16)}.left`]) await writeFile(join(folder, `${hex}.${attempt}.vhd`), 'the beginning');
+  }
 }
 
 /** Files under a partial name on the shares of some regions, as `region/name`. */

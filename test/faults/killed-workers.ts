@@ -4,7 +4,7 @@ import { digestHex, digestOf } from '#oci';
 
 import { eventually } from '../e2e/support/eventually.js';
 import { bigLayer } from '../e2e/support/real-layers.js';
-import { AnsweredFiles, partialFiles } from './answered-files.js';
+import { AnsweredFiles, leaveOrphans, partialFiles } from './answered-files.js';
 import { FAR, type FaultDeployment, HOME, type PushedTag } from './fault-deployment.js';
 import type { FaultResult } from './fault-result.js';
 
@@ -41,6 +41,8 @@ export async function killWorkers(deployment: FaultDeployment, { kills, random }
   const answered = new AnsweredFiles(deployment);
   const load = new Load(deployment, answered);
   const problems: string[] = [];
+  const regions = [HOME, ...FAR];
+  await leaveOrphans(deployment, regions);
   const passedOnBefore = passedOnBytes(deployment);
   for (let kill = 0; kill < kills; kill += 1) {
     await load.top(Math.min(UNDER_WAY_MAX, kills));
@@ -53,7 +55,6 @@ export async function killWorkers(deployment: FaultDeployment, { kills, random }
   deployment.emulator.control.disturb({});
   const last = await deployment.startProcess('worker');
   await load.finished(FINISHED_MAX_MS).catch((error: unknown) => void problems.push(String(error)));
-  const regions = [HOME, ...FAR];
   const swept = await eventually('no partial file is left', async () => (await partialFiles(deployment, regions)).length === 0, { withinMs: SWEPT_MAX_MS }).catch(() => false);
   if (!swept) problems.push(`partial files are left: ${(await partialFiles(deployment, regions)).join(', ')}`);
   const lastLog = last.log();
