@@ -32,7 +32,8 @@ interface Count {
 export class SharedLeases {
   readonly #windowMs: number;
   #until = new Date(0);
-  #counts = new Map<string, Count>();
+  /** By list and region. A list's text is the same string each time where the list is, so that finding it does not read it again. */
+  #counts = new Map<string, Map<RegionName, Count>>();
   /** The texts of lists that are given again and again, such as those of prepared answers. */
   readonly #texts = new WeakMap<readonly HeldReplica[], string>();
 
@@ -48,11 +49,16 @@ export class SharedLeases {
       this.#until = new Date(now.getTime() + this.#windowMs);
       this.#counts = new Map();
     }
-    const key = `${region} ${this.#textOf(replicas)}`;
-    let count = this.#counts.get(key);
+    const text = this.#textOf(replicas);
+    let regions = this.#counts.get(text);
+    if (regions === undefined) {
+      regions = new Map();
+      if (this.#counts.size < COUNTED_LISTS_MAX) this.#counts.set(text, regions);
+    }
+    let count = regions.get(region);
     if (count === undefined) {
       count = { pulls: 0, lease: undefined };
-      if (this.#counts.size < COUNTED_LISTS_MAX) this.#counts.set(key, count);
+      regions.set(region, count);
     }
     count.pulls += 1;
     const counted = count;
