@@ -1,0 +1,105 @@
+import { execFile, type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+import { BenchError } from '../bench.js';
+
+const execute = promisify(execFile);
+/** The server's core and the load's. */
+export const [SERVER_CORE, LOAD_CORE] = ['0', '1'];
+
+/** What is asked: one body for each request, and the headers that go with all of them. */
+export interface Questions {
+  readonly method: 'POST' | 'HEAD';
+  readonly path: (body: string) => string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bodies: readonly string[];
+}
+
+/** What a paced load came to; times in milliseconds since each request was due. */
+export interface PacedOutcome {
+  readonly count: number;
+  readonly failed: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly perSecond: number;
+}
+
+/** Requests as they go over the wire. */
+function wireOf({ method, path, headers, bodies }: Questions): string[] {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return bodies.map((body) => `${method} ${path(body)} HTTP/1.1\r\nHost: bench\r\n${lines}${method === 'HEAD' ? '' : `Content-Length: ${body.length}\r\n`}\r\n${method === 'HEAD' ? '' : body}`);
+}
+
+/** Writes requests where `wrk` and the paced program read them. */
+export async function writeQuestions(folder: string, name: string, questions: Questions): Promise<string> {
+  const path = join(folder, `${name}.requests`);
+  await writeFile(path, wireOf(questions).join('\0'), 'latin1');
+  await writeFile(
+    join(folder, 'wrk.lua'),
+    `local requests = {}
+init = function(args)
+  local text = io.open(args[1], "rb"):read("*a")
+  for each in (text .. "\\0"):gmatch("([^%z]*)%z") do if #each > 0 then requests[#requests + 1] = each end end
+end
+local at = 0
+request = function() at = at % #requests + 1; return requests[at] end
+`,
+  );
+  return path;
+}
+
+/** Requests a second that come back with 2xx, from \`wrk\` on a core of its own, as many as there can be. @throws {BenchError} when any fails. */
+export async function mostPerSecond(folder: string, requests: string, port: number, seconds: number): Promise<number> {
+  const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, 'wrk', '-t1', '-c32', `-d${seconds}s`, '-s', join(folder, 'wrk.lua'), `http://127.0.0.1:${port}`, '--', requests]);
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new BenchError(`requests failed:\n${stdout}`);
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
+}
+
+/** The same load at a pace. @throws {BenchError} when any fails. */
+export async function paced(requests: string, port: number, pace: { readonly perSecond: number; readonly seconds: number }): Promise<PacedOutcome> {
+  const program = join(import.meta.dirname, 'paced-program.js');
+  const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, process.execPath, program, String(port), String(Math.round(pace.perSecond)), String(pace.seconds), requests]);
+  const outcome = JSON.parse(stdout) as PacedOutcome;
+  if (outcome.failed > 0) throw new BenchError(`${outcome.failed} requests failed`);
+  return outcome;
+}
+
+/** A program of ours on the server's core. Disposing ends it. */
+export class ServerProgram implements AsyncDisposable {
+  readonly pid: number;
+  readonly lines: string[] = [];
+  readonly complaints: string[] = [];
+  readonly #child: ChildProcess;
+
+  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}, cwd?: string) {
+    this.#child = spawn('taskset', ['-c', SERVER_CORE!, ...command], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, cwd });
+    this.pid = this.#child.pid ?? 0;
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => this.lines.push(line));
+    createInterface({ input: this.#child.stderr! }).on('line', (line) => this.complaints.push(line));
+  }
+
+  /** Waits until it has said something. @throws {BenchError} when it ends before, or takes longer than `withinMs`. */
+  async said<Found>(find: (lines: readonly string[], complaints: readonly string[]) => Found | undefined, withinMs: number): Promise<Found> {
+    for (const until = performance.now() + withinMs; performance.now() < until; ) {
+      const found = find(this.lines, this.complaints);
+      if (found !== undefined) return found;
+      if (this.#child.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new BenchError(`a server did not come up: ${[...this.lines, ...this.complaints].slice(-20).join('\n')}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    const tooLate = setTimeout(() => this.#child.kill('SIGKILL'), 30_000);
+    await exited;
+    clearTimeout(tooLate);
+  }
+}

@@ -1,0 +1,66 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { REGIONS } from './filled-database.js';
+import { ServerProgram } from './load.js';
+
+/** The token of the environment; it opens nothing but the bench's own service. */
+export const SERVICE_TOKEN = 'service-token-of-the-bench';
+/** A cold start of the largest map, and a slow machine. */
+const START_MAX_MS = 180_000;
+
+/** A lookup process of the service as it is delivered, with 60 regions. */
+export class LookupService implements AsyncDisposable {
+  readonly program: ServerProgram;
+  readonly port: number;
+  /** From the start of the process until it had loaded everything, in seconds. */
+  readonly readyAfterSeconds: number;
+
+  private constructor(program: ServerProgram, port: number, readyAfterSeconds: number) {
+    this.program = program;
+    this.port = port;
+    this.readyAfterSeconds = readyAfterSeconds;
+  }
+
+  /** Starts it without a snapshot, and returns when it has loaded its map. @throws {BenchError} when it does not. */
+  static async start(main: string, folder: string, databaseUrl: string): Promise<LookupService> {
+    await mkdir(folder, { recursive: true });
+    const region = (name: string, number: number): string =>
+      `    - { name: ${name}, share: { account: acct${number}, endpoint: "http://127.0.0.1:9/acct${number}", smbHost: acct${number}.file.core.windows.net } }`;
+    const path = join(folder, 'translocator.yaml');
+    await writeFile(path, `database: { kind: server }\nshares: { kind: azure }\nregions:\n  home: ${REGIONS[0]}\n  list:\n${REGIONS.map(region).join('\n')}\n`);
+    const key = Buffer.alloc(64, 'k').toString('base64');
+    const startedAt = performance.now();
+    const program = new ServerProgram([process.execPath, main, '--role', 'lookup'], {
+      TRANSLOCATOR_CONFIG: path,
+      TRANSLOCATOR_PORT: '0',
+      TRANSLOCATOR_FOLDER: join(folder, 'state'),
+      TRANSLOCATOR_REGISTRY_URL: 'http://127.0.0.1:9',
+      TRANSLOCATOR_DATABASE_URL: databaseUrl,
+      TRANSLOCATOR_ADMIN_TOKEN: 'admin-token-of-the-bench',
+      TRANSLOCATOR_SERVICE_TOKEN: SERVICE_TOKEN,
+      TRANSLOCATOR_NOTIFICATION_TOKEN: 'notification-token-of-the-bench',
+      TRANSLOCATOR_SHARE_KEYS: REGIONS.map((_, number) => `acct${number}=${key}`).join(','),
+    });
+    const port = await program.said((_, complaints) => complaints.map((line) => /^translocator is at \S+:(\d+)/.exec(line)?.[1]).find((found) => found !== undefined), START_MAX_MS);
+    await program.said((lines) => lines.find((line) => line.includes('"kind":"loaded"')), START_MAX_MS);
+    return new LookupService(program, Number(port), (performance.now() - startedAt) / 1000);
+  }
+
+  /** Bytes of memory that the process has now, and has had at most. */
+  async memory(): Promise<{ readonly nowBytes: number; readonly mostBytes: number }> {
+    const status = await readFile(`/proc/${this.program.pid}/status`, 'utf8');
+    const kib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
+    return { nowBytes: kib('VmRSS'), mostBytes: kib('VmHWM') };
+  }
+
+  /** Asks one lookup. */
+  async ask(body: string): Promise<string> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/v1/lookup`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${SERVICE_TOKEN}` } });
+    return answer.text();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.program[Symbol.asyncDispose]();
+  }
+}
