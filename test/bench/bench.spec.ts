@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type BenchReport, measured, median, ratioAtMost, thisMachine } from './bench.js';
+import { type BenchReport, measured, median, ratioAtLeast, ratioAtMost, thisMachine, valueAtMost } from './bench.js';
 import { tableOf } from './report-table.js';
 
 describe('figures', () => {
@@ -9,6 +9,14 @@ describe('figures', () => {
     expect(ratioAtMost('it', 1.3, against)).toEqual({ name: 'it', value: 1.3, unit: 'ratio', against: 'the floor', bound: 1.3, holds: true });
     expect(ratioAtMost('it', 1.3001, against)).toMatchObject({ value: 1.3, holds: false });
     expect(measured('time', 1.234_56, 's')).toEqual({ name: 'time', value: 1.235, unit: 's', against: null, bound: null, holds: null });
+  });
+
+  it('reach a bound from below where they must', () => {
+    const against = { against: 'the peer', bound: 10 };
+    expect([10, 9.9999].map((value) => ratioAtLeast('it', value, against).holds)).toEqual([true, false]);
+    const [low] = tableOf({ bench: 'name', machine: thisMachine(), figures: [ratioAtLeast('it', 3, against)] }).split('\n').slice(-3);
+    expect(low).toMatch(/^it, against the peer +3 × +at least 10 × +DOES NOT HOLD$/);
+    expect([5, 5.01].map((value) => valueAtMost('time', value, { unit: 'ms', bound: 5 }).holds)).toEqual([true, false]);
   });
 
   it('are medians', () => {

@@ -7,8 +7,9 @@ export interface Figure {
   readonly unit: string;
   /** What the value was measured against; null where it stands for itself. */
   readonly against: string | null;
-  /** What the value may be at most; null where nothing is promised. */
+  /** What the value may be at most, or at least where `least` says so; null where nothing is promised. */
   readonly bound: number | null;
+  readonly least?: true;
   /** Whether it keeps its bound; null without one. */
   readonly holds: boolean | null;
 }
@@ -54,6 +55,16 @@ export function measured(name: string, value: number, unit: string): Figure {
 /** A figure that says how many times as much as something else it is, and must not pass a bound. */
 export function ratioAtMost(name: string, value: number, { against, bound }: { readonly against: string; readonly bound: number }): Figure {
   return { name, value: rounded(value), unit: 'ratio', against, bound, holds: value <= bound };
+}
+
+/** A figure that says how many times as much as something else it is, and must reach a bound. */
+export function ratioAtLeast(name: string, value: number, { against, bound }: { readonly against: string; readonly bound: number }): Figure {
+  return { name, value: rounded(value), unit: 'ratio', against, bound, least: true, holds: value >= bound };
+}
+
+/** A figure that must not pass a bound of its own unit. */
+export function valueAtMost(name: string, value: number, { unit, bound }: { readonly unit: string; readonly bound: number }): Figure {
+  return { name, value: rounded(value), unit, against: null, bound, holds: value <= bound };
 }
 
 /** This machine. */

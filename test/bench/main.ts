@@ -11,9 +11,10 @@ import { type Bench, BenchError, type BenchReport, thisMachine } from './bench.j
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { gatewayBench } from './gateway/gateway-bench.js';
+import { lookupBench } from './lookup/lookup-bench.js';
 import { tableOf } from './report-table.js';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench], ['lookup', lookupBench]]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 

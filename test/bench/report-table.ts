@@ -12,7 +12,8 @@ export function tableOf({ bench, machine, figures }: BenchReport): string {
   return [`${bench}: ${machine.processor}, ${machine.cores} cores, ${formatBytes(machine.memoryBytes)}, Linux ${machine.kernel}, Node ${machine.node}`, '', ...lines, '', verdict].join('\n');
 }
 
-function rowOf({ name, value, unit, against, bound, holds }: Figure): string[] {
-  const shown = unit === 'ratio' ? `${value} ×` : `${value} ${unit}`;
-  return [against === null ? name : `${name}, against ${against}`, shown, bound === null ? '' : `${bound} ×`, holds === null ? '' : holds ? 'holds' : 'DOES NOT HOLD'];
+function rowOf({ name, value, unit, against, bound, least, holds }: Figure): string[] {
+  const inUnit = (number: number): string => (unit === 'ratio' ? `${number} ×` : `${number} ${unit}`);
+  const bounded = bound === null ? '' : `${least === true ? 'at least ' : ''}${inUnit(bound)}`;
+  return [against === null ? name : `${name}, against ${against}`, inUnit(value), bounded, holds === null ? '' : holds ? 'holds' : 'DOES NOT HOLD'];
 }

@@ -57,7 +57,11 @@ describe.skipIf(POSTGRES_URL === undefined)('a lookup process that starts again 
       );
       await direct.query(`INSERT INTO replicas (layer, share, state, size_bytes, reason, wanted_at, ready_at) VALUES ($1, 'eastus', 'ready', 4096, 'here', now(), now())`, [layer]);
     }
-    await eventually('the image is mounted', async () => (await kindsOf(first)).join() === 'mount,mount');
+    await eventually('the image is mounted', async () => {
+      const kinds = await kindsOf(first);
+      if (kinds.join() !== 'mount,mount') throw new Error(`it is ${kinds.join()} after ${JSON.stringify(first.log().slice(-5))}`);
+      return true;
+    });
     expect(await first.stop()).toBe(0);
   }, 120_000);
   afterAll(() => undo.disposeAsync());
