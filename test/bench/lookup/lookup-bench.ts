@@ -20,8 +20,8 @@ const [SMALL, LARGE] = [200_000, 1_000_000];
 const HOT_PAIRS = 3000;
 const LOAD_SECONDS = 10;
 /** Changes of which each is waited for. */
-const CHANGES = 100;
-const OBSERVE_SECONDS = 20;
+const CHANGES = 50;
+const OBSERVE_SECONDS = 15;
 /** Tables of the room `demand`. */
 const DEMAND_WRITES = `SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int AS count FROM pg_stat_user_tables WHERE relname ~ '^(demand|observ)'`;
 
