@@ -7,12 +7,13 @@ import { listActivePins, type PinStore } from '#pins';
 import { SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
+import { crossRegionDemand } from './cross-region-demand.js';
 import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement-ports.js';
 import { planRegion } from './plan-region.js';
 import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
-import { type CatalogueImages, type HeldReplica, imageKey, type PlacementParameters, type RegionDemand } from './region-facts.js';
+import { type CatalogueImages, type HeldReplica, type PlacementParameters, type RegionDemand } from './region-facts.js';
 import { isEmptyPlan, type RegionPlan } from './region-plan.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 
@@ -211,7 +212,7 @@ export class Planner {
   }
 
   async #gather(): Promise<Gathered> {
-    const { facts, demand, pins, clock } = this.#options;
+    const { facts, demand, pins, clock, parameters } = this.#options;
     const now = clock.now();
     // Pins before images: a pin made in between is found before anything is drained, and planned next time; an image deleted in between leaves a pin without an image.
     const activePins = await listActivePins(pins, now);
@@ -227,7 +228,7 @@ export class Planner {
       replicas.set(region, held);
     }
     const pinIds = new Set(activePins.map((pin) => pin.id));
-    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now)), pins: resolvePins(activePins, images), pinIds };
+    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now), parameters.crossRegionRatio), pins: resolvePins(activePins, images), pinIds };
   }
 }
 
@@ -239,15 +240,9 @@ function requireFewer(what: string, count: number, max: number): void {
   if (count >= max) throw new PlacementError('FACTS_TOO_MANY', `there are ${max} ${what} or more: no plan is made on a part of them`, { details: { what, max } });
 }
 
-function demandByRegion(snapshot: DemandSnapshot): Map<RegionName, RegionDemand> {
-  const byRegion = new Map<RegionName, { images: Map<string, number>; repositories: Map<string, number> }>();
-  for (const { region, repository, image, count } of snapshot.counts) {
-    const demand = byRegion.get(region) ?? { images: new Map<string, number>(), repositories: new Map<string, number>() };
-    byRegion.set(region, demand);
-    demand.images.set(imageKey({ repository, digest: image }), count.weight);
-    demand.repositories.set(repository, (demand.repositories.get(repository) ?? 0) + count.weight);
-  }
-  return byRegion;
+function demandByRegion(snapshot: DemandSnapshot, crossRegionRatio: number): Map<RegionName, RegionDemand> {
+  const counts = snapshot.counts.map(({ region, repository, image, count }) => ({ region, image: { repository, digest: image }, weight: count.weight }));
+  return crossRegionDemand(counts, crossRegionRatio);
 }
 
 function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Map<Digest, number> {

@@ -84,6 +84,8 @@ export interface PlacementParameters {
   readonly heldBytesRatio: number;
   /** Images that are there give way only when what comes is worth more than what goes by this ratio; >= 0. */
   readonly switchGainRatio: number;
+  /** What pulls elsewhere count for, at this region's volume, as a prior of its own; 0 (each region by itself) up to 1. */
+  readonly crossRegionRatio: number;
 }
 
 /** The parameters where nothing else is configured. */
@@ -93,6 +95,7 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   keepRatio: 0.5,
   heldBytesRatio: 0.5,
   switchGainRatio: 0.1,
+  crossRegionRatio: 0,
 };
 
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */

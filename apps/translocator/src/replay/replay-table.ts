@@ -1,0 +1,22 @@
+import { hitRatio, type RegionScore, type ReplayScore } from '#placement';
+
+const HEADINGS = ['policy', 'region', 'hits', 'first pull', '24 h after push', 'WAN GB', 'replicated', 'fallback', 'wasted', 'stored GB·h', 'USD', 'plan ms p50'];
+
+/** A table of scores, for people: a line for each policy, and with more than one region one for each of these. */
+export function tableOfScores(scores: readonly ReplayScore[]): string {
+  const rows = scores.flatMap((score) => [score.total, ...(score.regions.length > 1 ? score.regions : [])].map((region, n) => rowOf(score, region, n === 0)));
+  const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]!.length)));
+  return [HEADINGS, ...rows].map((row) => row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ').trimEnd()).join('\n');
+}
+
+function rowOf(score: ReplayScore, region: RegionScore, isTotal: boolean): string[] {
+  const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
+  const sorted = score.planMs.toSorted((a, b) => a - b);
+  return [
+    isTotal ? score.policy : '', region.region,
+    ...[region.all, region.first, region.fresh].map((count) => hitRatio(count).toFixed(4)),
+    gigabytes(region.replicatedBytes + region.fallbackBytes), gigabytes(region.replicatedBytes), gigabytes(region.fallbackBytes), gigabytes(region.wastedBytes),
+    gigabytes(region.storedByteHours), region.usd.toFixed(2),
+    isTotal && sorted.length > 0 ? sorted[sorted.length >> 1]!.toFixed(1) : '-',
+  ];
+}

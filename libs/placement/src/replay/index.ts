@@ -1,0 +1,13 @@
+export * from './keepers/gdsf-keeper.js';
+export * from './keepers/layer-keeper.js';
+export * from './keepers/lru-keeper.js';
+export * from './keepers/s3-fifo-keeper.js';
+export * from './keepers/tiny-lfu-keeper.js';
+export { PLANNED_OPTIONS_DEFAULT, type PlannedOptions } from './policies/planned-policy.js';
+export * from './replay-catalogue.js';
+export { EVENT_LINE_LENGTH_MAX, formatReplayEvent, parseReplayEvent, type ReplayEvent } from './replay-event.js';
+export * from './replay-policies.js';
+export * from './replay-policy.js';
+export * from './replay-score.js';
+export * from './replay-share.js';
+export * from './run-replay.js';
