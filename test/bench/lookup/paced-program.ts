@@ -61,7 +61,7 @@ await new Promise<void>((resolve) => {
     const now = performance.now();
     for (; sent < total && startedAt + (sent / rate) * 1000 <= now && free.length > 0; sent += 1) free.pop()!.send(requests[sent % requests.length]!, startedAt + (sent / rate) * 1000);
     if (times.length + failed >= total || now > startedAt + (seconds + 5) * 1000) resolve();
-    else setImmediate(turn);
+    else setTimeout(turn, 1);
   };
   turn();
 });

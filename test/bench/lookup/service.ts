@@ -28,7 +28,8 @@ export class LookupService implements AsyncDisposable {
     const region = (name: string, number: number): string =>
       `    - { name: ${name}, share: { account: acct${number}, endpoint: "http://127.0.0.1:9/acct${number}", smbHost: acct${number}.file.core.windows.net } }`;
     const path = join(folder, 'translocator.yaml');
-    await writeFile(path, `database: { kind: server }\nshares: { kind: azure }\nregions:\n  home: ${REGIONS[0]}\n  list:\n${REGIONS.map(region).join('\n')}\n`);
+    // No share stands behind the map: nobody looks whether they are up.
+    await writeFile(path, `database: { kind: server }\nshares: { kind: azure }\nlookup: { probeEvery: 1h }\nregions:\n  home: ${REGIONS[0]}\n  list:\n${REGIONS.map(region).join('\n')}\n`);
     const key = Buffer.alloc(64, 'k').toString('base64');
     const startedAt = performance.now();
     const program = new ServerProgram([process.execPath, main, '--role', 'lookup'], {
