@@ -12,6 +12,7 @@ import { run } from './support/programs.js';
 import { sendRaw } from './support/raw-http.js';
 import { smallImage } from './support/real-layers.js';
 import { ServiceProcess } from './support/service-process.js';
+import { FAST } from './support/start-service.js';
 
 const USERS = [{ username: 'teleporter', password: 'to-the-moon' }];
 /** The steps by which Teleport's clients look whether an image is expanded: token, digest of the tag, then asking until the status is neither 409 nor anything unknown. */
@@ -45,7 +46,8 @@ describe.skipIf(!hasProgram('curl'))('a client of Teleport, on the registry\'s o
     const basic = { authorization: `Basic ${Buffer.from('teleporter:to-the-moon').toString('base64')}` };
     const { text } = await sendRaw(registry.url, '/token?scope=repository:team/app:pull,push', { headers: basic });
     await pushImage({ url: registry.url, repository: 'team/app', authorization: `Bearer ${(JSON.parse(text) as { token: string }).token}` }, 'v1', smallImage('base', 'app'));
-    const overrides = { gateway: { realm: 'own', hosts: ['registry.test'] }, registry: { username: 'teleporter' } };
+    // A map that is too old on a busy machine would be answered 200 as well, with blobs.
+    const overrides = { lookup: { ...(FAST['lookup'] as object), staleMax: '1m' }, gateway: { realm: 'own', hosts: ['registry.test'] }, registry: { username: 'teleporter' } };
     const service = undo.use(await ServiceProcess.start({ main, folder, registryUrl: registry.url, overrides, environment: { TRANSLOCATOR_REGISTRY_PASSWORD: 'to-the-moon' } }));
     const { port } = new URL(service.client.url);
     environment = { REGISTRY: `registry.test:${port}`, RESOLVE: `--resolve registry.test:${port}:127.0.0.1`, USER_NAME: 'teleporter', PASSWORD: 'to-the-moon', REPOSITORY: 'team/app', TAG: 'v1' };
@@ -79,7 +81,9 @@ describe.skipIf(!hasProgram('curl'))('a client of Teleport, on the registry\'s o
   });
 
   it('asks by tag as well, as the first version did', async () => {
-    expect(await bash(CHECK_EXPANSION, { BY: 'v1' })).toBe('200');
+    // Between the record of an image and that of its wanted layers it is answered 200 already, with blobs: the test before may have seen that.
+    const statuses = (await bash(CHECK_EXPANSION, { BY: 'v1' })).split('\n');
+    expect([statuses.at(-1), statuses.slice(0, -1).filter((status) => status !== '409')]).toEqual(['200', []]);
   });
 
   it('disables it again', async () => {

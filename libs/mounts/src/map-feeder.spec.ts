@@ -55,6 +55,20 @@ describe('MapFeeder', () => {
     expect(['a', 'b', 'c'].map((layer) => feeder.map.replicaState(digestNamed(layer), 'east'))).toEqual(['draining', undefined, 'ready']);
   });
 
+  it('shows what was changed together together', async () => {
+    const { source, feeder } = setUp();
+    source.write({ topic: 'repository', name: 'team/app', enabled: true });
+    await feeder.poll();
+    source.write(imageRow('team/app', 'image', ['a']), expandedRow('a'), ready('a', 'east'));
+    const seen: number[] = [];
+    source.before = (call) => {
+      if (call === 'read') seen.push(feeder.map.counts.images);
+    };
+    await feeder.poll();
+    expect(seen).toEqual([0, 0, 0]);
+    expect(feeder.map.counts).toMatchObject({ images: 1, layers: 1, replicas: 1 });
+  });
+
   it('ends with the rows as they are when changes come twice, late and of topics that it does not keep', async () => {
     const { source, feeder } = setUp();
     await feeder.poll();

@@ -1,7 +1,7 @@
 import { after, type Clock, type RetryPolicy } from '#clock';
 import { SECOND_MS } from '#quantities';
 
-import { keyOf, MAP_TOPICS, type MapKey, type MapTopic } from './map-row.js';
+import { keyOf, MAP_TOPICS, type MapKey, type MapRow, type MapTopic } from './map-row.js';
 import type { MapChange, MapSource } from './map-source.js';
 import { Repeating } from './repeating.js';
 import { ReplicaMap } from './replica-map.js';
@@ -148,11 +148,13 @@ export class MapFeeder<Position = unknown> {
     return { value };
   }
 
+  /** All at once: no answer sees an image without what was told of its layers together with it. */
   async #apply(changes: readonly MapChange[]): Promise<void> {
+    const read: { readonly topic: MapTopic; readonly keys: ReadonlyMap<string, MapKey>; readonly rows: readonly MapRow[] }[] = [];
+    for (const [topic, keys] of changedKeys(changes)) read.push({ topic, keys, rows: await this.#options.source.read(topic, [...keys.values()]) });
     let keyCount = 0;
-    for (const [topic, keys] of changedKeys(changes)) {
+    for (const { topic, keys, rows } of read) {
       const gone = new Map(keys);
-      const rows = await this.#options.source.read(topic, [...keys.values()]);
       for (const row of rows) {
         this.#map.put(row);
         gone.delete(keyText(keyOf(row)));

@@ -138,9 +138,6 @@ export abstract class ReplicaStore {
   /** The replicas of up to `limit` layers with digests after `after` (undefined: from the first), by layer: for full loads, which read nothing else of them. */
   abstract statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]>;
 
-  /** The replicas of up to `limit` layers with digests after `after` (undefined: from the first), by layer: for full loads, which read nothing else of them. */
-  abstract statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]>;
-
   /** What every share holds, by state; the sum over all states is the reserved part of its capacity. States without replicas are left out. */
   abstract usage(): Promise<ReplicaUsage[]>;
 }
