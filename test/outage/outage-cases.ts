@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 
 import type { MountAnswerBody } from '#contract';
+import { MINUTE_MS } from '#quantities';
 
 import { eventually } from '../e2e/support/eventually.js';
 import { run as runProgram } from '../e2e/support/programs.js';
@@ -142,6 +143,7 @@ async function clockWrong(run: OutageRun, skewMinutes: number): Promise<void> {
   await started(run, { skewMinutes });
   const replies = await run.measure();
   run.expectLayers(replies, 'mount');
+  run.expect('the clock was not wrong: is libfaketime there?', replies.every(({ body }) => Math.abs(asOf(body) - Date.now() - skewMinutes * MINUTE_MS) < MINUTE_MS));
   run.expect('an answer came without a lease', replies.every(({ body }) => body?.lease !== undefined));
   const [lease] = replies.map(({ body }) => body?.lease);
   if (lease === undefined) return;

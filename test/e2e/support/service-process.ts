@@ -24,8 +24,6 @@ export interface ProcessOptions {
   readonly config?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
-  /** A program with its arguments that runs it: `faketime`, for one. */
-  readonly through?: readonly string[];
 }
 
 /** What a process that has ended leaves. */
@@ -101,7 +99,7 @@ export class ServiceProcess implements AsyncDisposable {
   }
 }
 
-async function launch({ main, folder, registryUrl, overrides = {}, config, environment = {}, args = [], through = [] }: ProcessOptions): Promise<ChildProcess> {
+async function launch({ main, folder, registryUrl, overrides = {}, config, environment = {}, args = [] }: ProcessOptions): Promise<ChildProcess> {
   // What a killed process leaves in the system's temporary folder goes with the rest, too.
   const temporary = join(folder, 'tmp');
   await mkdir(temporary, { recursive: true });
@@ -109,8 +107,7 @@ async function launch({ main, folder, registryUrl, overrides = {}, config, envir
   await writeFile(path, config ?? configText(overrides));
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSLOCATOR_')));
   const env = { ...own, ...environmentOf(join(folder, 'state'), registryUrl), TMPDIR: temporary, TRANSLOCATOR_CONFIG: path, ...environment };
-  const [program = '', ...all] = [...through, process.execPath, main, ...args];
-  return spawn(program, all, { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [main, ...args], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 function linesOf(child: ChildProcess, stream: 'stdout' | 'stderr'): readonly string[] {
