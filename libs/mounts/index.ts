@@ -1,4 +1,5 @@
 export * from './src/answer-pull.js';
+export * from './src/caller-networks.js';
 export * from './src/first-byte.js';
 export type { LayerRecord, MappedImageLayer } from './src/layer-record.js';
 export * from './src/lease.js';

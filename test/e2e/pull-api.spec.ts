@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { json } from 'node:stream/consumers';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -13,6 +14,8 @@ import { notify } from './support/registry-events.js';
 import { type ServiceClient, TOKENS } from './support/service-client.js';
 
 const NOBODY = '00000000-0000-4000-8000-000000000000';
+/** A node that has the share of its region mounted. */
+const HOST_OF_THE_SHARE = '127.0.0.9';
 const HOME = { 'x-teleport-region': 'westeurope' };
 /** What writing a lease may take on a busy machine. */
 const LEASE_WRITTEN_MAX_MS = 2000;
@@ -28,7 +31,10 @@ let alice: { authorization: string };
 
 beforeAll(async () => {
   // What is pulled here stays here only by pins.
-  world = await startGuardedWorld({ placement: { every: '300ms', minimumExpectedPulls: 1000 } });
+  world = await startGuardedWorld({
+    placement: { every: '300ms', minimumExpectedPulls: 1000 },
+    regions: { list: [{ name: 'westeurope', share: { folders: [{ path: '/mnt/layers-here', networks: [HOST_OF_THE_SHARE] }] } }, { name: 'eastus' }, { name: 'southeastasia' }] },
+  });
   client = world.client;
   app = await world.push('team/app', 'tag-of-its-own', smallImage('base', 'app'));
   other = await world.push('team/other', 'v1', smallImage('other'));
@@ -45,7 +51,15 @@ async function mounts(repository: string, reference: string, user: 'alice' | 'bo
   return body.layers?.every((layer) => layer.kind === 'mount') ?? false;
 }
 
-const lookup = (json: Record<string, unknown>) => client.call<MountAnswerBody>('/v1/lookup', { method: 'POST', json, headers: { authorization: `Bearer ${TOKENS.service}` } });
+/** The body of what a node at another address of this machine is answered. */
+async function getFrom(localAddress: string, path: string, headers: Record<string, string>): Promise<unknown> {
+  const sent = request(new URL(path, client.url), { localAddress, headers });
+  sent.end();
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  return json(answer);
+}
+
+const lookup = (body: Record<string, unknown>) => client.call<MountAnswerBody>('/v1/lookup', { method: 'POST', json: body, headers: { authorization: `Bearer ${TOKENS.service}` } });
 const reasonsOf = (answer: MountAnswerBody): (string | undefined)[] => answer.layers.map((layer) => (layer.kind === 'blob' ? layer.reason : undefined));
 
 describe('who may pull', () => {
@@ -136,6 +150,18 @@ describe('an answer', () => {
     expect(await typesWith({ 'x-teleport-transports': 'file' })).toEqual([['file'], ['file']]);
     expect(await typesWith({ 'x-teleport-transports': 'carrier-pigeon' })).toEqual(['TRANSPORT_UNAVAILABLE', 'TRANSPORT_UNAVAILABLE']);
     expect(await typesWith({ 'x-teleport-enabled': 'false' })).toEqual(['TRANSPORT_UNAVAILABLE', 'TRANSPORT_UNAVAILABLE']);
+  });
+
+  it('begins with the folder of the caller’s own host where it has the share mounted', async () => {
+    const sources = async (answer: Promise<{ readonly body: MountAnswerBody }>): Promise<(string | undefined)[]> =>
+      (await answer).body.layers.map((layer) => (layer.kind === 'mount' ? layer.mounts[0]?.source.slice(0, 17) : layer.reason));
+    const everywhere = (source: string): string[] => app.layers.map(() => source);
+    const pulled = await getFrom(HOST_OF_THE_SHARE, '/mount/v1/team/app/_manifests/tag-of-its-own', { ...HOME, ...alice });
+    expect(await sources(Promise.resolve({ body: pulled as MountAnswerBody }))).toEqual(everywhere('/mnt/layers-here/'));
+    const question = { repository: 'team/app', manifest: app.digest, layers: app.layers, region: 'westeurope' };
+    expect(await sources(lookup({ ...question, address: HOST_OF_THE_SHARE }))).toEqual(everywhere('/mnt/layers-here/'));
+    for (const address of [undefined, '192.0.2.1']) expect(await sources(lookup({ ...question, address }))).not.toContain('/mnt/layers-here/');
+    expect(await lookup({ ...question, address: 'localhost' })).toMatchObject({ status: 400 });
   });
 
   it('has a URL that reads exactly this file, and opens nothing else', async () => {

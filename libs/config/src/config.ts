@@ -65,6 +65,8 @@ const tls = z.strictObject({
 
 const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
 
+const networks = z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100);
+
 const region = z.strictObject({
   name: regionName,
   displayName: z.string().min(1).max(100).optional(),
@@ -75,6 +77,13 @@ const region = z.strictObject({
       shareName: z.string().regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a share name: 3 to 63 lower-case letters, digits and single hyphens').default('layers'),
       endpoint: z.url({ protocol: /^https?$/ }).optional(),
       smbHost: z.string().regex(/^[A-Za-z0-9.-]+$/).optional(),
+      protocol: z.enum(['smb', 'nfs']).default('smb'),
+      nfsExport: z.string().max(1024).regex(/^(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\/(?:[^\s/]+(?:\/[^\s/]+)*)?$/, 'must be an export such as nfs.example.com:/layers').optional(),
+      networks: networks.default([]),
+      folders: z
+        .array(z.strictObject({ path: z.string().max(1024).regex(/^\/[^\0]*$/, 'must be an absolute path'), networks: networks.min(1) }))
+        .max(32)
+        .default([]),
       throughputIn: bytesIfGiven('100MiB'),
       throughputOut: bytesIfGiven('100MiB'),
     })
@@ -102,7 +111,7 @@ export const configSchema = z
         headersWithin: duration('10s', 100, MINUTE_MS),
         requestWithin: duration('30s', 100, HOUR_MS),
         tls: tls.optional(),
-        trustedProxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100).default([]),
+        trustedProxies: networks.default([]),
       })
       .prefault({}),
     roles: z.array(z.enum(['lookup', 'control', 'worker'])).min(1).default(['lookup', 'control', 'worker']),
@@ -228,6 +237,13 @@ function contradictions({ server, roles, database, shares, regions }: Shape): { 
   regions.links.forEach((each, index) => {
     for (const end of ['from', 'to'] as const) {
       if (!names.includes(each[end])) found.push({ path: ['regions', 'links', index, end], message: `must be one of the regions in the list: ${names.join(', ')}` });
+    }
+  });
+  regions.list.forEach(({ share }, index) => {
+    const wrong = share.protocol === 'nfs' ? 'smbHost' : 'nfsExport';
+    if (share[wrong] !== undefined) found.push({ path: ['regions', 'list', index, 'share', wrong], message: `must not be set for protocol ${share.protocol}` });
+    if (share.protocol === 'nfs' && share.networks.length === 0) {
+      found.push({ path: ['regions', 'list', index, 'share', 'networks'], message: 'must name the networks that may mount the share: NFS knows no credentials' });
     }
   });
   if (shares.kind === 'azure') {

@@ -92,6 +92,16 @@ describe('the configuration', () => {
     expect(printConfig(config, secrets)).not.toMatch(/abc|hush/);
   });
 
+  it('takes NFS with the networks that admit to it, and folders of hosts with theirs', () => {
+    const fields = (share: string): string[] => problems(`regions: { home: a1, list: [{ name: a1, share: { ${share} } }] }`).map((each) => each.field.replace('regions.list.0.share.', ''));
+    expect(fields('protocol: nfs, networks: [10.4.0.0/16], folders: [{ path: /mnt/layers, networks: [10.4.7.1, "fd00::/8"] }]')).toEqual([]);
+    expect(fields('protocol: nfs')).toEqual(['networks']);
+    expect(fields('protocol: nfs, smbHost: x, networks: [10.4.0.0/16]')).toEqual(['smbHost']);
+    expect(fields('nfsExport: "nfs.test:/layers"')).toEqual(['nfsExport']);
+    expect(fields('protocol: nfs, networks: [all], nfsExport: "nfs.test"')).toEqual(['nfsExport', 'networks.0']);
+    expect(fields('folders: [{ path: mnt, networks: [] }]')).toEqual(['folders.0.path', 'folders.0.networks']);
+  });
+
   it('takes TLS with what belongs together, and keys of tokens with a name for the registry', () => {
     const fields = (yaml: string): string[] => problems(yaml).map((each) => each.field);
     const tls = (more: string): string => `server: { tls: { certificate: a, key: b${more} } }`;

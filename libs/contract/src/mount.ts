@@ -104,6 +104,7 @@ export const MountAnswerBody = z
 const caller = {
   // Any text: a region that nobody knows makes blobs, never an error.
   region: z.string().max(64).optional().meta({ description: 'Where the pull comes from. Without one that is known, every layer is a blob.' }),
+  address: z.union([z.ipv4(), z.ipv6()]).optional().meta({ description: 'The IP address of the node: shares in whose network it is come first, and by ways that only that network has.' }),
   transports: z.array(TransportName).max(TransportName.options.length).optional().meta({ description: 'What the caller can mount by. Without it: anything.' }),
 };
 

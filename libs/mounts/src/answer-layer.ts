@@ -1,6 +1,7 @@
 import { after } from '#clock';
 import type { Digest } from '#oci';
 
+import type { CallerNetwork } from './caller-networks.js';
 import type { HeldReplica } from './lease.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { ExpandedFile, HashTreePlace, MappedReplicaState } from './map-row.js';
@@ -28,6 +29,8 @@ export interface LayerContext {
   /** The far shares, best first, from which a mount beats the blob of that many bytes. */
   readonly far: (sizeBytes: number) => readonly NumberedShare[];
   readonly sources: MountSources;
+  /** What the caller's address says. */
+  readonly caller: CallerNetwork | undefined;
   readonly now: Date;
   readonly expansionBytesPerSecond: number;
   /** Why no layer at all is mounted; undefined when each is looked at. */
@@ -174,7 +177,7 @@ function findMounts({ record, writerVersion }: RecordedFile, near: readonly Numb
 function offeredMounts(file: LayerFile, share: string, context: LayerContext): readonly LayerMount[] | PullReason {
   let all: readonly LayerMount[];
   try {
-    all = context.sources.of(file, share, context.now);
+    all = context.sources.of(file, share, context.now, context.caller);
   } catch {
     // The answer carries the reason; the sources themselves report what is wrong with them.
     return 'SHARE_UNAVAILABLE';

@@ -6,6 +6,7 @@ import type { Digest } from '#oci';
 import { RegionMap } from '#regions';
 
 import { type AnswerContext, answerLookup, answerPull, EXPANDING_ANSWER_MAX_MS, type LookupRequest, MAP_AGE_MAX_MS, type PullRequest } from './answer-pull.js';
+import { CallerNetworks } from './caller-networks.js';
 import { type MapRow, REPLICA_STATES } from './map-row.js';
 import { parseTransports, PULL_REASONS, TRANSPORTS } from './mount-answer.js';
 import { NearShares } from './near-shares.js';
@@ -64,6 +65,20 @@ describe('answerPull', () => {
     expect(onlyLayer([...rows, ofSize(50_000_000), replica('l1', 'east', 'copying')], {}, { near })).toEqual(['smb far']);
     expect(onlyLayer([...rows, ofSize(50_000_000), replica('l1', 'far', 'draining')], {}, { near })).toBe('REPLICA_NONE');
     expect(onlyLayer([...rows, ofSize(50_000_000)], { region: 'atlantis' }, { near })).toBe('REGION_UNKNOWN');
+  });
+
+  it('gives what the caller’s host has mounted before what is in its network, that before its region, and says nothing of other addresses', () => {
+    const networks = new CallerNetworks([
+      { share: 'far', networks: ['10.4.0.0/16'], folders: [] },
+      { share: 'neareast', networks: [], folders: [{ path: '/mnt', networks: ['10.4.7.0/24'] }] },
+    ]);
+    const rows = [...APP, replica('l1', 'far'), replica('l1', 'neareast'), replica('l1', 'east')];
+    const from = (address: string | undefined, request: Partial<PullRequest> = {}): unknown => onlyLayer(rows, { ...request, address }, { networks });
+    expect(from('10.4.7.1')).toEqual(['smb neareast', 'smb far', 'smb east']);
+    expect(from('10.4.1.1')).toEqual(['smb far', 'smb east', 'smb neareast']);
+    expect(from('10.9.1.1')).toEqual(['smb east', 'smb neareast']);
+    expect(from(undefined)).toEqual(['smb east', 'smb neareast']);
+    expect(from('10.4.7.1', { region: 'atlantis' })).toBe('REGION_UNKNOWN');
   });
 
   it('takes distance as seen from the caller', () => {

@@ -3,6 +3,7 @@ import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { answerLayer, answerView, blobLayer, expansionExpectedAt, type LayerContext, type NumberedShare } from './answer-layer.js';
+import type { CallerNetworks } from './caller-networks.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
 import type { HeldReplica } from './lease.js';
 import type { AnsweredLayer, MergedView, MountAnswer, PullReason, Transport } from './mount-answer.js';
@@ -29,6 +30,8 @@ export const EXPANDING_ANSWER_MAX_MS = 10 * MINUTE_MS;
 export interface PullCaller {
   /** Where the caller is; absent or unknown means blobs. */
   readonly region?: string | undefined;
+  /** The node's IP address, where it is known: what is close to its network comes first. */
+  readonly address?: string | undefined;
   /** What the caller can mount by; absent means anything. */
   readonly transports?: readonly Transport[] | undefined;
   /** Layers whose expanded file it already holds. It is to compare that file with the `vhd` that {@link MergedView.devices} names. */
@@ -58,6 +61,8 @@ export interface AnswerContext {
   readonly map: ReplicaMap;
   readonly near: NearShares;
   readonly sources: MountSources;
+  /** Default: addresses say nothing. */
+  readonly networks?: CallerNetworks | undefined;
   readonly now: Date;
   /** Default {@link MAP_AGE_MAX_MS}. */
   readonly mapAgeMaxMs?: number | undefined;
@@ -176,13 +181,15 @@ function repositoryRefusal(enabled: boolean | undefined): PullReason | undefined
 function layerContext(caller: PullCaller & { readonly repository: string }, context: AnswerContext): LayerContext {
   const { map, near, sources, now } = context;
   const stale = map.asOf === undefined || now.getTime() - map.asOf.getTime() > (context.mapAgeMaxMs ?? MAP_AGE_MAX_MS);
+  const network = context.networks?.of(caller.address);
   const numbered = (share: PlacedShare): NumberedShare => ({ share, number: map.shareNumber(share.name) });
   return {
     repository: caller.repository,
-    near: near.of(caller.region)?.map(numbered),
+    near: near.of(caller.region, network)?.map(numbered),
     far: (sizeBytes) => (caller.region === undefined ? [] : near.farBeatingBlob(caller.region, sizeBytes).map(numbered)),
     distances: near,
     sources,
+    caller: network,
     now,
     expansionBytesPerSecond: context.expansionBytesPerSecond ?? EXPANSION_BYTES_PER_SECOND,
     onlyBlobs: caller.onlyBlobs ?? (stale ? 'MAP_STALE' : undefined),

@@ -1,6 +1,7 @@
 import type { Clock } from '#clock';
 
 import { type AnswerContext, type Answered, answerLookup, answerPull, type LookupRequest, MAP_AGE_MAX_MS, type PullCaller, type PullOutcome, type PullRequest } from './answer-pull.js';
+import type { CallerNetworks } from './caller-networks.js';
 import type { LeaseBook } from './lease-book.js';
 import type { MountSources } from './mount-sources.js';
 import type { MountAnswer } from './mount-answer.js';
@@ -16,6 +17,8 @@ export interface LookupOptions {
   readonly feeder: { readonly map: ReplicaMap };
   readonly near: NearShares;
   readonly sources: MountSources;
+  /** As in {@link AnswerContext}. */
+  readonly networks?: CallerNetworks;
   readonly leases: Pick<LeaseBook, 'grant'>;
   readonly observer: PullObserver;
   readonly clock: Clock;
@@ -98,8 +101,8 @@ export class Lookup {
   }
 
   #context(): AnswerContext & { readonly mapAgeMaxMs: number } {
-    const { feeder, near, sources, clock, mapAgeMaxMs = MAP_AGE_MAX_MS, expansionBytesPerSecond } = this.#options;
-    return { map: feeder.map, near, sources, now: clock.now(), mapAgeMaxMs, expansionBytesPerSecond };
+    const { feeder, near, sources, networks, clock, mapAgeMaxMs = MAP_AGE_MAX_MS, expansionBytesPerSecond } = this.#options;
+    return { map: feeder.map, near, sources, networks, now: clock.now(), mapAgeMaxMs, expansionBytesPerSecond };
   }
 
   #finish(answered: Answered, now: Date, wants: FinishWants): Answered {

@@ -19,7 +19,7 @@ function setUp(grantsPerShareMax = 10): { sources: ShareMountSources; granted: s
       { type: 'https', region: 'eastus', source: `https://east/${path}?sig`, options: [], expiresAt },
     ];
   };
-  return { sources: new ShareMountSources({ shares: new Map([['east', { mountSources }]]), grantMs: 2 * HOUR_MS, grantsPerShareMax }), granted };
+  return { sources: new ShareMountSources({ shares: new Map([['east', { region: 'eastus', mountSources }]]), grantMs: 2 * HOUR_MS, grantsPerShareMax }), granted };
 }
 
 describe('ShareMountSources', () => {
@@ -42,6 +42,17 @@ describe('ShareMountSources', () => {
     const { sources, granted } = setUp(2);
     for (const name of ['a', 'b', 'c', 'c', 'a']) sources.of({ digest: digestNamed(name), writerVersion: 2 }, 'east', NOW);
     expect(granted).toHaveLength(4);
+  });
+
+  it('gives a share by NFS in its own networks only, and a folder of the host before everything else', () => {
+    const mountSources = (path: string): MountSource[] => [{ type: 'nfs', region: 'eastus', source: `nfs:/${path}`, options: ['ro'] }, { type: 'https', region: 'eastus', source: `https://east/${path}?sig`, options: [] }];
+    const bound = new ShareMountSources({ shares: new Map([['east', { region: 'eastus', mountSources }]]), grantMs: HOUR_MS, nfsBound: new Set(['east']) });
+    const given = (shares: string[], folders: [string, string][] = []): string[] =>
+      bound.of({ digest: LAYER, writerVersion: 2 }, 'east', NOW, { shares: new Set(shares), folders: new Map(folders) }).map(({ type, source }) => `${type} ${source.slice(0, 6)}`);
+    expect(bound.of({ digest: LAYER, writerVersion: 2 }, 'east', NOW).map(({ type }) => type)).toEqual(['https']);
+    expect(given(['west'])).toEqual(['https https:']);
+    expect(given(['east'])).toEqual(['nfs nfs:/s', 'https https:']);
+    expect(given(['east'], [['east', '/mnt/layers']])).toEqual(['file /mnt/l', 'nfs nfs:/s', 'https https:']);
   });
 
   it('has no sources for a share that it does not know', () => {

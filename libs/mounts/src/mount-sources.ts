@@ -1,6 +1,9 @@
+import { join } from 'node:path';
+
 import type { Digest } from '#oci';
 import { layerFilePath, type MountSource, type Share } from '#shares';
 
+import type { CallerNetwork } from './caller-networks.js';
 import type { LayerMount } from './mount-answer.js';
 
 /** Names a layer's file, the same on every share. */
@@ -13,15 +16,18 @@ export interface LayerFile {
 export abstract class MountSources {
   /**
    * The ways to reach that file on that share, best first. It is not asked whether the file is there.
+   * @param caller where the caller's address is; undefined when that says nothing.
    * @throws anything; the layer is then tried on the next share.
    */
-  abstract of(file: LayerFile, share: string, now: Date): readonly LayerMount[];
+  abstract of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[];
 }
 
 /** What {@link ShareMountSources} is made with. */
 export interface ShareMountSourcesOptions {
   /** By name. A share that is not here has no sources. */
-  readonly shares: ReadonlyMap<string, Pick<Share, 'mountSources'>>;
+  readonly shares: ReadonlyMap<string, Pick<Share, 'mountSources' | 'region'>>;
+  /** Names of shares that are given by NFS in their own networks only: NFS knows no credentials, so the network is what admits. Default none. */
+  readonly nfsBound?: ReadonlySet<string>;
   /**
    * How long a new grant holds, in milliseconds. It is handed out during the first half of that, so every caller has at least
    * half of it: twice the lease's length or more keeps a leased mount from losing its grant.
@@ -51,10 +57,19 @@ export class ShareMountSources extends MountSources {
     this.#options = options;
   }
 
-  of({ digest, writerVersion }: LayerFile, share: string, now: Date): readonly LayerMount[] {
-    const { shares, grantMs, grantsPerShareMax = GRANTS_PER_SHARE_MAX } = this.#options;
+  of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] {
+    const { shares, nfsBound } = this.#options;
     const driver = shares.get(share);
     if (driver === undefined) return [];
+    const granted = this.#grantedOf(driver, { ...file, share }, now);
+    const mounts = nfsBound?.has(share) === true && caller?.shares.has(share) !== true ? granted.filter(({ type }) => type !== 'nfs') : granted;
+    const folder = caller?.folders.get(share);
+    if (folder === undefined) return mounts;
+    return [{ type: 'file', region: driver.region, source: join(folder, layerFilePath(file.digest, file.writerVersion)), options: ['ro'] }, ...mounts];
+  }
+
+  #grantedOf(driver: Pick<Share, 'mountSources'>, { digest, writerVersion, share }: LayerFile & { readonly share: string }, now: Date): readonly LayerMount[] {
+    const { grantMs, grantsPerShareMax = GRANTS_PER_SHARE_MAX } = this.#options;
     let remembered = this.#granted.get(share);
     if (remembered === undefined) this.#granted.set(share, (remembered = new Map<Digest, Granted>()));
     const known = remembered.get(digest);

@@ -1,5 +1,6 @@
 import type { RegionMap, RegionName } from '#regions';
 
+import type { CallerNetwork } from './caller-networks.js';
 import { blobFirstByteMs, mountFirstByteMs } from './first-byte.js';
 
 /** A share, as far as the choice of one needs to know it. */
@@ -24,12 +25,14 @@ export const FAR_SHARES_MAX = 4;
 /** Which shares a pull from each region may be given, best first: computed once, for the configuration's regions and shares. */
 export class NearShares {
   readonly #regions: RegionMap;
+  readonly #shares: readonly PlacedShare[];
   readonly #byRegion: ReadonlyMap<RegionName, readonly PlacedShare[]>;
   readonly #farByRegion: ReadonlyMap<RegionName, readonly FarShare[]>;
 
   /** Shares in regions that `regions` does not have are left out. `nearRoundTripMaxMs` >= 0; 0 gives the caller's own region only. `farMounts`: whether there are far shares at all. */
   constructor(regions: RegionMap, shares: readonly PlacedShare[], nearRoundTripMaxMs = NEAR_ROUND_TRIP_MAX_MS, farMounts = false) {
     this.#regions = regions;
+    this.#shares = shares.filter(({ region }) => regions.has(region));
     const from = (caller: RegionName): readonly PlacedShare[] => {
       const near = regions.regions.map((region) => region.name)
         .filter((name) => name === caller || regions.link(caller, name).roundTripMs <= nearRoundTripMaxMs);
@@ -45,9 +48,16 @@ export class NearShares {
     this.#farByRegion = new Map(farMounts ? regions.regions.map(({ name }) => [name, far(name)]) : []);
   }
 
-  /** The shares for a caller in `region`: its own region's first, then by nearness; undefined when there is no such region. */
-  of(region: RegionName | undefined): readonly PlacedShare[] | undefined {
-    return region === undefined ? undefined : this.#byRegion.get(region);
+  /**
+   * The shares for a caller in `region`: those that its hosts have mounted, those in whose network it is, its own region's, then by nearness; undefined when there is no such region.
+   * @param caller what its address says; undefined when that says nothing.
+   */
+  of(region: RegionName | undefined, caller?: CallerNetwork): readonly PlacedShare[] | undefined {
+    const near = region === undefined ? undefined : this.#byRegion.get(region);
+    if (near === undefined || caller === undefined) return near;
+    const rank = ({ name }: PlacedShare): number => (caller.folders.has(name) ? 0 : caller.shares.has(name) ? 1 : 2);
+    const beyond = this.#shares.filter((share) => caller.shares.has(share.name) && !near.includes(share));
+    return [...near, ...beyond].toSorted((a, b) => rank(a) - rank(b));
   }
 
   /**

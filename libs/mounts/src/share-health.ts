@@ -1,5 +1,6 @@
 import { MINUTE_MS } from '#quantities';
 
+import type { CallerNetwork } from './caller-networks.js';
 import type { LayerMount } from './mount-answer.js';
 import { type LayerFile, MountSources } from './mount-sources.js';
 
@@ -105,7 +106,7 @@ export class HealthyMountSources extends MountSources {
     this.#health = health;
   }
 
-  of(file: LayerFile, share: string, now: Date): readonly LayerMount[] {
-    return this.#health.isDown(share, now) ? [] : this.#sources.of(file, share, now);
+  of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] {
+    return this.#health.isDown(share, now) ? [] : this.#sources.of(file, share, now, caller);
   }
 }

@@ -54,6 +54,8 @@ export function openShares(config: Config, { credentialOf, emulator }: ShareAcce
       shareName: share.shareName,
       bytesPerSecond: { in: share.throughputIn, out: share.throughputOut },
       smbHost: share.smbHost,
+      protocol: share.protocol,
+      nfsExport: share.nfsExport,
       folder: emulator?.shareFolder(account, share.shareName),
     });
   });

@@ -120,6 +120,7 @@ function pullRequest(request: FastifyRequest): PullRequest {
     repository: parseRepositoryName(repository),
     reference: parseReference(reference),
     region: header(request, 'x-teleport-region'),
+    address: request.ip,
     ...(transports === undefined ? {} : { transports }),
     ...(typeof platform === 'string' ? { platform: parsePlatform(platform) } : {}),
     // A caller that says it cannot teleport is told where the blobs are.

@@ -7,7 +7,7 @@ import { Clock } from '#clock';
 import { ChangeFeed } from '#database';
 import { DemandRecorder } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareHealth, ShareMountSources } from '#mounts';
+import { CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareHealth, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
 import { ReplicaStore } from '#replication';
@@ -107,11 +107,13 @@ function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger
 
 // One argument for each part that an answer is made of; Nest injects them by position.
 function lookup(...[feeder, regions, shares, health, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
+  const nfsShares = config.regions.list.filter(({ share }) => share.protocol === 'nfs').map(({ name }) => name);
   return new Lookup({
     feeder,
     near: new NearShares(regions, [...shares.byName.values()], config.regions.nearRoundTripMaxMs, config.regions.farMounts),
     // A grant outlives the lease that is given with it, renewed once, also when the answer was prepared a little before.
-    sources: new HealthyMountSources(new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS }), health),
+    sources: new HealthyMountSources(new ShareMountSources({ shares: shares.byName, grantMs: 4 * config.leases.ttl + 2 * PREPARED_KEPT_MS, nfsBound: new Set(nfsShares) }), health),
+    networks: new CallerNetworks(config.regions.list.map(({ name, share }) => ({ share: name, networks: share.networks, folders: share.folders }))),
     leases,
     observer,
     clock,

@@ -15,7 +15,7 @@ import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
 import type { AzureFilesAccount } from './azure-files-account.js';
 import type { AzureFilesCalls } from './azure-files-calls.js';
-import { type AzureFilesShareOptions, smbHostOf } from './azure-files-options.js';
+import { type AzureFilesShareOptions, hostMountOf } from './azure-files-options.js';
 import type { FileGrants } from './file-grants.js';
 import { FileIds } from './file-ids.js';
 import { PieceDownload } from './piece-download.js';
@@ -41,8 +41,7 @@ export class AzureFilesShare extends Share {
   readonly #out: ByteRate;
   readonly #fileIds = new FileIds();
   readonly #folder: string | undefined;
-  /** `//host/share`, where there is one. */
-  readonly #unc: string | undefined;
+  readonly #hostMount: ReturnType<typeof hostMountOf>;
 
   constructor(options: AzureFilesShareOptions) {
     super();
@@ -57,8 +56,7 @@ export class AzureFilesShare extends Share {
     this.#grants = account.grants(shareName);
     this.#in = new ByteRate(bytesPerSecond?.in);
     this.#out = new ByteRate(bytesPerSecond?.out);
-    const smbHost = smbHostOf(options);
-    this.#unc = smbHost === undefined ? undefined : `//${smbHost}/${shareName}`;
+    this.#hostMount = hostMountOf(options);
     this.#folder = options.folder;
   }
 
@@ -227,7 +225,8 @@ export class AzureFilesShare extends Share {
     const sources: MountSource[] = [];
     const { region } = this;
     if (this.#folder !== undefined) sources.push({ type: 'file', region, source: join(this.#folder, path), options: ['ro'] });
-    if (this.#unc !== undefined) sources.push({ type: 'smb', region, source: `${this.#unc}/${path}`, options: ['ro'] });
+    const mount = this.#hostMount;
+    if (mount !== undefined) sources.push({ type: mount.type, region, source: `${mount.base}/${path}`, options: mount.options });
     const grant = this.#grants?.grant(path, expiresAt);
     if (grant !== undefined) sources.push({ type: 'https', region, source: grant.url, options: [], expiresAt: grant.expiresAt });
     return sources;

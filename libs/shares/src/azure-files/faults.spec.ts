@@ -297,6 +297,15 @@ describe('mounts', () => {
     expect(Object.fromEntries(url.searchParams)).toMatchObject({ sr: 'f', sp: 'r', spr: 'https' });
   });
 
+  it('of a real account that speaks NFS are its export and an https URL, and of another server the export that is configured', () => {
+    const nfs = (options: Partial<AzureFilesShareOptions>): unknown =>
+      open({ name: 'acct', endpoint: 'https://acct.file.core.windows.net' }, { protocol: 'nfs', ...options }).mountSources('sha256/ab/x.vhd', inOneHour()).map(({ type, source }) => `${type} ${source.split('?')[0]}`);
+    const https = 'https https://acct.file.core.windows.net/layers/sha256/ab/x.vhd';
+    expect(nfs({})).toEqual(['nfs acct.file.core.windows.net:/acct/layers/sha256/ab/x.vhd', https]);
+    expect(nfs({ nfsExport: 'nfs.test:/' })).toEqual(['nfs nfs.test:/sha256/ab/x.vhd', https]);
+    expect(nfs({ nfsExport: '[fd00::1]:/srv/layers' })).toEqual(['nfs [fd00::1]:/srv/layers/sha256/ab/x.vhd', https]);
+  });
+
   it('of an emulator name its folder and its Samba only where they are configured', () => {
     const types = (options: Partial<AzureFilesShareOptions>): string[] =>
       open({}, options).mountSources('a.vhd', inOneHour()).map(({ type, source }) => `${type} ${source.split('?')[0]}`);
