@@ -1,4 +1,5 @@
-import { bytesOf, type LayerSet, type LayerTable, marginal } from './layer-table.js';
+import { BidHeap } from './bid-heap.js';
+import { bytesOf, isOnlyView, type LayerSet, type LayerTable } from './layer-table.js';
 
 /** What images compete for, and by which measure. */
 export interface Competition {
@@ -6,8 +7,10 @@ export interface Competition {
   readonly candidates: Iterable<number>;
   /** What each image is worth, by its number; >= 0. */
   readonly values: Float64Array;
-  /** What each layer counts for when densities are compared; its bytes, or less. */
-  readonly weighedBytes: Float64Array;
+  /** The layers of which a byte counts for `heldBytesRatio` only, when densities are compared; none where nothing is given. */
+  readonly held?: LayerSet;
+  /** Above 0, up to 1. */
+  readonly heldBytesRatio?: number;
   /** The layers that are paid for already. */
   readonly base: LayerSet;
   readonly capacityBytes: number;
@@ -22,101 +25,109 @@ export interface Choice {
   readonly usedBytes: number;
 }
 
-interface Bid {
-  readonly image: number;
-  readonly density: number;
-  readonly value: number;
-  /** The bid that counts is the image's latest. */
-  readonly version: number;
-}
-
 /**
  * Chooses whole images for a capacity: always the one with the most value for each byte that it still adds. A layer is paid once, so a chosen image
  * makes every image that shares layers with it denser: the value of a set of layers is supermodular, and an old density is no upper bound of the new
  * one (lazy greedy would be wrong). All images that share a newly chosen layer therefore bid anew at once, also those that did not fit before. An image
  * that adds nothing comes first. Ties go to the greater value, then to the smaller number.
- * Cost: every pair of a layer and an image is visited once, O(pairs · (layers of an image + log pairs)).
+ * Cost: every pair of a layer and an image is visited once, O(pairs · log images).
  */
 export function chooseBundles(table: LayerTable, competition: Competition): Choice {
-  const { values, weighedBytes, capacityBytes } = competition;
   const layers = Uint8Array.from(competition.base);
+  const bids = new Bids(table, competition, layers);
   let usedBytes = bytesOf(table, layers);
   const images: number[] = [];
-  const versions = new Int32Array(table.images.length).fill(-1);
-  const bids = new BidHeap();
-  const bid = (image: number): void => {
-    const version = (versions[image] ?? 0) + 1;
-    versions[image] = version;
-    const value = values[image] ?? 0;
-    const weighed = marginal(table, image, layers, weighedBytes);
-    bids.push({ image, value, version, density: weighed === 0 ? Number.POSITIVE_INFINITY : value / weighed });
-  };
-  for (const image of competition.candidates) bid(image);
-  const open = (image: number): boolean => (versions[image] ?? -1) >= 0;
-
-  for (let best = bids.pop(); best !== undefined; best = bids.pop()) {
-    if (best.version !== versions[best.image]) continue;
-    const addedBytes = marginal(table, best.image, layers);
-    if (usedBytes + addedBytes > capacityBytes && addedBytes > 0) continue;
-    versions[best.image] = -1;
-    images.push(best.image);
+  for (let image = bids.best(); image >= 0; image = bids.best()) {
+    const addedBytes = bids.addedBytes(image);
+    if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) continue;
+    images.push(image);
     usedBytes += addedBytes;
-    const denser = new Set<number>();
-    for (const layer of table.layersOf[best.image] ?? []) {
-      if (layers[layer] === 1) continue;
-      layers[layer] = 1;
-      for (const image of table.imagesOf[layer] ?? []) if (open(image)) denser.add(image);
-    }
-    for (const image of denser) bid(image);
+    bids.choose(image);
   }
   return { images, layers, usedBytes };
 }
 
-/** A binary heap: the best bid on top. */
-class BidHeap {
-  readonly #bids: Bid[] = [];
+/** What every open image adds at the moment, and what it bids for that. Bytes are whole numbers: sums of them are exact in any order. */
+class Bids {
+  readonly #table: LayerTable;
+  readonly #competition: Competition;
+  readonly #layers: LayerSet;
+  readonly #heap: BidHeap;
+  readonly #isOpen: Uint8Array;
+  /** Bytes that each open image adds, and those among them that are held. */
+  readonly #added: Float64Array;
+  readonly #addedHeld: Float64Array;
+  readonly #isTouched: Uint8Array;
+  readonly #touched: Int32Array;
 
-  push(bid: Bid): void {
-    const bids = this.#bids;
-    let at = bids.length;
-    bids.push(bid);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = bids[parent];
-      if (above === undefined || !isBetter(bid, above)) break;
-      bids[at] = above;
-      at = parent;
-    }
-    bids[at] = bid;
+  constructor(table: LayerTable, competition: Competition, layers: LayerSet) {
+    const count = table.images.length;
+    this.#table = table;
+    this.#competition = competition;
+    this.#layers = layers;
+    this.#heap = new BidHeap(competition.values);
+    this.#isOpen = new Uint8Array(count);
+    this.#added = new Float64Array(count);
+    this.#addedHeld = new Float64Array(count);
+    this.#isTouched = new Uint8Array(count);
+    this.#touched = new Int32Array(count);
+    for (const image of competition.candidates) this.#open(image);
   }
 
-  pop(): Bid | undefined {
-    const bids = this.#bids;
-    const top = bids[0];
-    const last = bids.pop();
-    if (last === undefined || bids.length === 0) return top;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      const left = bids[child];
-      if (left === undefined) break;
-      const right = bids[child + 1];
-      let best = left;
-      if (right !== undefined && isBetter(right, left)) {
-        best = right;
-        child += 1;
+  /** The image with the best bid, which it then has no more; -1 when nobody bids. */
+  best(): number {
+    return this.#heap.pop();
+  }
+
+  addedBytes(image: number): number {
+    return this.#added[image]!;
+  }
+
+  /** Adds an image's layers; whoever shares a new one bids anew. */
+  choose(image: number): void {
+    const { layersOf, imagesOf, sizes } = this.#table;
+    const held = this.#competition.held;
+    this.#isOpen[image] = 0;
+    let touchedCount = 0;
+    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) {
+      const layer = layersOf.values[at]!;
+      if (this.#layers[layer] === 1) continue;
+      this.#layers[layer] = 1;
+      const bytes = sizes[layer]!;
+      const isHeld = held !== undefined && held[layer] === 1;
+      for (let of = imagesOf.starts[layer]!; of < imagesOf.starts[layer + 1]!; of += 1) {
+        const sharer = imagesOf.values[of]!;
+        if (this.#isOpen[sharer] !== 1 || (this.#table.viewOf[sharer] === layer && isOnlyView(this.#table, sharer, layer))) continue;
+        this.#added[sharer] = this.#added[sharer]! - bytes;
+        if (isHeld) this.#addedHeld[sharer] = this.#addedHeld[sharer]! - bytes;
+        if (this.#isTouched[sharer] === 1) continue;
+        this.#isTouched[sharer] = 1;
+        this.#touched[touchedCount] = sharer;
+        touchedCount += 1;
       }
-      if (!isBetter(best, last)) break;
-      bids[at] = best;
-      at = child;
     }
-    bids[at] = last;
-    return top;
+    for (let n = 0; n < touchedCount; n += 1) {
+      const sharer = this.#touched[n]!;
+      this.#isTouched[sharer] = 0;
+      this.#bid(sharer);
+    }
   }
-}
 
-function isBetter(a: Bid, b: Bid): boolean {
-  if (a.density !== b.density) return a.density > b.density;
-  if (a.value !== b.value) return a.value > b.value;
-  return a.image < b.image;
+  #open(image: number): void {
+    const { layersOf, sizes } = this.#table;
+    const held = this.#competition.held;
+    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) {
+      const layer = layersOf.values[at]!;
+      if (this.#layers[layer] === 1) continue;
+      this.#added[image] = this.#added[image]! + sizes[layer]!;
+      if (held !== undefined && held[layer] === 1) this.#addedHeld[image] = this.#addedHeld[image]! + sizes[layer]!;
+    }
+    this.#isOpen[image] = 1;
+    this.#bid(image);
+  }
+
+  #bid(image: number): void {
+    const weighed = this.#added[image]! - (1 - (this.#competition.heldBytesRatio ?? 1)) * this.#addedHeld[image]!;
+    this.#heap.put(image, weighed === 0 ? Number.POSITIVE_INFINITY : this.#competition.values[image]! / weighed);
+  }
 }

@@ -2,7 +2,7 @@ import type { Digest } from '#oci';
 import { GiB } from '#quantities';
 
 import { chooseBundles } from './choose-bundles.js';
-import { bytesOf, imageBytes, include, isWithin, type LayerSet, marginal } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
 import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
@@ -21,10 +21,11 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const layers = Uint8Array.from(target.base);
   let usedBytes = bytesOf(table, layers);
 
-  const inTarget = [...values.keys()].filter((image) => !pinned.has(image) && isWithin(table, image, target.layers));
+  const isIn = Uint8Array.from(values, (_, image) => (isWithin(table, image, target.layers) ? 1 : 0));
+  const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
   const leastValue = facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio;
-  const valued = inTarget.filter((image) => (values[image] ?? 0) > 0 && (values[image] ?? 0) >= leastValue);
-  const competition = { candidates: valued, values, weighedBytes: table.sizes, base: target.base, capacityBytes: Number.POSITIVE_INFINITY };
+  const valued = inTarget.filter((image) => values[image]! > 0 && values[image]! >= leastValue);
+  const competition = { candidates: valued, values, base: target.base, capacityBytes: Number.POSITIVE_INFINITY };
   const turns = chooseBundles(table, competition).images;
   const isValued = new Set(valued);
   for (const image of [...turns, ...inTarget.filter((each) => !isValued.has(each))]) {
@@ -36,8 +37,8 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   }
 
   decisions.push(...target.pinTurns.filter((turn) => !turn.met).map((turn) => unmetDecision(region, turn)));
-  const refused = [...values.keys()].filter((image) => !pinned.has(image) && !isWithin(table, image, target.layers));
-  const byDemand = refused.toSorted((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+  const refused = imagesWhere(table, (image) => isIn[image] === 0 && !pinned.has(image));
+  const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
   const usedBytesInAll = bytesOf(table, target.layers);
   decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll })));
   return decisions;
@@ -49,7 +50,7 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Placemen
   const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
   const layers = Uint8Array.from(target.base);
   let usedBytes = bytesOf(table, layers);
-  const isBroughtBack = (image: number): boolean => (table.layersOf[image] ?? []).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
+  const isBroughtBack = (image: number): boolean => listed(table.layersOf, image).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
   return [...table.images.keys()].map((image) => {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
@@ -64,54 +65,54 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Placemen
 
 /** What has to be done so that the target comes to be. */
 export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'drains' | 'withdrawals'> {
-  const { table, facts, replicas } = region;
+  const { table, facts, replicaOf } = region;
   const drains: UnwantedReplica[] = [];
   const withdrawals: UnwantedReplica[] = [];
-  for (const [layer, digest] of table.layers.entries()) {
-    const replica = replicas.get(digest);
+  for (let layer = 0; layer < table.layers.length; layer += 1) {
+    const replica = replicaOf[layer];
     if (replica === undefined || target.layers[layer] === 1 || replica.leased) continue;
-    const reason = (table.imagesOf[layer] ?? []).length > 0 || facts.referenced.has(digest) ? 'NOT_WANTED' : 'NOT_REFERENCED';
-    const unwanted: UnwantedReplica = { layer: digest, sizeBytes: replica.sizeBytes, reason };
+    const reason = hasImages(table, layer) || facts.referenced.has(replica.layer) ? 'NOT_WANTED' : 'NOT_REFERENCED';
+    const unwanted: UnwantedReplica = { layer: replica.layer, sizeBytes: replica.sizeBytes, reason };
     if (replica.state === 'ready') drains.push(unwanted);
     if (replica.state === 'wanted') withdrawals.push(unwanted);
   }
-  return { wants: wantsOf(region, target), drains, withdrawals };
+  return { wants: wantsOf(region, target), drains: drains.sort(byLayer), withdrawals: withdrawals.sort(byLayer) };
 }
 
 function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
-  const { table, replicas } = region;
+  const { table, replicaOf } = region;
   const urgency = imagePriorities(region, target);
   const wants: WantedReplica[] = [];
-  for (const [layer, digest] of table.layers.entries()) {
-    if (target.layers[layer] !== 1) continue;
-    const [first, ...others] = (table.imagesOf[layer] ?? []).filter((image) => urgency.has(image));
-    if (first === undefined) continue;
-    const most = others.reduce((best, image) => ((urgency.get(image) ?? 0) > (urgency.get(best) ?? 0) ? image : best), first);
-    const priority = urgency.get(most) ?? 0;
-    if (isOrdered(replicas.get(digest)?.state, replicas.get(digest)?.priority, priority)) continue;
+  for (let layer = 0; layer < table.layers.length; layer += 1) {
+    const replica = replicaOf[layer];
+    if (target.layers[layer] !== 1 || (replica !== undefined && replica.state !== 'draining' && (replica.state !== 'wanted' || replica.priority === undefined))) continue;
+    const most = mostUrgent(listed(table.imagesOf, layer), urgency);
+    if (most < 0 || (replica?.state === 'wanted' && replica.priority === urgency[most])) continue;
     const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
-    wants.push({ layer: digest, sizeBytes: table.sizes[layer] ?? 0, priority, image: nameOf(region, most), ...isView });
+    wants.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView });
   }
-  return wants.toSorted((a, b) => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || compareText(a.layer, b.layer));
+  return wants.sort((a, b) => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b));
 }
 
-function isOrdered(state: string | undefined, ordered: number | undefined, priority: number): boolean {
-  if (state === undefined || state === 'draining') return false;
-  return state !== 'wanted' || ordered === undefined || ordered === priority;
+/** The first of the most urgent images; -1 when none is urgent at all. */
+function mostUrgent(images: Int32Array, urgency: Float64Array): number {
+  let most = -1;
+  for (const image of images) if (!Number.isNaN(urgency[image]) && (most < 0 || urgency[image]! > urgency[most]!)) most = image;
+  return most;
 }
 
-/** A measure of the image alone, not its rank: a newcomer then changes no one else's priority, and the same demand gives the same orders. */
-function imagePriorities(region: RegionCase, target: Target): Map<number, number> {
-  const { table, values } = region;
-  const priorities = new Map<number, number>();
-  for (const image of values.keys()) {
+/** The urgency of each image in the target, NaN for others. A measure of the image alone, not its rank: a newcomer then changes no one else's priority, and the same demand gives the same orders. */
+function imagePriorities(region: RegionCase, target: Target): Float64Array {
+  const { table, values, facts } = region;
+  const priorities = new Float64Array(values.length).fill(Number.NaN);
+  for (let image = 0; image < values.length; image += 1) {
     // At home layers count by themselves: what an image lacks besides may have to be expanded again.
-    if (!region.facts.home && !isWithin(table, image, target.layers)) continue;
-    const pullsPerGiB = (values[image] ?? 0) / (Math.max(1, imageBytes(table, image)) / GiB);
+    if (!facts.home && !isWithin(table, image, target.layers)) continue;
+    const pullsPerGiB = values[image]! / (Math.max(1, table.imageBytes[image]!) / GiB);
     const doublings = pullsPerGiB > 0 ? Math.round(1000 * Math.log2(pullsPerGiB)) : -DEMAND_PRIORITY_MAX;
-    priorities.set(image, Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings)));
+    priorities[image] = Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings));
   }
-  for (const { met, image, pin } of target.pinTurns) if (met) priorities.set(image, PIN_PRIORITY_BASE + 1000 * pin.priority);
+  for (const { met, image, pin } of target.pinTurns) if (met) priorities[image] = PIN_PRIORITY_BASE + 1000 * pin.priority;
   return priorities;
 }
 
@@ -125,7 +126,7 @@ function decision(region: RegionCase, image: number, outcome: Outcome): Placemen
     expectedPulls: pulls.total,
     ownPulls: pulls.own,
     inheritedPulls: pulls.inherited,
-    imageBytes: imageBytes(table, image),
+    imageBytes: table.imageBytes[image]!,
     ...(outcome.marginalBytes > 0 ? { pullsPerGiB: pulls.total / (outcome.marginalBytes / GiB) } : {}),
     ...outcome,
   };
@@ -159,7 +160,7 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
 
 function chosenReason(region: RegionCase, image: number, isValued: boolean): DecisionReason {
   const { table, facts, expected } = region;
-  if ((table.layersOf[image] ?? []).every((layer) => table.sizes[layer] === 0)) return 'NOTHING_TO_STORE';
+  if (table.imageBytes[image] === 0) return 'NOTHING_TO_STORE';
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
   const { total, own, inherited } = expected[image] ?? { total: 0, own: 0, inherited: 0 };
   if (total < facts.parameters.minimumExpectedPulls) return 'HELD_DEMAND';
@@ -173,4 +174,8 @@ function nameOf(region: RegionCase, image: number): ImageName {
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function byLayer(a: { readonly layer: Digest }, b: { readonly layer: Digest }): number {
+  return compareText(a.layer, b.layer);
 }

@@ -5,58 +5,183 @@ import { type HeldReplica, imageKey, type PlacementImage } from './region-facts.
 /** A set of layers, by their numbers in a {@link LayerTable}: 1 for those in it. */
 export type LayerSet = Uint8Array;
 
-/** Images and layers under dense numbers, in an order that does not depend on the input's: what deciding loops run on. */
-export interface LayerTable {
+/** Lists of numbers, one after the other: list `n` is `values[starts[n]]` up to before `values[starts[n + 1]]`. */
+export interface NumberLists {
+  readonly starts: Int32Array;
+  readonly values: Int32Array;
+}
+
+/** Images and their layers under dense numbers, in an order that does not depend on the input's: what deciding loops run on. */
+export interface ImageTable {
   /** By repository, then digest. */
   readonly images: readonly PlacementImage[];
+  /** The `imageKey` of each. */
+  readonly keys: readonly string[];
   readonly imageNumber: ReadonlyMap<string, number>;
-  /** By digest; also merged views, and layers that only replicas have. */
+  /** As the images name them, those of one image by digest; also merged views. */
   readonly layers: readonly Digest[];
-  readonly layerNumber: ReadonlyMap<Digest, number>;
+  readonly layerNumber: Pick<ReadonlyMap<Digest, number>, 'get'>;
   /** Bytes of each layer. */
   readonly sizes: Float64Array;
   /** The layers of each image, each once, ascending, without its merged view: what decides whether the image is there. */
-  readonly layersOf: readonly Int32Array[];
+  readonly layersOf: NumberLists;
   /** The number of each image's merged view; -1 where it has none, or none yet. */
   readonly viewOf: Int32Array;
   /** The images of each layer, and of each merged view, ascending. */
-  readonly imagesOf: readonly (readonly number[])[];
+  readonly imagesOf: NumberLists;
+  /** Bytes of all layers of each image. */
+  readonly imageBytes: Float64Array;
 }
 
-/** Numbers images and layers. Where the sizes given for a layer differ, the largest counts. */
-export function tabulate(images: readonly PlacementImage[], replicas: readonly HeldReplica[]): LayerTable {
-  const keyed = images.map((image) => ({ key: imageKey(image), image })).toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const sizeOf = new Map<Digest, number>();
-  const note = (digest: Digest, sizeBytes: number): unknown => sizeOf.set(digest, Math.max(sizeBytes, sizeOf.get(digest) ?? 0));
-  for (const { layers: own, view } of images) for (const layer of view === undefined ? own : [...own, view]) note(layer.digest, layer.sizeBytes);
-  for (const replica of replicas) note(replica.layer, replica.sizeBytes);
+/** An {@link ImageTable} that also has the layers that only replicas have: behind the others, by digest, of no image. */
+export type LayerTable = ImageTable;
 
-  const layers = [...sizeOf.keys()].toSorted();
-  const layerNumber = new Map(layers.map((digest, number) => [digest, number]));
-  const numbers = (image: PlacementImage): number[] => image.layers.map((layer) => layerNumber.get(layer.digest) ?? -1);
-  const layersOf = keyed.map(({ image }) => Int32Array.from(new Set(numbers(image))).toSorted());
-  const viewOf = Int32Array.from(keyed, ({ image }) => (image.view === undefined ? -1 : (layerNumber.get(image.view.digest) ?? -1)));
-  const imagesOf: number[][] = layers.map(() => []);
-  layersOf.forEach((of, image) => {
-    for (const layer of of) imagesOf[layer]?.push(image);
-    const view = viewOf[image] ?? -1;
-    if (view >= 0 && !of.includes(view)) imagesOf[view]?.push(image);
-  });
+interface KnownTable {
+  readonly images: readonly PlacementImage[];
+  readonly table: ImageTable;
+}
+
+/** A table depends on nothing but the images: it is made once for all regions, and stays as long as the images do. By the first image. */
+const KNOWN = new WeakMap<PlacementImage, KnownTable>();
+
+/**
+ * Numbers images and layers. Where the sizes given for a layer differ, the largest counts. Cheap where a list of the very same images, in the same order, was numbered before.
+ * @returns the table, and the replica of each layer by its number.
+ */
+export function tabulate(images: readonly PlacementImage[], replicas: readonly HeldReplica[]): { readonly table: LayerTable; readonly replicaOf: readonly (HeldReplica | undefined)[] } {
+  return withReplicas(tableOf(images), replicas);
+}
+
+function tableOf(images: readonly PlacementImage[]): ImageTable {
+  const [first] = images;
+  const known = first === undefined ? undefined : KNOWN.get(first);
+  if (known !== undefined && known.images.length === images.length && known.images.every((image, n) => image === images[n])) return known.table;
+  const table = tabulateImages(images);
+  // A copy: a caller may go on with its own list.
+  if (first !== undefined) KNOWN.set(first, { images: [...images], table });
+  return table;
+}
+
+function tabulateImages(images: readonly PlacementImage[]): ImageTable {
+  const keyed = images.map((image) => ({ key: imageKey(image), image })).toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const numbers = new LayerNumbers();
+  const viewOf = new Int32Array(keyed.length).fill(-1);
+  const layersOf = listsOf(keyed.map(({ image: { layers, view } }, image) => {
+    const own = numbers.take(layers);
+    if (view !== undefined) viewOf[image] = numbers.take([view])[0] ?? -1;
+    return own;
+  }));
+  const sizes = Float64Array.from(numbers.sizes);
   return {
     images: keyed.map(({ image }) => image),
+    keys: keyed.map(({ key }) => key),
     imageNumber: new Map(keyed.map(({ key }, number) => [key, number])),
-    layers,
-    layerNumber,
-    sizes: Float64Array.from(layers, (digest) => sizeOf.get(digest) ?? 0),
+    layers: numbers.layers,
+    layerNumber: numbers.numberOf,
+    sizes,
     layersOf,
     viewOf,
-    imagesOf,
+    imagesOf: invert(layersOf, viewOf, numbers.layers.length),
+    imageBytes: Float64Array.from(keyed, (_, image) => listed(layersOf, image).reduce((sum, layer) => sum + sizes[layer]!, 0)),
   };
 }
 
+/** Gives layers their numbers as they are first named. */
+class LayerNumbers {
+  readonly layers: Digest[] = [];
+  readonly sizes: number[] = [];
+  readonly numberOf = new Map<Digest, number>();
+
+  /** The numbers of some layers, each once, ascending. Those that are new get theirs by digest, whatever the order that they are given in. */
+  take(named: PlacementImage['layers']): number[] {
+    const fresh = named.filter(({ digest }) => !this.numberOf.has(digest));
+    for (const { digest } of fresh.length > 1 ? fresh.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)) : fresh) {
+      if (this.numberOf.has(digest)) continue;
+      this.numberOf.set(digest, this.layers.length);
+      this.layers.push(digest);
+      this.sizes.push(0);
+    }
+    const numbers = named.map(({ digest, sizeBytes }) => {
+      const number = this.numberOf.get(digest)!;
+      this.sizes[number] = Math.max(this.sizes[number]!, sizeBytes);
+      return number;
+    });
+    numbers.sort((a, b) => a - b);
+    return numbers.filter((number, n) => number !== numbers[n - 1]);
+  }
+}
+
+function listsOf(lists: readonly (readonly number[])[]): NumberLists {
+  const starts = new Int32Array(lists.length + 1);
+  for (const [n, list] of lists.entries()) starts[n + 1] = starts[n]! + list.length;
+  return { starts, values: Int32Array.from(lists.flat()) };
+}
+
+/** The images of each layer, and of each view that is no layer of the same image. */
+function invert(layersOf: NumberLists, viewOf: Int32Array, layerCount: number): NumberLists {
+  const extraOf = viewOf.map((view, image) => (view >= 0 && isOnlyView({ layersOf }, image, view) ? view : -1));
+  const starts = new Int32Array(layerCount + 1);
+  const count = (layer: number): unknown => (starts[layer + 1] = starts[layer + 1]! + 1);
+  layersOf.values.forEach(count);
+  for (const view of extraOf) if (view >= 0) count(view);
+  for (let layer = 0; layer < layerCount; layer += 1) starts[layer + 1] = starts[layer + 1]! + starts[layer]!;
+  const values = new Int32Array(starts[layerCount]!);
+  const next = starts.slice();
+  const add = (layer: number, image: number): void => {
+    values[next[layer]!] = image;
+    next[layer] = next[layer]! + 1;
+  };
+  for (let image = 0; image < viewOf.length; image += 1) {
+    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) add(layersOf.values[at]!, image);
+    if (extraOf[image]! >= 0) add(extraOf[image]!, image);
+  }
+  return { starts, values };
+}
+
+function withReplicas(table: ImageTable, replicas: readonly HeldReplica[]): { table: LayerTable; replicaOf: (HeldReplica | undefined)[] } {
+  const { layers, layerNumber, sizes } = table;
+  const replicaOf = new Array<HeldReplica | undefined>(layers.length).fill(undefined);
+  const fresh: HeldReplica[] = [];
+  let isLarger = false;
+  for (const replica of replicas) {
+    const number = layerNumber.get(replica.layer);
+    if (number === undefined) fresh.push(replica);
+    else {
+      replicaOf[number] = replica;
+      isLarger ||= replica.sizeBytes > sizes[number]!;
+    }
+  }
+  if (fresh.length === 0 && !isLarger) return { table, replicaOf };
+  replicaOf.push(...fresh.sort((a, b) => (a.layer < b.layer ? -1 : 1)));
+  const allSizes = Float64Array.from(replicaOf, (replica, layer) => Math.max(replica?.sizeBytes ?? 0, sizes[layer] ?? 0));
+  return { table: { ...table, ...withSizes(table, allSizes), ...withFresh(table, fresh) }, replicaOf };
+}
+
+function withSizes({ layersOf, images }: ImageTable, sizes: Float64Array): Pick<LayerTable, 'sizes' | 'imageBytes'> {
+  return { sizes, imageBytes: Float64Array.from(images, (_, image) => listed(layersOf, image).reduce((sum, layer) => sum + sizes[layer]!, 0)) };
+}
+
+function withFresh({ layers, layerNumber, imagesOf }: ImageTable, fresh: readonly HeldReplica[]): Pick<LayerTable, 'layers' | 'layerNumber' | 'imagesOf'> {
+  const freshNumber = new Map(fresh.map(({ layer }, n) => [layer, layers.length + n]));
+  const starts = new Int32Array(layers.length + fresh.length + 1).fill(imagesOf.values.length);
+  starts.set(imagesOf.starts);
+  return {
+    layers: [...layers, ...fresh.map(({ layer }) => layer)],
+    layerNumber: { get: (digest) => layerNumber.get(digest) ?? freshNumber.get(digest) },
+    imagesOf: { starts, values: imagesOf.values },
+  };
+}
+
+/** One of the lists, without a copy: to be read only. */
+export function listed(lists: NumberLists, n: number): Int32Array {
+  return lists.values.subarray(lists.starts[n], lists.starts[n + 1]);
+}
+
 /** The layers of a table that `belongs` names. */
-export function layerSet(table: LayerTable, belongs: (digest: Digest) => boolean): LayerSet {
-  return Uint8Array.from(table.layers, (digest) => (belongs(digest) ? 1 : 0));
+export function layerSet(table: LayerTable, belongs: (layer: number) => boolean): LayerSet {
+  const set = new Uint8Array(table.layers.length);
+  for (let layer = 0; layer < set.length; layer += 1) if (belongs(layer)) set[layer] = 1;
+  return set;
 }
 
 /** What is in any of the sets; all of the same table. */
@@ -75,30 +200,41 @@ export function isSameSet(a: LayerSet, b: LayerSet): boolean {
 /** Bytes of all layers in the set, each once. */
 export function bytesOf(table: LayerTable, set: LayerSet): number {
   let bytes = 0;
-  for (let layer = 0; layer < set.length; layer += 1) if (set[layer] === 1) bytes += table.sizes[layer] ?? 0;
+  for (let layer = 0; layer < set.length; layer += 1) if (set[layer] === 1) bytes += table.sizes[layer]!;
   return bytes;
 }
 
-/** What an image adds to a set, in the unit of `sizes`: bytes, or bytes at what they count for. */
-export function marginal(table: LayerTable, image: number, set: LayerSet, sizes: Float64Array = table.sizes): number {
+/** What an image adds to a set, in bytes. */
+export function marginal({ layersOf: { starts, values }, sizes }: LayerTable, image: number, set: LayerSet): number {
   let sum = 0;
-  for (const layer of table.layersOf[image] ?? []) if (set[layer] !== 1) sum += sizes[layer] ?? 0;
+  for (let at = starts[image]!; at < starts[image + 1]!; at += 1) if (set[values[at]!] !== 1) sum += sizes[values[at]!]!;
   return sum;
 }
 
-/** Bytes of all layers of an image. */
-export function imageBytes(table: LayerTable, image: number): number {
-  let bytes = 0;
-  for (const layer of table.layersOf[image] ?? []) bytes += table.sizes[layer] ?? 0;
-  return bytes;
-}
-
 /** Whether all of an image's layers are in the set. */
-export function isWithin(table: LayerTable, image: number, set: LayerSet): boolean {
-  return (table.layersOf[image] ?? []).every((layer) => set[layer] === 1);
+export function isWithin({ layersOf: { starts, values } }: LayerTable, image: number, set: LayerSet): boolean {
+  for (let at = starts[image]!; at < starts[image + 1]!; at += 1) if (set[values[at]!] !== 1) return false;
+  return true;
 }
 
 /** Puts an image's layers into the set. */
-export function include(table: LayerTable, image: number, set: LayerSet): void {
-  for (const layer of table.layersOf[image] ?? []) set[layer] = 1;
+export function include({ layersOf: { starts, values } }: LayerTable, image: number, set: LayerSet): void {
+  for (let at = starts[image]!; at < starts[image + 1]!; at += 1) set[values[at]!] = 1;
+}
+
+/** Whether any image has the layer, or has it as its merged view. */
+export function hasImages({ imagesOf }: LayerTable, layer: number): boolean {
+  return imagesOf.starts[layer] !== imagesOf.starts[layer + 1];
+}
+
+/** Whether an image's merged view is none of its layers. */
+export function isOnlyView({ layersOf }: Pick<LayerTable, 'layersOf'>, image: number, view: number): boolean {
+  return !listed(layersOf, image).includes(view);
+}
+
+/** Numbers of a table's images that `belongs` names, ascending. */
+export function imagesWhere(table: LayerTable, belongs: (image: number) => boolean): number[] {
+  const images: number[] = [];
+  for (let image = 0; image < table.images.length; image += 1) if (belongs(image)) images.push(image);
+  return images;
 }

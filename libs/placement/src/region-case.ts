@@ -1,7 +1,6 @@
 import type { ExpectedPulls } from '#demand';
-import type { Digest } from '#oci';
 
-import { type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
+import { hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
 import type { HeldReplica, RegionFacts, RegionPin } from './region-facts.js';
 import { valueImages } from './value-images.js';
 
@@ -21,7 +20,8 @@ export interface RegionCase {
   readonly expected: readonly ExpectedPulls[];
   /** What each image is worth: its expected pulls. */
   readonly values: Float64Array;
-  readonly replicas: ReadonlyMap<Digest, HeldReplica>;
+  /** The replica of each layer, by its number. */
+  readonly replicaOf: readonly (HeldReplica | undefined)[];
   /** Layers that are there or on their way: every replica but the draining ones. */
   readonly held: LayerSet;
   /** Layers that cannot go now, and, away from home, those that are retained. */
@@ -40,25 +40,30 @@ export interface Target {
 
 /** Numbers the facts, values the images, and finds what cannot go. */
 export function openCase(facts: RegionFacts): RegionCase {
-  const table = tabulate(facts.images, facts.replicas);
-  const expected = valueImages(table.images, facts);
-  const replicas = new Map(facts.replicas.map((replica) => [replica.layer, replica]));
-  const stays = (layer: Digest): boolean => {
-    const replica = replicas.get(layer);
+  const { table, replicaOf } = tabulate(facts.images, facts.replicas);
+  const expected = valueImages(table, facts);
+  const region = { facts, table, expected, values: Float64Array.from(expected, (pulls) => pulls.total), replicaOf };
+  return {
+    ...region,
+    held: layerSet(table, (layer) => (replicaOf[layer]?.state ?? 'draining') !== 'draining'),
+    forced: forcedLayers(region),
+  };
+}
+
+/** The same case once some layers that drain are ready again. */
+export function recall(region: RegionCase, recalled: LayerSet): RegionCase {
+  const replicaOf = region.replicaOf.map((replica, layer) => (replica?.state === 'draining' && recalled[layer] === 1 ? { ...replica, state: 'ready' as const } : replica));
+  return { ...region, replicaOf, forced: forcedLayers({ ...region, replicaOf }) };
+}
+
+/** The layers that cannot go. */
+function forcedLayers({ facts, table, replicaOf }: Pick<RegionCase, 'facts' | 'table' | 'replicaOf'>): LayerSet {
+  return layerSet(table, (layer) => {
+    const replica = replicaOf[layer];
     if (replica === undefined || replica.state === 'draining') return false;
     if (replica.leased || replica.state === 'copying') return true;
     if (replica.state !== 'ready') return false;
     // Referenced, but by no image that may be placed: within its grace time, or of unfinished images alone.
-    const isLeftAlone = facts.referenced.has(layer) && (table.imagesOf[table.layerNumber.get(layer) ?? -1] ?? []).length === 0;
-    return facts.mustKeep.has(layer) || isLeftAlone;
-  };
-  return {
-    facts,
-    table,
-    expected,
-    values: Float64Array.from(expected, (pulls) => pulls.total),
-    replicas,
-    held: layerSet(table, (layer) => (replicas.get(layer)?.state ?? 'draining') !== 'draining'),
-    forced: layerSet(table, stays),
-  };
+    return facts.mustKeep.has(replica.layer) || (!hasImages(table, layer) && facts.referenced.has(replica.layer));
+  });
 }

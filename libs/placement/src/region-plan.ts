@@ -66,8 +66,8 @@ export interface UnwantedReplica {
   readonly reason: RemovalReason;
 }
 
-/** What should be in one region, why, and what has to be done for it. */
-export interface RegionPlan {
+/** What has to be done in one region. */
+export interface RegionOrders {
   readonly region: RegionName;
   readonly capacityBytes: number;
   /** Bytes of all layers that should be there. At most the capacity, unless what cannot go is more than that already. */
@@ -76,14 +76,18 @@ export interface RegionPlan {
   readonly forcedBytes: number;
   /** Bytes that are on their way out and still take room: a copy waits for them where both do not fit. */
   readonly drainingBytes: number;
-  /** One for each image: those chosen in the order of their turns, then unmet ones, then refused ones by their expected pulls. */
-  readonly decisions: readonly PlacementDecision[];
   /** The most urgent first. */
   readonly wants: readonly WantedReplica[];
   /** Ready replicas to remove: never leased, pinned or the last ready one. */
   readonly drains: readonly UnwantedReplica[];
   /** Replicas that were wanted, are not being copied yet, and need not be copied any more. */
   readonly withdrawals: readonly UnwantedReplica[];
+}
+
+/** What should be in one region, why, and what has to be done for it. */
+export interface RegionPlan extends RegionOrders {
+  /** One for each image: those chosen in the order of their turns, then unmet ones, then refused ones by their expected pulls. */
+  readonly decisions: readonly PlacementDecision[];
 }
 
 /** True when nothing has to be done. */

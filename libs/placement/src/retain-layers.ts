@@ -1,6 +1,6 @@
 import type { Digest } from '#oci';
 
-import { bytesOf, isWithin, union } from './layer-table.js';
+import { bytesOf, imagesWhere, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
 import { imageKey } from './region-facts.js';
@@ -19,11 +19,11 @@ import { valueUnfinished } from './value-images.js';
  * their pin's right, the others as far as there is room beside all pins: no pin that is met without them is unmet with them, nor the other way round.
  */
 export function retain(region: RegionCase): RegionCase {
-  const { facts, table, replicas } = region;
+  const { facts, table, replicaOf } = region;
   const { minimumExpectedPulls, keepRatio } = facts.parameters;
-  const ready = Uint8Array.from(table.layers, (digest) => (replicas.get(digest)?.state === 'ready' ? 1 : 0));
+  const ready = layerSet(table, (layer) => replicaOf[layer]?.state === 'ready');
   const numbersOf = (digests: readonly Digest[]): number[] => digests.map((digest) => table.layerNumber.get(digest) ?? -1).filter((layer) => ready[layer] === 1);
-  const ofRepositories = readyLayersOf(region, numbersOf);
+  const ofRepositories = readyLayersOf(region, ready, numbersOf);
 
   const pinned = new Set(facts.pins.map((pin) => imageKey(pin.image)));
   const unfinished = facts.unfinished.toSorted((a, b) => (imageKey(a) < imageKey(b) ? -1 : 1));
@@ -31,7 +31,7 @@ export function retain(region: RegionCase): RegionCase {
   const { pinTurns, base, retained } = placePins(region, facts.capacityBytes, keptByPins);
 
   // What drains is recalled by the very orders of this plan.
-  const there = Uint8Array.from(table.layers, (digest, layer) => (ready[layer] === 1 || replicas.get(digest)?.state === 'draining' ? 1 : 0));
+  const there = layerSet(table, (layer) => ready[layer] === 1 || replicaOf[layer]?.state === 'draining');
   const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, there));
   const demanded = unfinished.filter((image) => {
     const value = valueUnfinished(image, facts);
@@ -46,13 +46,13 @@ export function retain(region: RegionCase): RegionCase {
 }
 
 /** The ready layers of a repository's images: of the newest placeable image first, of unfinished ones last. */
-function readyLayersOf({ table, facts }: RegionCase, numbersOf: (digests: readonly Digest[]) => number[]): (repository: string) => number[] {
-  const placeable = Map.groupBy(table.images.entries(), ([, image]) => image.repository);
-  const unfinished = Map.groupBy(facts.unfinished, (image) => image.repository);
+function readyLayersOf({ table, facts }: RegionCase, ready: LayerSet, numbersOf: (digests: readonly Digest[]) => number[]): (repository: string) => number[] {
   return (repository) => {
-    const newestFirst = (placeable.get(repository) ?? []).toSorted(([m, a], [n, b]) => b.pushedAt.getTime() - a.pushedAt.getTime() || m - n);
-    const ofUnfinished = numbersOf((unfinished.get(repository) ?? []).flatMap((image) => image.layers)).toSorted((a, b) => a - b);
-    const ofPlaceable = newestFirst.flatMap(([image]) => numbersOf([...(table.layersOf[image] ?? [])].map((layer) => table.layers[layer] as Digest)));
+    const placeable = imagesWhere(table, (image) => table.images[image]!.repository === repository);
+    const newestFirst = placeable.toSorted((m, n) => table.images[n]!.pushedAt.getTime() - table.images[m]!.pushedAt.getTime() || m - n);
+    const unfinished = facts.unfinished.filter((image) => image.repository === repository);
+    const ofUnfinished = numbersOf(unfinished.flatMap((image) => image.layers)).toSorted((a, b) => a - b);
+    const ofPlaceable = newestFirst.flatMap((image) => [...listed(table.layersOf, image)].filter((layer) => ready[layer] === 1));
     return [...new Set([...ofPlaceable, ...ofUnfinished])];
   };
 }

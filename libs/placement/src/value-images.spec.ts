@@ -25,7 +25,7 @@ describe('generations of images', () => {
     const untagged = { ...anImage('a:v1', [], 0), tags: [] };
     const tagged = anImage('a:v2', [], 10);
     expect(generationsOf([untagged, tagged])).toEqual(new Map([[imageKey(tagged), 0]]));
-    const [own, fresh] = valueImages([untagged, tagged], { demand: aDemand({ 'a:v1': 4 }), unfinished: [], parameters: PLACEMENT_PARAMETERS_DEFAULT });
+    const [own, fresh] = valueImages({ images: [untagged, tagged], keys: [untagged, tagged].map(imageKey) }, { demand: aDemand({ 'a:v1': 4 }), unfinished: [], parameters: PLACEMENT_PARAMETERS_DEFAULT });
     expect(own).toMatchObject({ inherited: 0 });
     expect(fresh?.total).toBeCloseTo((own?.total ?? 0) / 2, 9);
   });

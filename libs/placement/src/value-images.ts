@@ -32,22 +32,38 @@ export function generationsOf(images: readonly PlacementImage[], unfinished: rea
   return generations;
 }
 
+/** The generations of images where nothing is unfinished depend on the images only: they are counted once for all regions. */
+const GENERATIONS = new WeakMap<readonly PlacementImage[], ReadonlyMap<string, number>>();
+
+function knownGenerations(images: readonly PlacementImage[], unfinished: readonly NamedImage[]): ReadonlyMap<string, number> {
+  if (unfinished.some((image) => image.tags.length > 0)) return generationsOf(images, unfinished);
+  const generations = GENERATIONS.get(images) ?? generationsOf(images);
+  GENERATIONS.set(images, generations);
+  return generations;
+}
+
 /** What values depend on. */
 export type ValuedFacts = Pick<RegionFacts, 'demand' | 'unfinished'> & { readonly parameters: { readonly forecast: ForecastParameters } };
 
+/** Images and the `imageKey` of each, in the same order. */
+export interface KeyedImages {
+  readonly images: readonly PlacementImage[];
+  readonly keys: readonly string[];
+}
+
 /** The pulls expected of each image in one region, in the order of `images`. */
-export function valueImages(images: readonly PlacementImage[], facts: ValuedFacts): ExpectedPulls[] {
-  const generations = generationsOf(images, facts.unfinished);
-  return images.map((image) => valueImage(image, generations.get(imageKey(image)), facts));
+export function valueImages({ images, keys }: KeyedImages, facts: ValuedFacts): ExpectedPulls[] {
+  const generations = knownGenerations(images, facts.unfinished);
+  return images.map((image, n) => valueImage(image.repository, { key: keys[n]!, generation: generations.get(keys[n]!) }, facts));
 }
 
 /** The pulls expected of an image that may not be placed yet, as if it were whole: a tagged one counts as the newest. */
 export function valueUnfinished(image: NamedImage, facts: ValuedFacts): number {
-  return valueImage(image, image.tags.length > 0 ? 0 : undefined, facts).total;
+  return valueImage(image.repository, { key: imageKey(image), generation: image.tags.length > 0 ? 0 : undefined }, facts).total;
 }
 
-function valueImage(image: NamedImage, generation: number | undefined, { demand, parameters }: ValuedFacts): ExpectedPulls {
-  const ownWeight = demand.images.get(imageKey(image)) ?? 0;
-  const repositoryWeight = demand.repositories.get(image.repository) ?? ownWeight;
+function valueImage(repository: string, { key, generation }: { readonly key: string; readonly generation: number | undefined }, { demand, parameters }: ValuedFacts): ExpectedPulls {
+  const ownWeight = demand.images.get(key) ?? 0;
+  const repositoryWeight = demand.repositories.get(repository) ?? ownWeight;
   return expectedPulls({ ownWeight, repositoryWeight, generation }, parameters.forecast);
 }
