@@ -27,6 +27,7 @@ export const OUTAGES: readonly OutageCase[] = [
     { name: `database ${state} at a restart`, strike: (run) => databaseAwayAtRestart(run, state) },
     { name: `registry ${state}`, strike: (run) => registryAway(run, state) },
     { name: `share of one region ${state}`, strike: (run) => shareAway(run, state) },
+    { name: `regions parted, everything at home ${state}`, strike: (run) => regionsParted(run, state) },
   ]),
   { name: 'change feed held back', strike: feedHeldBack },
   { name: 'event loop flooded', strike: flooded },
@@ -91,6 +92,23 @@ async function shareAway(run: OutageRun, state: WayState): Promise<void> {
     run.expectLayers(home, 'mount');
   });
   await mounting(run, 'the region mounts again', run.pulls.filter(({ region }) => region === FAR));
+}
+
+/** A lookup in the far region that reaches nothing at home any more: its own region goes on to mount. */
+async function regionsParted(run: OutageRun, state: WayState): Promise<void> {
+  await started(run);
+  const { database, registry, homeShare } = run.deployment.ways;
+  const near = run.pulls.filter(({ region }) => region === FAR);
+  const ways = [database, registry, homeShare];
+  for (const way of ways) way.set(state);
+  try {
+    run.expectLayers(await run.measure(near), 'mount');
+    await eventually('the share at home leaves the answers', async () => Object.keys(layersOf(await run.look(run.pulls.filter(({ region }) => region === HOME)))).join() === 'SHARE_UNAVAILABLE');
+    run.expectLayers(await run.measure(near), 'mount');
+  } finally {
+    for (const way of ways) way.set('open');
+  }
+  await mounting(run, 'both regions mount again');
 }
 
 /** A transaction that stays open holds back everything that was written after it began. */

@@ -21,10 +21,11 @@ export const FAR = 'eastus';
 const REGIONS = [HOME, FAR];
 const REPOSITORY = 'team/app';
 
-/** The ways of the lookup process to what it stands on, and of both processes to the share in {@link FAR}. */
+/** The ways of the lookup process to what it stands on, and of both processes to the share in {@link FAR}. Those to the database, the registry and the share of {@link HOME} are what a partition takes from a lookup in {@link FAR}. */
 export interface Ways {
   readonly database: BreakableProxy;
   readonly registry: BreakableProxy;
+  readonly homeShare: BreakableProxy;
   readonly farShare: BreakableProxy;
 }
 
@@ -75,16 +76,17 @@ export class OutageDeployment implements AsyncDisposable {
     undo.defer(() => registry.stop());
     const emulator = await startTemporaryEmulator(REGIONS, { accounts: REGIONS.map((name) => ({ name, key: TEST_KEY, region: name })) });
     undo.defer(() => emulator.close());
-    const ways = { database: undo.use(await BreakableProxy.to(databaseUrl)), registry: undo.use(await BreakableProxy.to(registry.url)), farShare: undo.use(await BreakableProxy.to(emulator.url)) };
+    const ways = { database: undo.use(await BreakableProxy.to(databaseUrl)), registry: undo.use(await BreakableProxy.to(registry.url)), homeShare: undo.use(await BreakableProxy.to(emulator.url)), farShare: undo.use(await BreakableProxy.to(emulator.url)) };
     const start = (name: string, roles: string, { skewMinutes = 0, busyAfter = '10s', staleMax = '2m' }: LookupStart): Promise<ServiceProcess> => {
       const isLookup = roles === 'lookup';
+      const shareUrl = (region: string): string => (region === FAR ? ways.farShare.by(emulator.url) : isLookup ? ways.homeShare.by(emulator.url) : emulator.url);
       const overrides = {
         log: { level: 'info' },
         database: { kind: 'server', poolSize: 10 },
         shares: { kind: 'azure', credential: 'key' },
-        regions: { home: HOME, list: REGIONS.map((region) => ({ name: region, share: { account: region, endpoint: `${region === FAR ? ways.farShare.by(emulator.url) : emulator.url}/${region}` } })) },
+        regions: { home: HOME, list: REGIONS.map((region) => ({ name: region, share: { account: region, endpoint: `${shareUrl(region)}/${region}` } })) },
         leases: { ttl: '10s' },
-        lookup: { ...(FAST['lookup'] as object), staleMax, busyAfter, registryPatience: '40ms' },
+        lookup: { ...(FAST['lookup'] as object), staleMax, busyAfter, registryPatience: '30ms' },
       };
       const environment = {
         TRANSLOCATOR_DATABASE_URL: isLookup ? ways.database.by(databaseUrl) : databaseUrl,

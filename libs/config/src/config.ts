@@ -199,7 +199,7 @@ export const configSchema = z
         staleMax: duration('10m', SECOND_MS, DAY_MS),
         probeEvery: duration('10s', SECOND_MS, HOUR_MS),
         busyAfter: duration('100ms', 20, 10 * SECOND_MS),
-        registryPatience: duration('40ms', 5, 10 * SECOND_MS),
+        registryPatience: duration('30ms', 5, 10 * SECOND_MS),
       })
       .prefault({}),
   })
