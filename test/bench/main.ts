@@ -12,9 +12,10 @@ import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { gatewayBench } from './gateway/gateway-bench.js';
 import { lookupBench } from './lookup/lookup-bench.js';
+import { placementBench } from './placement/placement-bench.js';
 import { tableOf } from './report-table.js';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench], ['lookup', lookupBench]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench], ['lookup', lookupBench], ['placement', placementBench]]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 

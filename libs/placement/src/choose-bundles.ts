@@ -1,133 +1,57 @@
-import { BidHeap } from './bid-heap.js';
-import { bytesOf, isOnlyView, type LayerSet, type LayerTable } from './layer-table.js';
+import { type Choice, chooseByDensity, type Competition } from './choose-by-density.js';
+import { bytesOf, include, type LayerSet, type LayerTable } from './layer-table.js';
+import { PricedBundles } from './price-bundles.js';
 
-/** What images compete for, and by which measure. */
-export interface Competition {
-  /** Numbers of the images that may be chosen. */
-  readonly candidates: Iterable<number>;
-  /** What each image is worth, by its number; >= 0. */
-  readonly values: Float64Array;
-  /** The layers of which a byte counts for `heldBytesRatio` only, when densities are compared; none where nothing is given. */
-  readonly held?: LayerSet;
-  /** Above 0, up to 1. */
-  readonly heldBytesRatio?: number;
-  /** The layers that are paid for already. */
-  readonly base: LayerSet;
-  readonly capacityBytes: number;
-}
-
-/** What was chosen. */
-export interface Choice {
-  /** In the order in which they were chosen. */
-  readonly images: readonly number[];
-  /** The base and everything chosen. */
-  readonly layers: LayerSet;
-  readonly usedBytes: number;
-}
+/** Prices tried to find the one at which the capacity is used up; each leaves fewer images to decide about. A dozen is what it takes. */
+const PRICES_MAX = 40;
 
 /**
- * Chooses whole images for a capacity: always the one with the most value for each byte that it still adds. A layer is paid once, so a chosen image
- * makes every image that shares layers with it denser: the value of a set of layers is supermodular, and an old density is no upper bound of the new
- * one (lazy greedy would be wrong). All images that share a newly chosen layer therefore bid anew at once, also those that did not fit before. An image
- * that adds nothing comes first. Ties go to the greater value, then to the smaller number.
- * Cost: every pair of a layer and an image is visited once, O(pairs · log images).
+ * Chooses whole images for a capacity, so that they are worth as much as may be. Greedily first ({@link chooseByDensity}). Where that leaves anything out, also by price: what is worth the lowest price
+ * of a byte at which all that is worth it still fits, so that images are found that are worth their bytes only together, such as all tags on one large base; what room that leaves is filled
+ * greedily. The better of both is taken. Cost: two to five times that of the greedy choice alone.
  */
 export function chooseBundles(table: LayerTable, competition: Competition): Choice {
-  const layers = Uint8Array.from(competition.base);
-  const bids = new Bids(table, competition, layers);
-  let usedBytes = bytesOf(table, layers);
-  const images: number[] = [];
-  for (let image = bids.best(); image >= 0; image = bids.best()) {
-    const addedBytes = bids.addedBytes(image);
-    if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) continue;
-    images.push(image);
-    usedBytes += addedBytes;
-    bids.choose(image);
-  }
-  return { images, layers, usedBytes };
+  const greedy = chooseByDensity(table, competition);
+  if (greedy.cutOffDensity === undefined) return greedy;
+  const base = chooseByPrice(table, competition, greedy.cutOffDensity);
+  const priced = chooseByDensity(table, { ...competition, base });
+  return worthOf(priced, competition) > worthOf(greedy, competition) ? priced : greedy;
 }
 
-/** What every open image adds at the moment, and what it bids for that. Bytes are whole numbers: sums of them are exact in any order. */
-class Bids {
-  readonly #table: LayerTable;
-  readonly #competition: Competition;
-  readonly #layers: LayerSet;
-  readonly #heap: BidHeap;
-  readonly #isOpen: Uint8Array;
-  /** Bytes that each open image adds, and those among them that are held. */
-  readonly #added: Float64Array;
-  readonly #addedHeld: Float64Array;
-  readonly #isTouched: Uint8Array;
-  readonly #touched: Int32Array;
+function worthOf({ images }: Choice, { values }: Competition): number {
+  return images.reduce((sum, image) => sum + values[image]!, 0);
+}
 
-  constructor(table: LayerTable, competition: Competition, layers: LayerSet) {
-    const count = table.images.length;
-    this.#table = table;
-    this.#competition = competition;
-    this.#layers = layers;
-    this.#heap = new BidHeap(competition.values);
-    this.#isOpen = new Uint8Array(count);
-    this.#added = new Float64Array(count);
-    this.#addedHeld = new Float64Array(count);
-    this.#isTouched = new Uint8Array(count);
-    this.#touched = new Int32Array(count);
-    for (const image of competition.candidates) this.#open(image);
+/** @returns the base, and the layers of what is worth the lowest price at which that fits. */
+function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: number): LayerSet {
+  // What fits is chosen, what exceeds is not all; who is in the one and not in the other is undecided.
+  let fits: LayerSet = competition.base.slice();
+  let undecided = [...competition.candidates];
+  let price = firstPrice;
+  for (let n = 0; n < PRICES_MAX && undecided.length > 0; n += 1) {
+    const chosen = new PricedBundles(table, { ...competition, candidates: undecided, base: fits }).at(price);
+    const best = layersOf(table, fits, undecided.filter((_, at) => chosen[at] === 1));
+    const isSame = chosen.every((each) => each === chosen[0]);
+    // The first price may be beyond all; another that chooses all or none finds nothing in between.
+    if (n > 0 && isSame) break;
+    const doesFit = bytesOf(table, best) <= competition.capacityBytes;
+    undecided = undecided.filter((_, at) => (chosen[at] === 1) !== doesFit);
+    if (doesFit) fits = best;
+    price = meanDensity(table, { ...competition, base: fits }, undecided);
   }
+  return fits;
+}
 
-  /** The image with the best bid, which it then has no more; -1 when nobody bids. */
-  best(): number {
-    return this.#heap.pop();
-  }
+/** The worth of some images for each byte that all of them add: the price at which they are worth no more and no less. */
+function meanDensity(table: LayerTable, { values, held, heldBytesRatio = 1, base }: Competition, images: readonly number[]): number {
+  const layers = layersOf(table, base, images);
+  let bytes = 0;
+  for (let layer = 0; layer < layers.length; layer += 1) if (layers[layer] !== base[layer]) bytes += table.sizes[layer]! * (held !== undefined && held[layer] === 1 ? heldBytesRatio : 1);
+  return images.reduce((sum, image) => sum + values[image]!, 0) / bytes;
+}
 
-  addedBytes(image: number): number {
-    return this.#added[image]!;
-  }
-
-  /** Adds an image's layers; whoever shares a new one bids anew. */
-  choose(image: number): void {
-    const { layersOf, imagesOf, sizes } = this.#table;
-    const held = this.#competition.held;
-    this.#isOpen[image] = 0;
-    let touchedCount = 0;
-    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) {
-      const layer = layersOf.values[at]!;
-      if (this.#layers[layer] === 1) continue;
-      this.#layers[layer] = 1;
-      const bytes = sizes[layer]!;
-      const isHeld = held !== undefined && held[layer] === 1;
-      for (let of = imagesOf.starts[layer]!; of < imagesOf.starts[layer + 1]!; of += 1) {
-        const sharer = imagesOf.values[of]!;
-        if (this.#isOpen[sharer] !== 1 || (this.#table.viewOf[sharer] === layer && isOnlyView(this.#table, sharer, layer))) continue;
-        this.#added[sharer] = this.#added[sharer]! - bytes;
-        if (isHeld) this.#addedHeld[sharer] = this.#addedHeld[sharer]! - bytes;
-        if (this.#isTouched[sharer] === 1) continue;
-        this.#isTouched[sharer] = 1;
-        this.#touched[touchedCount] = sharer;
-        touchedCount += 1;
-      }
-    }
-    for (let n = 0; n < touchedCount; n += 1) {
-      const sharer = this.#touched[n]!;
-      this.#isTouched[sharer] = 0;
-      this.#bid(sharer);
-    }
-  }
-
-  #open(image: number): void {
-    const { layersOf, sizes } = this.#table;
-    const held = this.#competition.held;
-    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) {
-      const layer = layersOf.values[at]!;
-      if (this.#layers[layer] === 1) continue;
-      this.#added[image] = this.#added[image]! + sizes[layer]!;
-      if (held !== undefined && held[layer] === 1) this.#addedHeld[image] = this.#addedHeld[image]! + sizes[layer]!;
-    }
-    this.#isOpen[image] = 1;
-    this.#bid(image);
-  }
-
-  #bid(image: number): void {
-    const weighed = this.#added[image]! - (1 - (this.#competition.heldBytesRatio ?? 1)) * this.#addedHeld[image]!;
-    this.#heap.put(image, weighed === 0 ? Number.POSITIVE_INFINITY : this.#competition.values[image]! / weighed);
-  }
+function layersOf(table: LayerTable, base: LayerSet, images: Iterable<number>): LayerSet {
+  const layers = base.slice();
+  for (const image of images) include(table, image, layers);
+  return layers;
 }

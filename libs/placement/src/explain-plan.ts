@@ -18,10 +18,11 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const met = target.pinTurns.filter((turn) => turn.met);
   const pinned = new Set(target.pinTurns.map((turn) => turn.image));
   const decisions = met.map((turn, at) => pinDecision(region, turn, at + 1));
-  const layers = Uint8Array.from(target.base);
+  const layers = target.base.slice();
   let usedBytes = bytesOf(table, layers);
 
-  const isIn = Uint8Array.from(values, (_, image) => (isWithin(table, image, target.layers) ? 1 : 0));
+  const isIn = new Uint8Array(values.length);
+  for (let image = 0; image < values.length; image += 1) if (isWithin(table, image, target.layers)) isIn[image] = 1;
   const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
   const leastValue = facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio;
   const valued = inTarget.filter((image) => values[image]! > 0 && values[image]! >= leastValue);
@@ -48,7 +49,7 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
 export function decideImagesAtHome(region: RegionCase, target: Target): PlacementDecision[] {
   const { table } = region;
   const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
-  const layers = Uint8Array.from(target.base);
+  const layers = target.base.slice();
   let usedBytes = bytesOf(table, layers);
   const isBroughtBack = (image: number): boolean => listed(table.layersOf, image).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
   return [...table.images.keys()].map((image) => {

@@ -187,7 +187,7 @@ export function layerSet(table: LayerTable, belongs: (layer: number) => boolean)
 /** What is in any of the sets; all of the same table. */
 export function union(...sets: readonly LayerSet[]): LayerSet {
   const [first, ...others] = sets;
-  const all = Uint8Array.from(first ?? []);
+  const all = first?.slice() ?? new Uint8Array();
   for (const set of others) for (let layer = 0; layer < all.length; layer += 1) all[layer] = (all[layer] ?? 0) | (set[layer] ?? 0);
   return all;
 }

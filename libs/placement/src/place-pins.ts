@@ -18,7 +18,7 @@ export interface PlacedPins {
  */
 export function placePins(region: RegionCase, capacityBytes: number, layersKept: ReadonlyMap<string, readonly number[]> = new Map()): PlacedPins {
   const { facts, table, forced } = region;
-  const base = Uint8Array.from(forced);
+  const base = forced.slice();
   const retained = new Uint8Array(base.length);
   let usedBytes = bytesOf(table, base);
   const pinTurns: PinTurn[] = [];

@@ -52,7 +52,7 @@ function withViews(region: RegionCase, target: Target): Target {
   const pinned = target.pinTurns.filter((turn) => turn.met && viewed.includes(turn.image)).map((turn) => turn.image);
   const views = [...new Set([...pinned, ...byValue(region, viewed)])].map((image) => table.viewOf[image]!).filter((view) => !facts.home || canBeHadAtHome(region, view));
   if (views.length === 0) return target;
-  const layers = Uint8Array.from(target.layers);
+  const layers = target.layers.slice();
   keepFitting(region, views, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
   return { ...target, layers };
 }
@@ -139,7 +139,7 @@ function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): La
   const { facts, table, values } = region;
   const { minimumExpectedPulls, heldBytesRatio, switchGainRatio } = facts.parameters;
   const isIncumbent = worthKeeping(region, present);
-  const kept = Uint8Array.from(base);
+  const kept = base.slice();
   for (let image = 0; image < values.length; image += 1) if (isIncumbent[image] === 1) include(table, image, kept);
   const candidates = imagesWhere(table, (image) => isIncumbent[image] === 1 || isWanted(values[image]!, minimumExpectedPulls));
   const competition = { candidates, values, held: present, heldBytesRatio, capacityBytes: facts.capacityBytes };

@@ -1,0 +1,87 @@
+import { type PlacementImage, planRegion } from '#placement';
+
+import { type Bench, BenchError, type Figure, measured, median, ratioAtLeast, valueAtMost } from '../bench.js';
+import { Draws, zipfDemand } from './draws.js';
+import { imagesByDensity, layersByDensity } from './peers.js';
+import { placementBound } from './placement-bound.js';
+import { openPlacementCase, type PlacementCase } from './placement-case.js';
+import { carriedOut, emptyRegion, hitsIn, timedPlan } from './planned-placement.js';
+import { drawImages, placementImages, type RealCatalogue, readRealCatalogue } from './real-catalogue.js';
+
+/** Images of a case; about 5,000 layers. */
+const IMAGES = 1500;
+/** Images of a large region: nearly the whole catalogue. */
+const IMAGES_OF_LARGE = 50_000;
+const SEEDS = [11, 12, 13, 14, 15];
+const ALPHAS = [0.7, 0.9, 1.2, 1.6];
+/** Shares of the bytes of all layers. */
+const BUDGETS = [0.02, 0.05, 0.1, 0.2, 0.4];
+/** Least share of the bound that a plan must reach, whatever the draw. */
+const BOUND_RATIO_MIN = 0.997;
+const PLAN_MS_MAX = 50;
+const PLAN_MS_MAX_OF_LARGE = 1000;
+
+/** One case at one budget. */
+interface Outcome {
+  readonly budget: number;
+  /** Hits against the bound. */
+  readonly planned: number;
+  readonly byImage: number;
+  readonly byLayer: number;
+  readonly tookMs: number;
+}
+
+/** How near plans come to the best that a share can hold, and how long they take: real images, demand that follows Zipf's law. */
+export const placementBench: Bench = {
+  question: 'how near does a plan come to what a share can hold at best, and how long does it take?',
+  async run(tell) {
+    const catalogue = await readRealCatalogue();
+    const outcomes: Outcome[] = [];
+    for (const alpha of ALPHAS) {
+      for (const seed of SEEDS) {
+        const draws = new Draws(seed);
+        const images = placementImages(catalogue, drawImages(catalogue, IMAGES, draws));
+        const of = openPlacementCase(images, zipfDemand(images.length, alpha, draws));
+        for (const budget of BUDGETS) outcomes.push(await outcomeOf(of, budget));
+        tell(`alpha ${alpha}, seed ${seed}: ${of.sizes.length} layers, at least ${(100 * Math.min(...outcomes.slice(-BUDGETS.length).map(({ planned }) => planned))).toFixed(2)} % of the bound`);
+      }
+    }
+    return [...BUDGETS.flatMap((budget) => figuresOf(budget, outcomes.filter((outcome) => outcome.budget === budget))), ...largeRegion(catalogue)];
+  },
+};
+
+async function outcomeOf(of: PlacementCase, budget: number): Promise<Outcome> {
+  const capacityBytes = Math.floor(of.totalBytes * budget);
+  const bound = await placementBound(of, capacityBytes);
+  const facts = emptyRegion(of, capacityBytes);
+  const { plan, tookMs } = timedPlan(facts);
+  if (plan.usedBytes > capacityBytes) throw new BenchError(`a plan uses ${plan.usedBytes} of ${capacityBytes} bytes`);
+  return { budget, tookMs, planned: hitsIn(of, carriedOut(facts, plan)) / bound, byImage: imagesByDensity(of, capacityBytes) / bound, byLayer: layersByDensity(of, capacityBytes) / bound };
+}
+
+function figuresOf(budget: number, outcomes: readonly Outcome[]): Figure[] {
+  const at = `at ${Math.round(100 * budget)} %`;
+  const least = (share: (outcome: Outcome) => number): number => Math.min(...outcomes.map(share));
+  return [
+    ratioAtLeast(`hits ${at}, worst of ${outcomes.length} draws`, least(({ planned }) => planned), { against: 'the linear bound', bound: BOUND_RATIO_MIN }),
+    { ...measured(`hits of images by density ${at}, worst`, least(({ byImage }) => byImage), 'ratio'), against: 'the linear bound' },
+    { ...measured(`hits of layers by density ${at}, worst`, least(({ byLayer }) => byLayer), 'ratio'), against: 'the linear bound' },
+    valueAtMost(`first plan of ${IMAGES} images ${at}, median`, median(outcomes.map(({ tookMs }) => tookMs)), { unit: 'ms', bound: PLAN_MS_MAX }),
+  ];
+}
+
+/** As large as a plan may have to be: 50,000 real images with all but their smallest layers, first into an empty region, then by the hour with other demand. */
+function largeRegion(catalogue: RealCatalogue): Figure[] {
+  const draws = new Draws(SEEDS[0]!);
+  const images: readonly PlacementImage[] = placementImages(catalogue, drawImages(catalogue, IMAGES_OF_LARGE, draws, Number.POSITIVE_INFINITY));
+  const of = openPlacementCase(images, zipfDemand(images.length, 0.9, draws));
+  const facts = emptyRegion(of, Math.floor(0.15 * of.totalBytes));
+  const first = timedPlan(facts);
+  const later = { ...carriedOut(facts, first.plan), demand: emptyRegion({ ...of, demand: of.demand.map((demand) => demand * (0.7 + 0.6 * draws.next())) }, facts.capacityBytes).demand };
+  const next = timedPlan(later);
+  if (planRegion(later).usedBytes > later.capacityBytes) throw new BenchError('a plan uses more than there is');
+  return [
+    valueAtMost(`first plan of ${images.length} images of ${of.sizes.length} layers`, first.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
+    valueAtMost('plan of the same with other demand', next.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
+  ];
+}

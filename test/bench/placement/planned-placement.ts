@@ -1,0 +1,40 @@
+import type { Digest } from '#oci';
+import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, planRegion, type RegionFacts, type RegionPlan } from '#placement';
+
+import { hitsOf, type PlacementCase } from './placement-case.js';
+
+/** Pulls of all images together: so many that none counts for nothing. */
+const PULLS = 1e6;
+
+/** An empty region, as the planner sees it, in which everything that is pulled may be placed: what is left is what to choose for the room that there is. */
+export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: number): RegionFacts {
+  const { forecast } = PLACEMENT_PARAMETERS_DEFAULT;
+  const weights = new Map(images.map((image, n) => [imageKey(image), demand[n]! * PULLS]));
+  return {
+    region: 'eastus', home: false, capacityBytes, images,
+    unfinished: [], pins: [], replicas: [], referenced: new Set(), mustKeep: new Set(), readyElsewhere: new Set(),
+    demand: { images: weights, repositories: new Map() },
+    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 0, forecast: { ...forecast, inheritRatio: 0 } },
+  };
+}
+
+/** A plan by the product's own planner, and how long it took. */
+export function timedPlan(facts: RegionFacts): { readonly plan: RegionPlan; readonly tookMs: number } {
+  const beganMs = performance.now();
+  const plan = planRegion(facts);
+  return { plan, tookMs: performance.now() - beganMs };
+}
+
+/** The region once a plan is carried out. */
+export function carriedOut(facts: RegionFacts, plan: RegionPlan): RegionFacts {
+  const gone = new Set([...plan.drains, ...plan.withdrawals].map(({ layer }) => layer));
+  const wanted = plan.wants.map(({ layer, sizeBytes }): HeldReplica => ({ layer, sizeBytes, state: 'ready', leased: false }));
+  return { ...facts, replicas: [...facts.replicas.filter(({ layer }) => !gone.has(layer)), ...wanted] };
+}
+
+/** The demand of the images that are whole in a region. */
+export function hitsIn(of: PlacementCase, { replicas }: Pick<RegionFacts, 'replicas'>): number {
+  const there = new Set<Digest>(replicas.map(({ layer }) => layer));
+  const numbered = new Map(of.images.flatMap((image, n) => image.layers.map(({ digest }, at) => [of.layersOf[n]![at]!, digest] as const)));
+  return hitsOf(of, (layer) => there.has(numbered.get(layer)!));
+}
