@@ -4,3 +4,8 @@ export * from './src/demand-store.js';
 export * from './src/expected-pulls.js';
 export * from './src/observation.js';
 export * from './src/observation-buffer.js';
+export { Calibration } from './src/model/calibration.js';
+export * from './src/model/demand-counters.js';
+export * from './src/model/demand-model.js';
+export * from './src/model/demand-view.js';
+export * from './src/model/half-lives.js';

@@ -10,12 +10,21 @@ import { accessBench } from './access/access-bench.js';
 import { type Bench, BenchError, type BenchReport, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
+import { forecastBench } from './forecast/forecast-bench.js';
 import { gatewayBench } from './gateway/gateway-bench.js';
 import { lookupBench } from './lookup/lookup-bench.js';
 import { placementBench } from './placement/placement-bench.js';
 import { tableOf } from './report-table.js';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['access', accessBench], ['copy', copyBench], ['expansion', expansionBench], ['gateway', gatewayBench], ['lookup', lookupBench], ['placement', placementBench]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ['access', accessBench],
+  ['copy', copyBench],
+  ['expansion', expansionBench],
+  ['forecast', forecastBench],
+  ['gateway', gatewayBench],
+  ['lookup', lookupBench],
+  ['placement', placementBench],
+]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 

@@ -1,0 +1,305 @@
+import { DAY_MS, HOUR_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+import { AgeShares, type AgeSharesState } from './age-shares.js';
+import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
+import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
+import { Forecaster, type LearnedDemand } from './forecast.js';
+import { HALF_LIVES_MS, type Weights } from './half-lives.js';
+import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
+import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
+import { WeekProfile, type WeekProfileState } from './week-profile.js';
+
+/** Forecasts are compared with what came after so long. */
+const SCORED_MS = DAY_MS;
+/** Pushes that are followed at a time; beyond it the oldest are taken for not pulled. */
+const FOLLOWED_PUSHES_MAX = 10_000;
+const LASTING = 2;
+
+/** What a model has learned, as JSON keeps it. Counters are not part of it. */
+export interface DemandModelState {
+  readonly version: 1;
+  /** When counting began, in milliseconds since the epoch. */
+  readonly startedMs: number;
+  readonly learnedMs: number;
+  readonly profiles: readonly (readonly [RegionName, WeekProfileState])[];
+  readonly everywhere: WeekProfileState;
+  readonly calibrations: readonly (readonly [RegionName, CalibrationState])[];
+  readonly ages: AgeSharesState;
+  readonly pushes: PushResponseState;
+  readonly weekdays: RepositoryWeekdaysState;
+}
+
+/** What was foretold for a day, to be compared with what comes. */
+interface Foretold {
+  readonly atMs: number;
+  /** By region, then by image. */
+  readonly regions: ReadonlyMap<RegionName, ReadonlyMap<string, ForetoldImage>>;
+}
+
+interface ForetoldImage {
+  readonly byHalfLife: Weights;
+  readonly expected: number;
+  readonly undiscountedElsewhere: number;
+  /** What the lasting counter was worth. */
+  readonly weight: number;
+}
+
+interface FollowedPush {
+  readonly repository: string;
+  readonly pushedMs: number;
+  /** When it was first seen pulled, by region. */
+  readonly delays: Map<RegionName, number>;
+}
+
+/**
+ * Foretells pulls, and learns from what comes. What was counted is given with every call, so a model is small, keeps no counts of its own, and is the same for whatever order pulls were counted in:
+ * it looks at the difference between two calls. Deterministic; knows no clock.
+ */
+export class DemandModel implements LearnedDemand {
+  #startedMs: number;
+  #learnedMs: number;
+  readonly #profiles: Map<RegionName, WeekProfile>;
+  readonly everywhere: WeekProfile;
+  readonly #calibrations: Map<RegionName, Calibration>;
+  readonly ages: AgeShares;
+  readonly pushes: PushResponse;
+  readonly weekdays: RepositoryWeekdays;
+  /** What the lasting counter of each image was worth when last learned, by region. */
+  #before: Map<RegionName, Map<string, number>> | undefined;
+  #foretold: Foretold | undefined;
+  readonly #followed = new Map<string, FollowedPush>();
+  /** The latest push that is known. */
+  #pushedMs = Number.NEGATIVE_INFINITY;
+
+  /** @param state of a model before; a new one knows nothing. */
+  constructor(state?: DemandModelState) {
+    this.#startedMs = state?.startedMs ?? Number.NaN;
+    this.#learnedMs = state?.learnedMs ?? Number.NaN;
+    this.#profiles = new Map((state?.profiles ?? []).map(([region, profile]) => [region, new WeekProfile(profile)]));
+    this.everywhere = new WeekProfile(state?.everywhere);
+    this.#calibrations = new Map((state?.calibrations ?? []).map(([region, calibration]) => [region, new Calibration(calibration)]));
+    this.ages = new AgeShares(state?.ages);
+    this.pushes = new PushResponse(state?.pushes);
+    this.weekdays = new RepositoryWeekdays(state?.weekdays);
+    this.#settle();
+  }
+
+  /** What was learned, to be given to the model that goes on. What a model that ends was following is lost: a day at most. */
+  get state(): DemandModelState {
+    return {
+      version: 1,
+      startedMs: this.#startedMs,
+      learnedMs: this.#learnedMs,
+      profiles: [...this.#profiles].map(([region, profile]) => [region, profile.state]),
+      everywhere: this.everywhere.state,
+      calibrations: [...this.#calibrations].map(([region, calibration]) => [region, calibration.state]),
+      ages: this.ages.state,
+      pushes: this.pushes.state,
+      weekdays: this.weekdays.state,
+    };
+  }
+
+  get startedMs(): number {
+    return this.#startedMs;
+  }
+
+  profileOf(region: RegionName): WeekProfile {
+    return getOrMake(this.#profiles, region, () => new WeekProfile());
+  }
+
+  calibrationOf(region: RegionName): Calibration {
+    return getOrMake(this.#calibrations, region, () => new Calibration());
+  }
+
+  /**
+   * Learns what came since the last call. An instant that is not after the last one changes nothing: a clock that was set back is waited for.
+   * @param view of now; its regions and images may differ from those before.
+   */
+  learn(view: DemandView): void {
+    const atMs = view.at.getTime();
+    if (Number.isNaN(this.#startedMs)) this.#startedMs = this.#begunMs(view);
+    const fromMs = Number.isNaN(this.#learnedMs) ? this.#startedMs : this.#learnedMs;
+    if (atMs <= fromMs) return;
+    const now = this.#lasting(view, atMs);
+    this.#learnPeriod(view, { fromMs, toMs: atMs, now });
+    this.#follow(view, atMs);
+    this.#before = now;
+    this.#learnedMs = atMs;
+    this.#score(view, now);
+  }
+
+  /**
+   * The pulls of every image within `horizonMs` from the view's instant on.
+   * @returns by region, in the order of the view's images.
+   */
+  forecast(view: DemandView, horizonMs: number): Map<RegionName, ImageForecast[]> {
+    const forecaster = new Forecaster(view, this.#begun(view), horizonMs);
+    return new Map(view.regions.map((region) => [region, forecaster.in(region)]));
+  }
+
+  /** By how many deviations more or fewer pulls of an image came since the last day's forecast than were expected by now; undefined for what was not foretold. */
+  surprise(view: DemandView, region: RegionName, image: { readonly repository: string; readonly digest: ForecastKeyed['digest'] }): number | undefined {
+    const atMs = view.at.getTime();
+    const foretold = this.#foretold;
+    const of = foretold?.regions.get(region)?.get(forecastKey(image));
+    if (foretold === undefined || of === undefined || atMs <= foretold.atMs) return undefined;
+    const came = cameBetween(of.weight, view.counters.in(region).image(forecastKey(image), atMs)[LASTING], atMs - foretold.atMs);
+    const profile = this.profileOf(region);
+    const expected = (of.expected * profile.between(foretold.atMs, atMs)) / Math.max(1e-9, profile.between(foretold.atMs, foretold.atMs + SCORED_MS));
+    return (came - expected) / this.calibrationOf(region).deviation(expected);
+  }
+
+  /** A view that came before anything was learned is looked at as if counting had begun with what it has. */
+  #begun(view: DemandView): LearnedDemand {
+    if (!Number.isNaN(this.#startedMs)) return this;
+    const { everywhere, ages, pushes, weekdays } = this;
+    return { startedMs: this.#begunMs(view), everywhere, ages, pushes, weekdays, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
+  }
+
+  /** When counting may have begun, by what is there: the shortest counter is full after a day, and the longest tells how many days that was. */
+  #begunMs(view: DemandView): number {
+    const atMs = view.at.getTime();
+    let [short, long] = [0, 0];
+    for (const region of view.regions) {
+      const all = view.counters.in(region).all(atMs);
+      short += all[1];
+      long += all[2];
+    }
+    if (long === 0) return atMs - HOUR_MS;
+    // Of a steady demand since then, both would have this ratio.
+    let days = 0.25;
+    for (; days < 56; days *= 1.25) if (steady(days, 2) / steady(days, 1) >= long / short) break;
+    return atMs - days * DAY_MS;
+  }
+
+  #lasting(view: DemandView, atMs: number): Map<RegionName, Map<string, number>> {
+    return new Map(view.regions.map((region) => {
+      const counters = view.counters.in(region);
+      return [region, new Map(Array.from(counters.images(), (key) => [key, counters.image(key, atMs)[LASTING]]))];
+    }));
+  }
+
+  #learnPeriod(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): void {
+    const generationOf = new Map(view.images.map((image) => [forecastKey(image), image]));
+    let everywhere = 0;
+    const byRepository = new Map<string, number>();
+    this.ages.pass(toMs - fromMs);
+    for (const region of view.regions) {
+      let all = 0;
+      const before = this.#before?.get(region);
+      for (const [key, weight] of now.get(region)!) {
+        const came = cameBetween(before?.get(key) ?? 0, weight, toMs - fromMs);
+        if (came <= 0) continue;
+        all += came;
+        const repository = key.slice(0, key.indexOf(' '));
+        byRepository.set(repository, (byRepository.get(repository) ?? 0) + came);
+        const image = generationOf.get(key);
+        if (this.#before !== undefined && image?.generation !== undefined) this.ages.learn(image.repository, image.generation, came);
+      }
+      this.profileOf(region).learn(fromMs, toMs, all);
+      everywhere += all;
+    }
+    this.#learnWeekdays(view, { fromMs, toMs }, byRepository);
+    this.everywhere.learn(fromMs, toMs, everywhere);
+    this.#settle();
+  }
+
+  /** Holds each repository's part of the pulls against the part that it usually has: a day that is quiet for all tells nothing of one. */
+  #learnWeekdays(view: DemandView, period: { readonly fromMs: number; readonly toMs: number }, came: ReadonlyMap<string, number>): void {
+    const { fromMs, toMs } = period;
+    this.weekdays.pass(toMs - fromMs);
+    const counters = view.regions.map((region) => view.counters.in(region));
+    const weight = counters.reduce((sum, each) => sum + each.all(toMs)[LASTING], 0);
+    const all = [...came.values()].reduce((sum, pulls) => sum + pulls, 0);
+    for (const [repository, pulls] of came) {
+      const part = counters.reduce((sum, each) => sum + each.repository(repository, toMs)[LASTING], 0) / weight;
+      this.weekdays.learn(repository, period, { came: pulls, expected: part * all });
+    }
+  }
+
+  #settle(): void {
+    this.everywhere.settle();
+    for (const profile of this.#profiles.values()) profile.settle(this.everywhere.factors);
+  }
+
+  /** Looks whether new images are pulled, and how soon. */
+  #follow(view: DemandView, atMs: number): void {
+    const latestMs = Math.max(this.#pushedMs, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS);
+    for (const image of view.images) {
+      const pushedMs = image.pushedAt.getTime();
+      if (pushedMs <= latestMs || pushedMs > atMs) continue;
+      this.#pushedMs = Math.max(this.#pushedMs, pushedMs);
+      this.#followed.set(forecastKey(image), { repository: image.repository, pushedMs, delays: new Map() });
+    }
+    for (const [key, push] of this.#followed) {
+      for (const region of view.regions) {
+        if (!push.delays.has(region) && view.counters.in(region).image(key, atMs)[LASTING] > 0) push.delays.set(region, Math.min(RESPONSE_MS, atMs - push.pushedMs));
+      }
+      const isOver = atMs - push.pushedMs >= RESPONSE_MS || this.#followed.size > FOLLOWED_PUSHES_MAX;
+      if (!isOver) continue;
+      this.#followed.delete(key);
+      for (const region of view.regions) this.pushes.learn(region, push.repository, push.delays.get(region));
+    }
+  }
+
+  /** Compares what was foretold a day ago with what came, and foretells the next day. */
+  #score(view: DemandView, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
+    const atMs = view.at.getTime();
+    const foretold = this.#foretold;
+    if (foretold !== undefined && atMs < foretold.atMs + SCORED_MS) return;
+    // A day that was looked at too late is no day: what came by then came in a longer time.
+    if (foretold !== undefined && atMs < foretold.atMs + 1.25 * SCORED_MS) this.#learnDay(foretold, atMs, now);
+    const forecaster = new Forecaster(view, this, SCORED_MS);
+    const keys = view.images.map(forecastKey);
+    this.#foretold = {
+      atMs,
+      regions: new Map(view.regions.map((region) => {
+        const weights = now.get(region)!;
+        return [region, new Map(forecaster.in(region).map(({ byHalfLife, expectedPulls: expected, undiscountedElsewhere }, n) => [keys[n]!, { byHalfLife, expected, undiscountedElsewhere, weight: weights.get(keys[n]!) ?? 0 }]))];
+      })),
+    };
+  }
+
+  #learnDay(foretold: Foretold, atMs: number, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
+    const passedMs = atMs - foretold.atMs;
+    for (const [region, images] of foretold.regions) {
+      const days: ForetoldDay[] = [];
+      let [elsewhere, cameNew] = [0, 0];
+      const weights = now.get(region);
+      const longer = passedMs / SCORED_MS;
+      for (const [key, { byHalfLife, expected, undiscountedElsewhere, weight }] of images) {
+        const came = cameBetween(weight, weights?.get(key) ?? 0, passedMs) / longer;
+        if (came > 0 || expected > 0) days.push({ byHalfLife, expected, came });
+        elsewhere += undiscountedElsewhere;
+        if (undiscountedElsewhere > 0) cameNew += came;
+      }
+      const calibration = this.calibrationOf(region);
+      calibration.learn(days);
+      calibration.learnElsewhere(elsewhere, cameNew);
+    }
+  }
+}
+
+type ForecastKeyed = Parameters<typeof forecastKey>[0];
+
+/** What a steady demand of one a day leaves after so many days in a counter. */
+function steady(days: number, halfLife: 1 | 2): number {
+  const halfLifeDays = HALF_LIVES_MS[halfLife] / DAY_MS;
+  return (halfLifeDays / Math.LN2) * (1 - 2 ** (-days / halfLifeDays));
+}
+
+/** How many pulls came between two readings of a lasting counter, if they came evenly; 0 rather than less. */
+function cameBetween(before: number, now: number, passedMs: number): number {
+  const halvings = passedMs / HALF_LIVES_MS[LASTING];
+  const worth = now - before * 2 ** -halvings;
+  // What came evenly is worth this much of itself at the end.
+  const kept = (1 - 2 ** -halvings) / (Math.LN2 * halvings);
+  return worth <= now * 1e-9 ? 0 : worth / kept;
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let known = map.get(key);
+  if (known === undefined) map.set(key, (known = make()));
+  return known;
+}

@@ -1,0 +1,265 @@
+import { DAY_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+import type { AgeShares } from './age-shares.js';
+import type { Calibration } from './calibration.js';
+import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
+import type { RegionCounters } from './demand-counters.js';
+import { Exposure } from './exposure.js';
+import { Generations } from './generations.js';
+import { type RepositoryWeekdays, weekdayOf } from './repository-weekdays.js';
+import { HALF_LIVES, type Weights } from './half-lives.js';
+import type { PushResponse } from './push-response.js';
+import { RESPONSE_MS } from './push-response.js';
+import type { WeekProfile } from './week-profile.js';
+
+/** What an image is expected to get by its repository and age counts as much as so many pulls of its own. */
+const PRIOR_PULLS = 1.5;
+/** What a repository is expected to get by its pulls elsewhere counts as much as so many pulls here. */
+const ELSEWHERE_PULLS = 2;
+/** So many pulls stand against the noise of a region's last hours. */
+const LEVEL_PULLS = 20;
+/** A region's last hours move its forecast by this factor at most, up or down. */
+const LEVEL_RATIO_MAX = 4;
+/** How long a region that is busier than usual stays so. */
+const LEVEL_KEPT_MS = 7 * DAY_MS;
+/** The least volume that a region is taken for, as a share of all: one that has seen nothing yet would inherit nothing. */
+const VOLUME_RATIO_MIN = 0.01;
+
+/** What a model has learned, as far as forecasts are made of it. */
+export interface LearnedDemand {
+  readonly startedMs: number;
+  readonly ages: AgeShares;
+  readonly pushes: PushResponse;
+  readonly weekdays: RepositoryWeekdays;
+  readonly everywhere: WeekProfile;
+  profileOf(region: RegionName): WeekProfile;
+  calibrationOf(region: RegionName): Calibration;
+}
+
+/** A forecast, and what each half-life by itself says. */
+export interface DetailedForecast extends ImageForecast {
+  readonly byHalfLife: Weights;
+  /** What pulls elsewhere would make of an image that is not pulled here, before they are discounted; 0 for any that is. */
+  readonly undiscountedElsewhere: number;
+}
+
+interface Basis {
+  readonly region: RegionName;
+  readonly counters: Pick<RegionCounters, 'image' | 'repository' | 'all'>;
+  readonly exposure: Exposure;
+  /** Pulls an hour of the whole region. */
+  readonly level: number;
+  /** By which each half-life's rates are to be multiplied to be at the level of the last hours. */
+  readonly ratios: Weights;
+  readonly mix: readonly number[];
+  /** Hours of the horizon, counted by the week's rhythm. */
+  readonly hours: number;
+  readonly calibration: Calibration;
+}
+
+interface RepositoryBasis {
+  readonly name: string;
+  readonly generations: Generations;
+  /** What its weekdays make of each half-life's exposure, and of the horizon. */
+  readonly recent: Weights;
+  readonly ahead: number;
+  /** Pulls an hour, by region, of which the last is everywhere. */
+  readonly rates: readonly number[];
+}
+
+/**
+ * Foretells one instant. Rates are counters over exposures, so that neither the hour of the day nor the age of an image bends them; an image's rate is a Gamma posterior, of which the prior is
+ * what its repository gets here and elsewhere, and the share of that which is usual for its age. The half-lives are mixed by how well they foretold lately, and all are brought to the
+ * level of the region's last hours.
+ */
+export class Forecaster {
+  readonly #view: DemandView;
+  readonly #learned: LearnedDemand;
+  readonly #horizonMs: number;
+  readonly #bases: readonly Basis[];
+  readonly #everywhere: Exposure;
+  #daysAhead: readonly { readonly day: number; readonly hours: number }[] | undefined;
+  readonly #byRepository: ReadonlyMap<string, RepositoryBasis>;
+
+  constructor(view: DemandView, learned: LearnedDemand, horizonMs: number) {
+    this.#view = view;
+    this.#learned = learned;
+    this.#horizonMs = horizonMs;
+    const atMs = view.at.getTime();
+    this.#everywhere = new Exposure(atMs, learned.startedMs, learned.everywhere.factors);
+    this.#bases = view.regions.map((region) => this.#basis(region, atMs));
+    this.#byRepository = new Map([...Map.groupBy(view.images, (image) => image.repository)].map(([name, images]) => [name, this.#repository(name, images, atMs)]));
+  }
+
+  /** The forecasts of all images in a region, in the order of the view. */
+  in(region: RegionName): DetailedForecast[] {
+    const n = this.#view.regions.indexOf(region);
+    const basis = this.#bases[n];
+    if (basis === undefined) return [];
+    return this.#view.images.map((image) => this.#forecast(image, basis, n));
+  }
+
+  #basis(region: RegionName, atMs: number): Basis {
+    const profile = this.#learned.profileOf(region);
+    const calibration = this.#learned.calibrationOf(region);
+    const exposure = new Exposure(atMs, this.#learned.startedMs, profile.factors);
+    const counters = this.#view.counters.in(region);
+    const all = counters.all(atMs);
+    const kept = (LEVEL_KEPT_MS / this.#horizonMs) * (1 - Math.exp(-this.#horizonMs / LEVEL_KEPT_MS));
+    const ratio = (halfLife: 0 | 1 | 2): number => {
+      const now = all[0] + LEVEL_PULLS;
+      const before = (all[halfLife] * exposure.since(0, 0)) / exposure.since(0, halfLife) + LEVEL_PULLS;
+      return Math.min(LEVEL_RATIO_MAX, Math.max(1 / LEVEL_RATIO_MAX, now / before)) ** kept;
+    };
+    return {
+      region, counters, exposure, calibration,
+      level: all[1] / exposure.since(0, 1),
+      ratios: [1, ratio(1), ratio(2)],
+      mix: calibration.mix,
+      hours: profile.between(atMs, atMs + this.#horizonMs),
+    };
+  }
+
+  #repository(name: string, images: readonly ForecastImage[], atMs: number): RepositoryBasis {
+    const weekdays = this.#learned.weekdays.of(name);
+    const recent = HALF_LIVES.map((halfLife) => this.#everywhere.weighted(halfLife, weekdays)) as unknown as Weights;
+    const rates = this.#bases.map(({ counters, exposure }) => counters.repository(name, atMs)[1] / (exposure.since(0, 1) * recent[1]));
+    return { name, recent, ahead: this.#ahead(weekdays, atMs), generations: new Generations(name, images, this.#learned.ages, atMs), rates: [...rates, rates.reduce((sum, rate) => sum + rate, 0)] };
+  }
+
+  /** What a repository's weekdays make of the horizon, against the rhythm of all. */
+  #ahead(weekdays: readonly number[], atMs: number): number {
+    let [sum, all] = [0, 0];
+    for (const { day, hours } of this.#days(atMs)) {
+      sum += hours * weekdays[day]!;
+      all += hours;
+    }
+    return sum / all;
+  }
+
+  /** The days of the horizon, and their hours by the week's rhythm. */
+  #days(atMs: number): readonly { readonly day: number; readonly hours: number }[] {
+    if (this.#daysAhead === undefined) {
+      const days: { day: number; hours: number }[] = [];
+      const endMs = atMs + Math.min(this.#horizonMs, 7 * DAY_MS);
+      for (let fromMs = atMs; fromMs < endMs; ) {
+        const toMs = Math.min(endMs, (Math.floor(fromMs / DAY_MS) + 1) * DAY_MS);
+        days.push({ day: weekdayOf(fromMs), hours: this.#learned.everywhere.between(fromMs, toMs) });
+        fromMs = toMs;
+      }
+      this.#daysAhead = days;
+    }
+    return this.#daysAhead;
+  }
+
+  #forecast(image: ForecastImage, basis: Basis, n: number): DetailedForecast {
+    const atMs = this.#view.at.getTime();
+    const repository = this.#byRepository.get(image.repository)!;
+    const { generations, rates, recent } = repository;
+    const key = forecastKey(image);
+    const share = this.#shareOf(image, key, repository);
+    const [here, everywhere] = [rates[n]!, rates.at(-1)!];
+    const elsewhere = this.#elsewhereRate(basis, everywhere - here);
+    const discounted = elsewhere * basis.calibration.elsewhereRatio;
+    const weight = basis.counters.repository(image.repository, atMs)[1];
+    const exposure = basis.exposure.since(0, 1) * recent[1];
+    // The repository's own rate here, of which pulls elsewhere are the prior.
+    const rate = posterior(weight, exposure, { pulls: ELSEWHERE_PULLS, rate: discounted });
+    const prior = rate * share;
+    const own = basis.counters.image(key, atMs);
+    const hours = basis.hours * repository.ahead * generations.kept(image.generation, this.#horizonMs);
+    const exposures = exposuresOf(image, basis.exposure, repository);
+    const byHalfLife = HALF_LIVES.map((halfLife) => posterior(own[halfLife], exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior }) * basis.ratios[halfLife] * hours) as unknown as Weights;
+    const byCounts = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * byHalfLife[halfLife], 0);
+    const byOwn = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * ownPart(own[halfLife], exposures[halfLife], prior) * byHalfLife[halfLife], 0);
+    const { expectedPulls, probability } = this.#withPush(image, { expectedPulls: byCounts, hasPulls: own[2] > 0 }, basis);
+    const scale = byCounts === 0 ? 0 : expectedPulls / byCounts;
+    const inheritedAll = expectedPulls - byOwn * scale;
+    const fromElsewhere = elsewherePart(weight, exposure, discounted);
+    return {
+      expectedPulls,
+      ownPulls: byOwn * scale,
+      inheritedPulls: inheritedAll * (1 - fromElsewhere),
+      elsewherePulls: inheritedAll * fromElsewhere,
+      probability,
+      ...basis.calibration.interval(expectedPulls),
+      byHalfLife,
+      undiscountedElsewhere: weight === 0 ? elsewhere * share * hours : 0,
+    };
+  }
+
+  /** What part of its repository's pulls an image gets, by all regions together: what is usual for its age, until it has shown itself. */
+  #shareOf(image: ForecastImage, key: string, repository: RepositoryBasis): number {
+    const { generations, rates } = repository;
+    const everywhere = rates.at(-1)!;
+    const usual = generations.share(image.generation);
+    if (everywhere === 0) return usual;
+    const atMs = this.#view.at.getTime();
+    let own = 0;
+    for (const { counters } of this.#bases) own += counters.image(key, atMs)[1];
+    const exposure = exposuresOf(image, this.#everywhere, repository)[1];
+    return Math.min(1, posterior(own, exposure, { pulls: PRIOR_PULLS, rate: everywhere * usual }) / everywhere);
+  }
+
+  /** What a repository's pulls in the other regions would be at this region's volume. */
+  #elsewhereRate(basis: Basis, rate: number): number {
+    const all = this.#bases.reduce((sum, { level }) => sum + level, 0);
+    const others = all - basis.level;
+    return others <= 0 || rate <= 0 ? 0 : (rate * Math.max(basis.level, all * VOLUME_RATIO_MIN)) / others;
+  }
+
+  /** Of a newly pushed image that nobody has pulled yet, how pushes of its repository went here says more than counts. */
+  #withPush(image: ForecastImage, by: { readonly expectedPulls: number; readonly hasPulls: boolean }, { region, calibration }: Basis): Pick<ImageForecast, 'expectedPulls' | 'probability'> {
+    const { expectedPulls, hasPulls } = by;
+    const ageMs = this.#view.at.getTime() - image.pushedAt.getTime();
+    const known = hasPulls || image.generation !== 0 || ageMs < 0 ? undefined : this.#learned.pushes.probability(region, image.repository, ageMs);
+    const probability = probabilityOfPull(expectedPulls, calibration.deviation(expectedPulls));
+    if (known === undefined) return { expectedPulls, probability };
+    const seen = this.#horizonMs >= RESPONSE_MS ? known : known * (this.#horizonMs / RESPONSE_MS);
+    // The image is pulled at least as many times as a rate with that probability of none would have it.
+    return { expectedPulls: Math.max(expectedPulls, -Math.log(1 - Math.min(seen, 0.999))), probability: Math.max(probability, seen) };
+  }
+}
+
+/** Of a Gamma prior that is worth so many pulls, and a count over an exposure: the mean rate. */
+function posterior(weight: number, exposure: number, prior: { readonly pulls: number; readonly rate: number }): number {
+  if (prior.rate === 0) return exposure === 0 ? 0 : weight / exposure;
+  return (prior.pulls + weight) / (prior.pulls / prior.rate + exposure);
+}
+
+/** Which part of such a mean is owed to the count. */
+function ownPart(weight: number, exposure: number, priorRate: number): number {
+  if (weight === 0) return 0;
+  return priorRate === 0 || exposure === 0 ? 1 : weight / (weight + PRIOR_PULLS);
+}
+
+/** Which part of a repository's rate is owed to pulls elsewhere. */
+function elsewherePart(weight: number, exposure: number, rate: number): number {
+  if (rate === 0) return 0;
+  return weight === 0 || exposure === 0 ? 1 : ELSEWHERE_PULLS / (ELSEWHERE_PULLS + weight);
+}
+
+/** The exposure of an image since its push, in hours at its present age: an hour in which it was newer counts for as many as it got more then. */
+function exposuresOf(image: ForecastImage, exposure: Exposure, { generations, recent }: RepositoryBasis): Weights {
+  const sums: [number, number, number] = [0, 0, 0];
+  const until: [number, number, number] = [0, 0, 0];
+  generations.eachAge(image, (sinceMs, ratio) => {
+    for (const halfLife of HALF_LIVES) {
+      const since = exposure.since(sinceMs, halfLife);
+      sums[halfLife] += Math.max(0, since - until[halfLife]) * ratio;
+      until[halfLife] = Math.max(until[halfLife], since);
+    }
+  });
+  for (const halfLife of HALF_LIVES) sums[halfLife] *= recent[halfLife];
+  return sums;
+}
+
+/** That a count of this mean and deviation is not 0: negative binomial, Poisson where it spreads no more than that. */
+export function probabilityOfPull(expected: number, deviation: number): number {
+  if (expected <= 0) return 0;
+  const excess = deviation ** 2 - expected;
+  if (excess <= expected * 1e-6) return -Math.expm1(-expected);
+  const size = expected ** 2 / excess;
+  return -Math.expm1(size * Math.log(size / (size + expected)));
+}
