@@ -12,6 +12,7 @@ import { FileVersion21763800000000 } from './1763800000000-file-version-2.js';
 import { RoomReservations1763950000000 } from './1763950000000-room-reservations.js';
 import { Access1764400000000 } from './1764400000000-access.js';
 import { SharedLeases1764600000001 } from './1764600000001-shared-leases.js';
+import { Planning1764900000000 } from './1764900000000-planning.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -29,6 +30,7 @@ export const MIGRATIONS = [
   RoomReservations1763950000000,
   Access1764400000000,
   SharedLeases1764600000001,
+  Planning1764900000000,
 ] as const;
 
 export { FileVersion21763800000000 };

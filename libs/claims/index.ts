@@ -1,3 +1,4 @@
 export * from './src/claim.js';
 export * from './src/claim-loop.js';
 export * from './src/folder-lock.js';
+export * from './src/write-fence.js';

@@ -191,6 +191,7 @@ export const configSchema = z
       .strictObject({
         every: duration('15m', 100, DAY_MS),
         minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
+        turnLease: duration('1m', SECOND_MS, HOUR_MS),
       })
       .prefault({}),
     lookup: z

@@ -34,7 +34,7 @@ export const PlanBody = z
   .object({
     region: RegionText,
     plannedAt: Instant,
-    trigger: z.enum(['schedule', 'push', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
+    trigger: z.enum(['schedule', 'push', 'demand', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
     capacityBytes: Bytes,
     usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
     forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),

@@ -20,6 +20,8 @@ export const POSTGRES_MAJOR_VERSION_MIN = 15;
 export const STATEMENT_MAX_MS = 30_000;
 /** How much longer than a statement its answer may take before the connection is taken for dead. */
 const ANSWER_SLACK = 1.25;
+/** A process that stands still inside a transaction keeps what that holds from all others for so long: then the server takes it back. Between two statements nothing here waits for anything. */
+const TRANSACTION_IDLE_MAX_MS = 10_000;
 /** How long to wait for a connection from the pool or the server. */
 const CONNECT_MAX_MS = 10_000;
 /** What every connection to a server has: idle ones notice when the server has vanished. */
@@ -28,7 +30,8 @@ const PATIENT = { connectionTimeoutMillis: CONNECT_MAX_MS, keepAlive: true, keep
 /**
  * Opens the database and brings its tables up to date. Migrations run one at a time in their own transactions; several
  * processes that start together are put in order by a lock on the migrations' own table. On a server every statement after that is bounded on both sides: the
- * server ends it after `statementMaxMs`, and a little later its connection is given up, because a server that has vanished ends nothing.
+ * server ends it after `statementMaxMs`, and a little later its connection is given up, because a server that has vanished ends nothing. A transaction of a process that stands still is rolled
+ * back after {@link TRANSACTION_IDLE_MAX_MS}.
  * @throws {DatabaseError} `DATABASE_UNREACHABLE`, `DATABASE_TOO_OLD`; the driver's error when a migration fails.
  */
 export async function openDataSource(address: DatabaseAddress, migrations: readonly MigrationClass[]): Promise<DataSource> {
@@ -46,7 +49,7 @@ export async function openDataSource(address: DatabaseAddress, migrations: reado
 }
 
 function boundedExtra(statementMaxMs: number): object {
-  return { ...PATIENT, Client: VanishingClient, statement_timeout: statementMaxMs, query_timeout: statementMaxMs * ANSWER_SLACK };
+  return { ...PATIENT, Client: VanishingClient, statement_timeout: statementMaxMs, query_timeout: statementMaxMs * ANSWER_SLACK, idle_in_transaction_session_timeout: TRANSACTION_IDLE_MAX_MS };
 }
 
 /** What {@link openDataSourceInTime} is told besides. */

@@ -1,3 +1,4 @@
+import type { WriteFence } from '#claims';
 import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
@@ -31,11 +32,25 @@ export abstract class PlacementFacts {
 
   /** The layers that an enabled repository's images reference, expanded or not, and those that ceased to be so within the grace time before `now`. */
   abstract referencedLayers(now: Date, limit: number): Promise<ReadonlySet<Digest>>;
+
+  /** What a plan for some repositories alone depends on: those of them that are enabled. Reads what belongs to them only. */
+  abstract ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts>;
+}
+
+/** What is, as far as plans for some repositories alone depend on it. */
+export interface RepositoryFacts {
+  /** Their images, `limit` in both lists together. */
+  readonly images: CatalogueImages;
+  /** By region, the replicas of these images' layers and views; leases are not looked at. Regions without any may lack. */
+  readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
+  /** By region, the bytes of all other replicas that are not gone, draining ones included. Regions without any may lack. */
+  readonly otherBytes: ReadonlyMap<RegionName, number>;
 }
 
 /**
  * Carries out plans. `want` is one transaction; `drain` is one for each layer, so that a failure leaves those before it done. The planner gives few orders
  * a call and makes sure of its turn before each. All of it is idempotent: a repeated order, or one that is overtaken by what happened, changes nothing.
+ * Nothing is written once the fence that comes with an order is lost: its error is thrown, and what was written before stays.
  * The draining side looks again before it removes anything: a lease may have come, or another region's replica gone, since the plan was made.
  */
 export abstract class ReplicaOrders {
@@ -43,8 +58,8 @@ export abstract class ReplicaOrders {
    * Makes replicas wanted with their priority; one that is wanted already takes the new priority; one that drains is ready again at once unless its removal
    * has begun: then it is left to go, and a later plan orders it anew.
    */
-  abstract want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void>;
+  abstract want(region: RegionName, wanted: readonly WantedReplica[], fence: WriteFence): Promise<void>;
 
   /** Starts the draining of ready replicas, and forgets wanted ones (`withdrawn`) that nobody is copying yet. Others are left alone. */
-  abstract drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[]): Promise<void>;
+  abstract drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[], fence: WriteFence): Promise<void>;
 }

@@ -1,9 +1,10 @@
+import type { WriteFence } from '#claims';
 import type { RegionName } from '#regions';
 
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
 
 /** What made a plan be made. */
-export type PlanTriggerKind = 'schedule' | 'push' | 'pin' | 'operator';
+export type PlanTriggerKind = 'schedule' | 'push' | 'demand' | 'pin' | 'operator';
 
 /** How many of each there are in a plan. */
 export interface PlanCounts {
@@ -24,6 +25,10 @@ export interface PlanSummary {
   readonly region: RegionName;
   readonly madeAt: Date;
   readonly trigger: PlanTriggerKind;
+  /** The only repositories that were planned for, in ascending order; everything else was left as it was. Absent where all were. */
+  readonly repositories?: readonly string[];
+  /** When the last of its orders had been handed over. Absent while that goes on, and for good when its planner ended in the middle: a later plan orders what is lacking. */
+  readonly orderedAt?: Date;
   readonly capacityBytes: number;
   readonly usedBytes: number;
   readonly forcedBytes: number;
@@ -74,13 +79,16 @@ export interface PlanPage {
 
 /**
  * Keeps the plans that tell something, for operators who ask why: those that ordered anything, that decided otherwise than the one kept before, or that
- * were asked for by the clock, a pin or an operator. So a region's newest plan kept is what holds, whatever pushes were looked at since.
+ * were asked for by the clock, a pin or an operator. So a region's newest plan kept for all repositories is what holds, whatever pushes were looked at since.
  */
 export abstract class PlanStore {
-  /** Keeps a plan; repeating it under its id changes nothing. */
-  abstract save(plan: StoredPlan): Promise<void>;
+  /** Keeps a plan; repeating it under its id changes nothing. Once `fence` is lost nothing is kept, and its error is thrown. */
+  abstract save(plan: StoredPlan, fence?: WriteFence): Promise<void>;
 
-  /** A region's newest plan kept. */
+  /** Notes that all orders of a plan were handed over; the first note stays. Guarded as `save`. */
+  abstract ordered(id: string, at: Date, fence?: WriteFence): Promise<void>;
+
+  /** A region's newest plan kept, of those for all repositories. */
   abstract latest(region: RegionName): Promise<StoredPlan | undefined>;
 
   /** One plan, with its decisions. */
@@ -89,14 +97,14 @@ export abstract class PlanStore {
   /** A region's plans without their decisions, by the time they were made and then their id, both descending. */
   abstract history(query: PlanQuery): Promise<PlanPage>;
 
-  /** Forgets all but the newest `keep` plans of every region. @returns how many went. */
+  /** Forgets all but the newest `keep` plans of every region, and as many of those for some repositories alone. @returns how many went. */
   abstract prune(keep: number): Promise<number>;
 }
 
 /** A plan as it is kept. */
 export function storedPlan(
   plan: RegionPlan,
-  made: { readonly id: string; readonly madeAt: Date; readonly trigger: PlanTriggerKind; readonly unresolvedPins: readonly string[] },
+  made: Pick<PlanSummary, 'id' | 'madeAt' | 'trigger' | 'unresolvedPins' | 'repositories'>,
 ): StoredPlan {
   const { region, capacityBytes, usedBytes, forcedBytes, drainingBytes, decisions } = plan;
   const stored = decisions.slice(0, DECISIONS_STORED_MAX);

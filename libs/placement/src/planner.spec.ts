@@ -8,7 +8,8 @@ import { type Digest } from '#oci';
 import { aPin, MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
 
-import { ORDERS_AT_ONCE_MAX, PLACEMENT_IMAGES_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
+import { PLACEMENT_IMAGES_MAX } from './gather-round.js';
+import { ORDERS_AT_ONCE_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
 import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage } from './region-facts.js';
 import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
 import { MemoryPlanStore } from './testing/memory-plan-store.js';
@@ -220,7 +221,7 @@ describe('a planner', () => {
       await new Promise((resolve) => setImmediate(resolve));
       await at.clock.advance(250);
     }
-    expect(await waiting).toEqual({ outcome: 'busy', trigger: 'schedule', regions: [] });
+    expect(await waiting).toEqual({ outcome: 'busy', trigger: 'schedule', regions: [], cramped: false });
     expect(await at.plans.latest('eastus')).toBeUndefined();
     expect(held && (await at.turn.release(held))).toBe(true);
     expect((await at.planner.planAll('schedule')).outcome).toBe('planned');
@@ -251,14 +252,34 @@ describe('a planner', () => {
     expect([...at.world.held('eastus'), ...at.world.held('southeastasia')]).toEqual([]);
   });
 
+  it('writes nothing when it was paused between looking at its turn and writing, and says which plan was not ordered to the end', async () => {
+    const at = open();
+    for (const region of ['eastus', 'southeastasia']) await pull(at, app, region, 5);
+    const orders: PlannerOptions['orders'] = {
+      want: async (region, wanted, fence) => {
+        if (region === 'southeastasia') {
+          // Its turn was renewed right before; now another planner has it.
+          await at.clock.advance(TURN_LEASE_DEFAULT_MS);
+          await at.turn.acquire('other', at.clock.now(), TURN_LEASE_DEFAULT_MS);
+        }
+        await at.world.orders.want(region, wanted, fence);
+      },
+      drain: (...drained) => at.world.orders.drain(...drained),
+    };
+    expect(await at.another({ orders }).planAll('schedule')).toMatchObject({ outcome: 'turn-lost', regions: [{ region: 'eastus' }] });
+    expect([layersHeld(at.world, 'eastus'), layersHeld(at.world, 'southeastasia')]).toEqual([layersOf(app), []]);
+    expect((await at.plans.latest('eastus'))?.orderedAt).toEqual(SCENE_NOW);
+    expect((await at.plans.latest('southeastasia'))?.orderedAt).toBeUndefined();
+  });
+
   it('gives its turn back when it fails, and a repeated plan finishes what was begun', async () => {
     const at = open();
     for (const region of ['eastus', 'southeastasia']) await pull(at, app, region, 5);
     let failures = 1;
     const orders: PlannerOptions['orders'] = {
-      want: async (region, wanted) => {
+      want: async (region, wanted, fence) => {
         if (region === 'southeastasia' && failures-- > 0) throw new Error('connection reset');
-        await at.world.orders.want(region, wanted);
+        await at.world.orders.want(region, wanted, fence);
       },
       drain: (...drained) => at.world.orders.drain(...drained),
     };
@@ -266,6 +287,48 @@ describe('a planner', () => {
     await expect(planner.planAll('schedule')).rejects.toThrow('connection reset');
     expect((await planner.planAll('schedule')).outcome).toBe('planned');
     expect(layersHeld(at.world, 'southeastasia')).toEqual(layersOf(app));
+  });
+
+  describe('after a push to one repository', () => {
+    const pushed = anImage('team/app:v2', [base, aLayer('code 2', 20)], 0);
+    const idle = anImage('team/idle:v1', [aLayer('idle', 300)]);
+    const images = ['eastus', 'southeastasia'] as const;
+
+    it('brings its image where it is wanted, and moves nothing else', async () => {
+      const at = open();
+      at.world.push(idle, pushed);
+      at.world.hold('eastus', [...replicasOf([...app.layers, ...idle.layers]), ...replicasOf([aLayer('of nobody', 5)], 'wanted')]);
+      await pull(at, app, 'eastus', 5);
+      const before = at.world.held('eastus');
+      const report = await at.planner.planRepositories(['team/app']);
+      expect(report).toMatchObject({ outcome: 'planned', trigger: 'push', cramped: false });
+      expect(report.regions.map(({ region, counts, kept, repositories }) => [region, counts.wants, counts.drains, kept, repositories])).toEqual([['eastus', 1, 0, true, ['team/app']], ['southeastasia', 0, 0, false, ['team/app']]]);
+      expect(at.world.held('eastus').slice(0, before.length)).toEqual(before);
+      expect(layersHeld(at.world, 'eastus')).toEqual(expect.arrayContaining(layersOf(pushed)));
+      expect((await at.planner.planRepositories(['team/app'])).regions.map(({ counts }) => counts.wants)).toEqual([0, 0]);
+    });
+
+    it('never uses room that other repositories have, and says that there was none', async () => {
+      const at = open();
+      at.world.push(idle, pushed);
+      at.world.hold('eastus', replicasOf([...app.layers, ...idle.layers, aLayer('of nobody', 65)]));
+      await pull(at, app, 'eastus', 5);
+      const report = await at.planner.planRepositories(['team/app']);
+      expect(report).toMatchObject({ outcome: 'planned', cramped: true, regions: [{ capacityBytes: 500 * MiB, usedBytes: 485 * MiB }, {}] });
+      expect(layersHeld(at.world, 'eastus')).not.toEqual(expect.arrayContaining(layersOf(pushed)));
+      expect((await at.planner.planAll('push')).cramped).toBe(false);
+      expect(layersHeld(at.world, 'eastus')).toEqual(expect.arrayContaining(layersOf(pushed)));
+    });
+
+    it('follows a pinned tag to its new image in every region of the pin', async () => {
+      const at = open();
+      await at.pins.create(aPin({ regions: [...images], reference: { kind: 'tag', tag: 'v2' } }));
+      at.world.push(pushed);
+      await at.planner.planRepositories(['team/app', 'team/idle']);
+      for (const region of images) expect(layersHeld(at.world, region)).toEqual(layersOf(pushed));
+      expect(await at.plans.latest('eastus')).toBeUndefined();
+      expect((await at.plans.history({ region: 'eastus', limit: 1 })).plans).toMatchObject([{ repositories: ['team/app', 'team/idle'], counts: { pinned: 1 } }]);
+    });
   });
 
   it('refuses to plan on a part of the images', async () => {

@@ -1,26 +1,22 @@
 import { randomUUID } from 'node:crypto';
 
+import type { WriteFence } from '#claims';
 import type { Clock } from '#clock';
-import type { DemandSnapshot, DemandStore } from '#demand';
+import type { DemandStore } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
 import { SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { crossRegionDemand } from './cross-region-demand.js';
-import { PlacementError } from './placement-error.js';
-import type { PlacementFacts, PlacementRegion, ReplicaOrders } from './placement-ports.js';
-import { planRegion } from './plan-region.js';
+import { gatherRound, gatherRoundOf, type PlanningRound } from './gather-round.js';
+import { PlacementError, turnLost } from './placement-error.js';
+import type { PlacementFacts, ReplicaOrders } from './placement-ports.js';
+import { planRound } from './plan-round.js';
 import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
-import { type CatalogueImages, type HeldReplica, type PlacementParameters, type RegionDemand } from './region-facts.js';
+import type { PlacementParameters } from './region-facts.js';
 import { isEmptyPlan, type RegionPlan } from './region-plan.js';
-import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 
-/** Images that one plan may look at: twice the goal of 50,000. */
-export const PLACEMENT_IMAGES_MAX = 100_000;
-/** Replicas in one region that one plan may look at, and layers referenced. */
-export const PLACEMENT_LAYERS_MAX = 1_000_000;
 /** Orders handed over under one renewal of the turn: at a third of a second for each, slower than any database, half a lease. */
 export const ORDERS_AT_ONCE_MAX = 100;
 /** How long a turn holds without renewal; a plan renews it before every region, and before every {@link ORDERS_AT_ONCE_MAX} orders. */
@@ -54,24 +50,14 @@ export interface PlanningReport {
   readonly outcome: 'planned' | 'busy' | 'turn-lost';
   readonly trigger: PlanTriggerKind;
   readonly regions: readonly PlannedRegion[];
+  /** True when some image had to be left out for want of room. After a plan for some repositories alone, one for all may make room by what it takes away. */
+  readonly cramped: boolean;
 }
 
 /** What was planned for one region. */
 export interface PlannedRegion extends PlanSummary {
-  /** False for a plan after a push that ordered nothing and decided as the one kept before: then nothing is stored under its id. */
+  /** False for a plan for some repositories alone that ordered nothing, and for one for all after a push that ordered nothing and decided as the one kept before: then nothing is stored under its id. */
   readonly kept: boolean;
-}
-
-interface Gathered {
-  readonly now: Date;
-  readonly regions: readonly PlacementRegion[];
-  readonly images: CatalogueImages;
-  readonly referenced: ReadonlySet<Digest>;
-  readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
-  readonly demand: ReadonlyMap<RegionName, RegionDemand>;
-  readonly pins: ResolvedPins;
-  /** The pins that the plan knows. */
-  readonly pinIds: ReadonlySet<string>;
 }
 
 interface WaitingRun {
@@ -100,16 +86,25 @@ export class Planner {
       return waiting.report;
     }
     const run: { trigger: PlanTriggerKind; report?: Promise<PlanningReport> } = { trigger };
-    const report = this.#run(() => {
+    const begin = (): PlanTriggerKind => {
       this.#waiting = undefined;
       return run.trigger;
-    });
+    };
+    const report = this.#run(begin, () => gatherRound(this.#options, this.#options.parameters));
     this.#waiting = Object.assign(run, { report });
     return report;
   }
 
+  /**
+   * Plans for some repositories alone, in every region but home, from what belongs to them: at once after a push. It only adds what fits; nothing is taken away.
+   * @throws as {@link planAll}.
+   */
+  planRepositories(names: readonly string[]): Promise<PlanningReport> {
+    return this.#run(() => 'push', () => gatherRoundOf(names, this.#options, this.#options.parameters));
+  }
+
   /** `begin` closes the run for callers to join: from then on facts are read. */
-  async #run(begin: () => PlanTriggerKind): Promise<PlanningReport> {
+  async #run(begin: () => PlanTriggerKind, gather: () => Promise<PlanningRound>): Promise<PlanningReport> {
     const { turn } = this.#options;
     let token: PlannerToken | undefined;
     try {
@@ -119,9 +114,9 @@ export class Planner {
       throw error;
     }
     const trigger = begin();
-    if (token === undefined) return { outcome: 'busy', trigger, regions: [] };
+    if (token === undefined) return { outcome: 'busy', trigger, regions: [], cramped: false };
     try {
-      const report = await this.#plan(trigger, token);
+      const report = await this.#plan(trigger, await gather(), token);
       await turn.release(token);
       return report;
     } catch (error) {
@@ -141,34 +136,38 @@ export class Planner {
     }
   }
 
-  async #plan(trigger: PlanTriggerKind, token: PlannerToken): Promise<PlanningReport> {
-    const { turn, clock, plans, parameters, turnLeaseMs } = this.#options;
-    const gathered = await this.#gather();
-    const readyCounts = countReady(gathered.replicas);
+  async #plan(trigger: PlanTriggerKind, round: PlanningRound, token: PlannerToken): Promise<PlanningReport> {
     const planned: PlannedRegion[] = [];
-    for (const { region, home, capacityBytes } of gathered.regions) {
-      const replicas = gathered.replicas.get(region) ?? [];
-      const plan = planRegion({
-        region, home, capacityBytes, replicas, parameters,
-        images: gathered.images.placeable,
-        unfinished: gathered.images.unfinished,
-        referenced: gathered.referenced,
-        demand: gathered.demand.get(region) ?? { images: new Map(), repositories: new Map() },
-        pins: gathered.pins.byRegion.get(region) ?? [],
-        readyElsewhere: home ? readyOutside(region, gathered.replicas) : new Set(),
-        mustKeep: lastReady(replicas, readyCounts, gathered.referenced),
-      });
-      // Renewed right before anything is written: a turn that was lost writes nothing.
-      if ((await turn.renew(token, clock.now(), turnLeaseMs)) === undefined) return { outcome: 'turn-lost', trigger, regions: planned };
-      const stored = storedPlan(plan, { id: randomUUID(), madeAt: gathered.now, trigger, unresolvedPins: gathered.pins.unresolvedByRegion.get(region) ?? [] });
-      const kept = trigger !== 'push' || !isEmptyPlan(plan) || !(await this.#isKnown(stored));
-      if (kept) await plans.save(stored);
-      if (!(await this.#order(plan, gathered, token))) return { outcome: 'turn-lost', trigger, regions: planned };
-      for (const { layer } of plan.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
-      const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
-      planned.push({ ...summary, kept });
+    let cramped = false;
+    try {
+      for (const plan of planRound(round, this.#options.parameters)) {
+        cramped ||= plan.decisions.some(({ reason }) => reason === 'OVER_CAPACITY' || reason === 'PIN_OVER_CAPACITY');
+        planned.push(await this.#carryOut(plan, { trigger, round, token }));
+      }
+    } catch (error) {
+      if (error instanceof PlacementError && error.code === 'TURN_LOST') return { outcome: 'turn-lost', trigger, regions: planned, cramped };
+      throw error;
     }
-    return { outcome: 'planned', trigger, regions: planned };
+    return { outcome: 'planned', trigger, regions: planned, cramped };
+  }
+
+  /** Keeps a plan and hands its orders over. @throws {PlacementError} `TURN_LOST`: what was not handed over is planned again. */
+  async #carryOut(plan: RegionPlan, { trigger, round, token }: { readonly trigger: PlanTriggerKind; readonly round: PlanningRound; readonly token: PlannerToken }): Promise<PlannedRegion> {
+    const { plans, turn, clock } = this.#options;
+    const fence = turn.fence(token);
+    // Renewed right before anything is written: a turn that was lost writes nothing.
+    await this.#renew(token);
+    const made = { id: randomUUID(), madeAt: round.now, trigger, unresolvedPins: round.pins.unresolvedByRegion.get(plan.region) ?? [], ...(round.only === undefined ? {} : { repositories: round.only.repositories }) };
+    const isEmpty = isEmptyPlan(plan);
+    const stored = { ...storedPlan(plan, made), ...(isEmpty ? { orderedAt: clock.now() } : {}) };
+    const kept = !isEmpty || (round.only === undefined && (trigger !== 'push' || !(await this.#isKnown(stored))));
+    if (kept) await plans.save(stored, fence);
+    await this.#order(plan, { round, token, fence });
+    const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
+    if (isEmpty) return { ...summary, kept };
+    const orderedAt = clock.now();
+    await plans.ordered(stored.id, orderedAt, fence);
+    return { ...summary, orderedAt, kept };
   }
 
   /** Whether the newest plan kept says the same already. */
@@ -177,31 +176,36 @@ export class Planner {
     return latest !== undefined && decidesTheSame(latest, plan);
   }
 
-  /** Hands a plan's orders over, part by part. @returns false when the turn was lost before the last part: what was not handed over is planned again. */
-  async #order(plan: RegionPlan, gathered: Gathered, token: PlannerToken): Promise<boolean> {
-    const { turn, clock, orders, turnLeaseMs } = this.#options;
-    const renew = async (): Promise<boolean> => (await turn.renew(token, clock.now(), turnLeaseMs)) !== undefined;
-    for (const part of parts(plan.drains)) {
-      if (!(await renew())) return false;
-      const needed = await this.#pinnedSince(plan.region, gathered);
-      await orders.drain(plan.region, part.filter(({ layer }) => !needed.has(layer)), []);
+  /** Hands a plan's orders over, part by part. @throws {PlacementError} `TURN_LOST` before the last part: what was not handed over is planned again. */
+  async #order(plan: RegionPlan, { round, token, fence }: { readonly round: PlanningRound; readonly token: PlannerToken; readonly fence: WriteFence }): Promise<void> {
+    const { orders } = this.#options;
+    // Such a plan sees what its images hold as not to be moved.
+    const [drains, withdrawals] = round.only === undefined ? [plan.drains, plan.withdrawals] : [[], []];
+    for (const part of parts(drains)) {
+      await this.#renew(token);
+      const needed = await this.#pinnedSince(plan.region, round);
+      await orders.drain(plan.region, part.filter(({ layer }) => !needed.has(layer)), [], fence);
     }
-    for (const part of parts(plan.withdrawals)) {
-      if (!(await renew())) return false;
-      await orders.drain(plan.region, [], part);
+    for (const part of parts(withdrawals)) {
+      await this.#renew(token);
+      await orders.drain(plan.region, [], part, fence);
     }
     for (const part of parts(plan.wants)) {
-      if (!(await renew())) return false;
-      await orders.want(plan.region, part);
+      await this.#renew(token);
+      await orders.want(plan.region, part, fence);
     }
-    return true;
+  }
+
+  async #renew(token: PlannerToken): Promise<void> {
+    const { turn, clock, turnLeaseMs } = this.#options;
+    if ((await turn.renew(token, clock.now(), turnLeaseMs)) === undefined) throw turnLost(token.fence);
   }
 
   /**
    * The layers of repositories that were pinned in a region after the facts were read: the plan knows nothing of those pins, so it drains nothing of theirs.
    * A pin made even later finds its replicas draining, and the plan that is made for it recalls them.
    */
-  async #pinnedSince(region: RegionName, { pinIds, images }: Gathered): Promise<ReadonlySet<Digest>> {
+  async #pinnedSince(region: RegionName, { pinIds, images }: PlanningRound): Promise<ReadonlySet<Digest>> {
     const { pins, clock } = this.#options;
     const fresh = (await listActivePins(pins, clock.now())).filter((pin) => pin.regions.includes(region) && !pinIds.has(pin.id));
     const repositories = new Set(fresh.map((pin) => pin.repository));
@@ -210,54 +214,8 @@ export class Planner {
     const ofUnfinished = images.unfinished.filter((image) => repositories.has(image.repository)).flatMap((image) => image.layers);
     return new Set([...ofPlaceable, ...ofUnfinished]);
   }
-
-  async #gather(): Promise<Gathered> {
-    const { facts, demand, pins, clock, parameters } = this.#options;
-    const now = clock.now();
-    // Pins before images: a pin made in between is found before anything is drained, and planned next time; an image deleted in between leaves a pin without an image.
-    const activePins = await listActivePins(pins, now);
-    const regions = (await facts.regions()).toSorted((a, b) => (a.region < b.region ? -1 : 1));
-    const images = await facts.images(PLACEMENT_IMAGES_MAX);
-    requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
-    const referenced = await facts.referencedLayers(now, PLACEMENT_LAYERS_MAX);
-    requireFewer('referenced layers', referenced.size, PLACEMENT_LAYERS_MAX);
-    const replicas = new Map<RegionName, readonly HeldReplica[]>();
-    for (const { region } of regions) {
-      const held = await facts.replicas(region, now, PLACEMENT_LAYERS_MAX);
-      requireFewer(`replicas in ${region}`, held.length, PLACEMENT_LAYERS_MAX);
-      replicas.set(region, held);
-    }
-    const pinIds = new Set(activePins.map((pin) => pin.id));
-    return { now, regions, images, referenced, replicas, demand: demandByRegion(await demand.snapshot(now), parameters.crossRegionRatio), pins: resolvePins(activePins, images), pinIds };
-  }
 }
 
 function* parts<Order>(orders: readonly Order[]): Generator<readonly Order[], void> {
   for (let begin = 0; begin < orders.length; begin += ORDERS_AT_ONCE_MAX) yield orders.slice(begin, begin + ORDERS_AT_ONCE_MAX);
-}
-
-function requireFewer(what: string, count: number, max: number): void {
-  if (count >= max) throw new PlacementError('FACTS_TOO_MANY', `there are ${max} ${what} or more: no plan is made on a part of them`, { details: { what, max } });
-}
-
-function demandByRegion(snapshot: DemandSnapshot, crossRegionRatio: number): Map<RegionName, RegionDemand> {
-  const counts = snapshot.counts.map(({ region, repository, image, count }) => ({ region, image: { repository, digest: image }, weight: count.weight }));
-  return crossRegionDemand(counts, crossRegionRatio);
-}
-
-function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Map<Digest, number> {
-  const counts = new Map<Digest, number>();
-  for (const held of replicas.values()) for (const { layer, state } of held) if (state === 'ready') counts.set(layer, (counts.get(layer) ?? 0) + 1);
-  return counts;
-}
-
-function readyOutside(home: RegionName, replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Set<Digest> {
-  const elsewhere = [...replicas].filter(([region]) => region !== home).flatMap(([, held]) => held);
-  return new Set(elsewhere.filter(({ state }) => state === 'ready').map(({ layer }) => layer));
-}
-
-function lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Set<Digest> {
-  const isLast = (state: HeldReplica['state'], readyCount: number): boolean => (state === 'ready' && readyCount <= 1) || (state === 'draining' && readyCount === 0);
-  const last = replicas.filter(({ layer, state }) => referenced.has(layer) && isLast(state, readyCounts.get(layer) ?? 0));
-  return new Set(last.map(({ layer }) => layer));
 }

@@ -1,3 +1,5 @@
+import type { Digest } from '#oci';
+
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from './image.js';
 
 /** Whether a repository is served. */
@@ -33,6 +35,9 @@ export abstract class CatalogueReader {
   abstract tagsAfter(key: TagKey | undefined, limit: number): Promise<RecordedTag[]>;
   /** Images and indexes of all repositories after `key`. */
   abstract imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]>;
+
+  /** The repositories with images that have any of these layers, or merged views; ascending, at most `limit`, from 1 to {@link CATALOGUE_ROWS_MAX}. */
+  abstract repositoriesOfLayers(digests: readonly Digest[], limit: number): Promise<string[]>;
 
   /** The images (not indexes) of enabled repositories that are tagged, or are children of tagged indexes, in the order of their keys. */
   abstract imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]>;

@@ -1,4 +1,4 @@
-import type { ClaimSource } from '#claims';
+import type { ClaimSource, WriteFence } from '#claims';
 import type { Digest } from '#oci';
 
 import type { OrderOutcome, ReplicaOrder } from './admit-orders.js';
@@ -16,6 +16,8 @@ export interface DrainOrder {
   readonly now: Date;
   /** How long answers that were given before may still be used to mount it, in milliseconds: the file stays at least that long. */
   readonly graceMs: number;
+  /** Whose right it is to order this: lost, nothing changes. Without one, anybody's. */
+  readonly fence?: WriteFence;
 }
 
 /** What became of a drain: `LAST_REPLICA` of its layer stays ready; `NOT_READY` there was nothing to drain. */
@@ -74,9 +76,10 @@ export abstract class ReplicaStore {
    * Takes orders for one share, in one transaction, as `admitOrders` decides; replicas that are kept take the larger priority, and
    * the reason unless they are ready. A draining replica that was ready before, and whose removal has not begun, is ready again at once; who claimed
    * its removal has lost that claim. Two callers never pass the share's capacity together; what {@link RoomLedger} has reserved is not left for orders. Idempotent.
+   * @param fence whose right it is to order this: once that is lost nothing is ordered, and its error is thrown.
    * @returns what became of each order, in the order given.
    */
-  abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]>;
+  abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]>;
 
   /**
    * Notes that the share holds the layer whole, because it was expanded there; a copy under way loses its claim, and so does a removal that has

@@ -84,6 +84,16 @@ export class ServiceProcess implements AsyncDisposable {
     return this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
+  /** Has it stand still, as a machine that is suspended or starved does, until {@link resume}. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** Has it go on from where it stood. */
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Ends it as a crash does. */
   async kill(): Promise<void> {
     await end(this.#child, 'SIGKILL');

@@ -55,7 +55,7 @@ import { WorkSurroundings } from './work-surroundings.js';
       ) => planner(surroundings, { facts, pins, demand, plans, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
       inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn],
     },
-    { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed) => new Planning(surroundings, made, feed), inject: [WorkSurroundings, Planner, ChangeFeed] },
+    { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed, catalogue: CatalogueReader) => new Planning(surroundings, made, { feed, catalogue }), inject: [WorkSurroundings, Planner, ChangeFeed, CatalogueReader] },
     {
       provide: 'clocked tasks',
       useFactory: (

@@ -1,17 +1,17 @@
-import { PLACEMENT_PARAMETERS_DEFAULT, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from '#placement';
+import { PLACEMENT_PARAMETERS_DEFAULT, Planner, type PlannerOptions, TURN_WAIT_DEFAULT_MS } from '#placement';
 
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** The planner of the configuration. */
 export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'demand' | 'plans' | 'turn'>): Planner {
-  const { minimumExpectedPulls } = config.placement;
+  const { minimumExpectedPulls, turnLease } = config.placement;
   const forecast = { ...PLACEMENT_PARAMETERS_DEFAULT.forecast, halfLifeMs: config.demand.halfLife };
   return new Planner({
     ...tools,
     clock,
     owner,
     parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, forecast, minimumExpectedPulls },
-    turnLeaseMs: TURN_LEASE_DEFAULT_MS,
+    turnLeaseMs: turnLease,
     turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
 }

@@ -2,7 +2,7 @@ import { after } from '#clock';
 import type { ExpandedLayerStore, LayerRecord } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
-import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type UnfinishedImage } from '#placement';
+import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type UnfinishedImage } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
 import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
 import type { ReplicaStore } from '#replication';
@@ -11,6 +11,8 @@ import type { ShareSet } from '../foundation/share-set.js';
 
 /** Rows read at once. */
 const PAGE_ROWS = 1000;
+/** Before every digest, in the order of keys. */
+const FIRST_DIGEST = '' as Digest;
 
 /** The stores that plans are made from. */
 export interface FactStores {
@@ -44,27 +46,21 @@ export class StoredPlacementFacts extends PlacementFacts {
    */
   async images(limit: number): Promise<CatalogueImages> {
     const recorded = await this.#recordedImages(limit);
-    const names = await this.#namesOfImages(recorded);
-    const placeable: PlacementImage[] = [];
-    const unfinished: UnfinishedImage[] = [];
-    const images = recorded.filter((image) => image.kind === 'image');
-    for (let begin = 0; begin < images.length; begin += PAGE_ROWS) {
-      const page = images.slice(begin, begin + PAGE_ROWS);
-      const records = await this.#records(page.flatMap(digestsOf));
-      for (const image of page) {
-        const { repository, digest, pushedAt } = image;
-        const { tags, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
-        const named = { repository, digest, tags: [...tags].toSorted(), indexes };
-        const layers = expandedLayers(image, records);
-        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
-        else placeable.push({ ...named, pushedAt, layers, view: expandedView(image, records) });
+    return this.#catalogueOf(recorded, this.#allTags());
+  }
+
+  async ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts> {
+    const { catalogue } = this.#stores;
+    const enabled = (await catalogue.repositoriesByName(names)).filter((repository) => repository.enabled).map(({ name }) => name);
+    const recorded: RecordedImage[] = [];
+    for (const name of enabled) {
+      for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last ?? { repository: name, digest: FIRST_DIGEST }, PAGE_ROWS))) {
+        recorded.push(...page.filter(({ repository }) => repository === name));
+        if (page.at(-1)?.repository !== name || recorded.length >= limit) break;
       }
     }
-    const known = new Set(images.map(imageKey));
-    for (const { repository, digest, tags, indexes } of names.values()) {
-      if (!known.has(imageKey({ repository, digest }))) unfinished.push({ repository, digest, tags: [...tags].toSorted(), indexes, layers: [] });
-    }
-    return { placeable, unfinished };
+    const images = await this.#catalogueOf(recorded.slice(0, limit), this.#tagsOf(enabled));
+    return { images, ...(await this.#replicasOf(recorded)) };
   }
 
   async replicas(region: RegionName, now: Date, limit: number): Promise<readonly HeldReplica[]> {
@@ -93,6 +89,70 @@ export class StoredPlacementFacts extends PlacementFacts {
     return referenced;
   }
 
+  /** What shares hold of these images, and, by region, how much else. */
+  async #replicasOf(images: readonly RecordedImage[]): Promise<Omit<RepositoryFacts, 'images'>> {
+    const { replicas, shares } = this.#stores;
+    const regionOf = new Map([...shares.byName.values()].map(({ name, region }) => [name, region]));
+    const usage = await replicas.usage();
+    const [held, otherBytes] = [new Map<RegionName, HeldReplica[]>(), new Map<RegionName, number>()];
+    const add = (share: string, bytes: number): void => {
+      const region = regionOf.get(share);
+      if (region !== undefined) otherBytes.set(region, (otherBytes.get(region) ?? 0) + bytes);
+    };
+    for (const { share, sizeBytes } of usage) add(share, sizeBytes);
+    const digests = [...new Set(images.flatMap(digestsOf))];
+    for (let begin = 0; begin < digests.length; begin += PAGE_ROWS) {
+      for (const { layer, share, sizeBytes, state, priority } of await replicas.find(digests.slice(begin, begin + PAGE_ROWS))) {
+        const region = regionOf.get(share);
+        if (region === undefined) continue;
+        const here = held.get(region) ?? [];
+        held.set(region, here);
+        here.push({ layer, sizeBytes, state, priority, leased: false });
+        add(share, -sizeBytes);
+      }
+    }
+    // What came or went between the two readings must not make room that is not there.
+    for (const [region, bytes] of otherBytes) otherBytes.set(region, Math.max(0, bytes));
+    return { replicas: held, otherBytes };
+  }
+
+  async #catalogueOf(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>): Promise<CatalogueImages> {
+    const names = await namesOfImages(recorded, tags);
+    const placeable: PlacementImage[] = [];
+    const unfinished: UnfinishedImage[] = [];
+    const images = recorded.filter((image) => image.kind === 'image');
+    for (let begin = 0; begin < images.length; begin += PAGE_ROWS) {
+      const page = images.slice(begin, begin + PAGE_ROWS);
+      const records = await this.#records(page.flatMap(digestsOf));
+      for (const image of page) {
+        const { repository, digest, pushedAt } = image;
+        const { tags: ofImage, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
+        const named = { repository, digest, tags: [...ofImage].toSorted(), indexes };
+        const layers = expandedLayers(image, records);
+        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
+        else placeable.push({ ...named, pushedAt, layers, view: expandedView(image, records) });
+      }
+    }
+    const known = new Set(images.map(imageKey));
+    for (const { repository, digest, tags: ofImage, indexes } of names.values()) {
+      if (!known.has(imageKey({ repository, digest }))) unfinished.push({ repository, digest, tags: [...ofImage].toSorted(), indexes, layers: [] });
+    }
+    return { placeable, unfinished };
+  }
+
+  #allTags(): AsyncIterable<readonly RecordedTag[]> {
+    return pages((last: RecordedTag | undefined) => this.#stores.catalogue.tagsAfter(last, CATALOGUE_ROWS_MAX));
+  }
+
+  async *#tagsOf(names: readonly string[]): AsyncGenerator<readonly RecordedTag[], void> {
+    for (const name of names) {
+      for await (const page of pages((last: RecordedTag | undefined) => this.#stores.catalogue.tagsAfter(last ?? { repository: name, tag: '' }, PAGE_ROWS))) {
+        yield page.filter(({ repository }) => repository === name);
+        if (page.at(-1)?.repository !== name) break;
+      }
+    }
+  }
+
   async #records(digests: readonly Digest[]): Promise<Map<Digest, LayerRecord>> {
     const records = new Map<Digest, LayerRecord>();
     const distinct = [...new Set(digests)];
@@ -119,34 +179,6 @@ export class StoredPlacementFacts extends PlacementFacts {
     }
     return recorded;
   }
-
-  /** By image: the tags that point to it or to an index that names it, and these indexes. An index of which no image was read stands for one itself. */
-  async #namesOfImages(recorded: readonly RecordedImage[]): Promise<Map<string, ImageNames>> {
-    const repositories = new Set(recorded.map((image) => image.repository));
-    const byKey = new Map(recorded.map((image) => [imageKey(image), image]));
-    const names = new Map<string, ImageNames>();
-    const namesOf = (repository: string, digest: Digest): ImageNames => {
-      const key = imageKey({ repository, digest });
-      const known = names.get(key) ?? { repository, digest, tags: new Set<string>(), indexes: [] };
-      names.set(key, known);
-      return known;
-    };
-    /** The images that a digest means. */
-    const meantBy = (repository: string, digest: Digest): Digest[] => {
-      const read = (byKey.get(imageKey({ repository, digest }))?.children ?? []).map((child) => child.digest).filter((child) => byKey.has(imageKey({ repository, digest: child })));
-      return read.length === 0 ? [digest] : read;
-    };
-    for (const { kind, repository, digest } of recorded) {
-      if (kind !== 'index') continue;
-      for (const image of meantBy(repository, digest)) if (image !== digest) namesOf(repository, image).indexes.push(digest);
-    }
-    for await (const page of pages((last: RecordedTag | undefined) => this.#stores.catalogue.tagsAfter(last, CATALOGUE_ROWS_MAX))) {
-      for (const { repository, tag, digest } of page) {
-        if (repositories.has(repository)) for (const image of meantBy(repository, digest)) namesOf(repository, image).tags.add(tag);
-      }
-    }
-    return names;
-  }
 }
 
 interface ImageNames {
@@ -154,6 +186,34 @@ interface ImageNames {
   readonly digest: Digest;
   readonly tags: Set<string>;
   readonly indexes: Digest[];
+}
+
+/** By image: the tags that point to it or to an index that names it, and these indexes. An index of which no image was read stands for one itself. */
+async function namesOfImages(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>): Promise<Map<string, ImageNames>> {
+  const repositories = new Set(recorded.map((image) => image.repository));
+  const byKey = new Map(recorded.map((image) => [imageKey(image), image]));
+  const names = new Map<string, ImageNames>();
+  const namesOf = (repository: string, digest: Digest): ImageNames => {
+    const key = imageKey({ repository, digest });
+    const known = names.get(key) ?? { repository, digest, tags: new Set<string>(), indexes: [] };
+    names.set(key, known);
+    return known;
+  };
+  /** The images that a digest means. */
+  const meantBy = (repository: string, digest: Digest): Digest[] => {
+    const read = (byKey.get(imageKey({ repository, digest }))?.children ?? []).map((child) => child.digest).filter((child) => byKey.has(imageKey({ repository, digest: child })));
+    return read.length === 0 ? [digest] : read;
+  };
+  for (const { kind, repository, digest } of recorded) {
+    if (kind !== 'index') continue;
+    for (const image of meantBy(repository, digest)) if (image !== digest) namesOf(repository, image).indexes.push(digest);
+  }
+  for await (const page of tags) {
+    for (const { repository, tag, digest } of page) {
+      if (repositories.has(repository)) for (const image of meantBy(repository, digest)) namesOf(repository, image).tags.add(tag);
+    }
+  }
+  return names;
 }
 
 /** An image's layers, and its merged view, which is placed with them like one more. */

@@ -1,7 +1,8 @@
+import type { WriteFence } from '#claims';
 import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
-import { PlacementFacts, type PlacementRegion, ReplicaOrders } from '../placement-ports.js';
+import { PlacementFacts, type PlacementRegion, ReplicaOrders, type RepositoryFacts } from '../placement-ports.js';
 import type { CatalogueImages, HeldReplica, PlacementImage } from '../region-facts.js';
 import type { UnwantedReplica, WantedReplica } from '../region-plan.js';
 import { ordered, unfinished } from './region-scene.js';
@@ -76,8 +77,23 @@ export class MemoryPlacementWorld extends PlacementFacts {
   }
 
   async images(limit: number): Promise<CatalogueImages> {
+    return this.#catalogue(this.#images.slice(0, limit));
+  }
+
+  async ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts> {
+    const images = this.#images.filter(({ repository }) => names.includes(repository)).slice(0, limit);
+    const layers = new Set(images.flatMap((image) => [...image.layers, ...(image.view === undefined ? [] : [image.view])].map(({ digest }) => digest)));
+    const [replicas, otherBytes] = [new Map<RegionName, HeldReplica[]>(), new Map<RegionName, number>()];
+    for (const region of this.#regions.keys()) {
+      const held = Map.groupBy(this.held(region), ({ layer }) => layers.has(layer));
+      replicas.set(region, held.get(true) ?? []);
+      otherBytes.set(region, (held.get(false) ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    }
+    return { images: this.#catalogue(images), replicas, otherBytes };
+  }
+
+  #catalogue(images: readonly PlacementImage[]): CatalogueImages {
     const isExpanded = (image: PlacementImage): boolean => !image.layers.some((layer) => this.#unexpanded.has(layer.digest));
-    const images = this.#images.slice(0, limit);
     return { placeable: images.filter(isExpanded), unfinished: images.filter((image) => !isExpanded(image)).map(unfinished) };
   }
 
@@ -101,13 +117,15 @@ class WorldOrders extends ReplicaOrders {
     this.#removing = removing;
   }
 
-  async want(region: RegionName, wanted: readonly WantedReplica[]): Promise<void> {
+  async want(region: RegionName, wanted: readonly WantedReplica[], fence: WriteFence): Promise<void> {
+    await fence.hold();
     const replicas = this.#replicas.get(region);
     const removing = this.#removing.get(region);
     for (const want of wanted) replicas?.set(want.layer, ordered(replicas.get(want.layer), want, removing?.has(want.layer)));
   }
 
-  async drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[]): Promise<void> {
+  async drain(region: RegionName, drained: readonly UnwantedReplica[], withdrawn: readonly UnwantedReplica[], fence: WriteFence): Promise<void> {
+    await fence.hold();
     const replicas = this.#replicas.get(region);
     for (const { layer } of drained) {
       const replica = replicas?.get(layer);

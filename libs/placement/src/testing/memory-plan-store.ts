@@ -1,15 +1,24 @@
+import type { WriteFence } from '#claims';
+
 import { type PlanCursor, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type StoredPlan } from '../plan-store.js';
 
 /** Plans in memory: for tests, gone with the object. */
 export class MemoryPlanStore extends PlanStore {
   readonly #plans = new Map<string, StoredPlan>();
 
-  async save(plan: StoredPlan): Promise<void> {
+  async save(plan: StoredPlan, fence?: WriteFence): Promise<void> {
+    await fence?.hold();
     if (!this.#plans.has(plan.id)) this.#plans.set(plan.id, plan);
   }
 
+  async ordered(id: string, at: Date, fence?: WriteFence): Promise<void> {
+    await fence?.hold();
+    const plan = this.#plans.get(id);
+    if (plan !== undefined && plan.orderedAt === undefined) this.#plans.set(id, { ...plan, orderedAt: at });
+  }
+
   async latest(region: string): Promise<StoredPlan | undefined> {
-    return this.#newestFirst(region)[0];
+    return this.#newestFirst(region).find((plan) => plan.repositories === undefined);
   }
 
   async get(id: string): Promise<StoredPlan | undefined> {
@@ -28,7 +37,10 @@ export class MemoryPlanStore extends PlanStore {
 
   async prune(keep: number): Promise<number> {
     const regions = new Set([...this.#plans.values()].map((plan) => plan.region));
-    const old = [...regions].flatMap((region) => this.#newestFirst(region).slice(keep));
+    const old = [...regions].flatMap((region) => {
+      const plans = this.#newestFirst(region);
+      return [plans.filter((plan) => plan.repositories === undefined), plans.filter((plan) => plan.repositories !== undefined)].flatMap((of) => of.slice(keep));
+    });
     for (const { id } of old) this.#plans.delete(id);
     return old.length;
   }

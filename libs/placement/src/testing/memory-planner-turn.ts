@@ -1,3 +1,6 @@
+import { WriteFence } from '#claims';
+
+import { turnLost } from '../placement-error.js';
 import { type PlannerToken, PlannerTurn } from '../planner-turn.js';
 
 /** The planners' turn in memory: for tests and a single process. */
@@ -16,6 +19,15 @@ export class MemoryPlannerTurn extends PlannerTurn {
     if (this.#held?.fence !== token.fence) return undefined;
     this.#held = { ...this.#held, expiresAt: new Date(now.getTime() + leaseMs) };
     return this.#held;
+  }
+
+  fence(token: PlannerToken): WriteFence {
+    const holds = (): boolean => this.#held?.fence === token.fence;
+    return new (class extends WriteFence {
+      async hold(): Promise<void> {
+        if (!holds()) throw turnLost(token.fence);
+      }
+    })();
   }
 
   async release(token: PlannerToken): Promise<boolean> {

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { type FencedTransaction, WriteFence } from '#claims';
+
 import { planRegion } from '../plan-region.js';
 import { type PlanCursor, type PlanStore, storedPlan, type StoredPlan } from '../plan-store.js';
-import type { PlannerTurn } from '../planner-turn.js';
+import type { PlannerToken, PlannerTurn } from '../planner-turn.js';
 import { aDemand, aLayer, anImage, aRegion, SCENE_NOW } from './region-scene.js';
 
 const later = (ms: number): Date => new Date(SCENE_NOW.getTime() + ms);
@@ -32,6 +34,37 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
       expect(plan.counts).toMatchObject({ placed: 1, refused: 1, wants: 1 });
       await store.save({ ...aPlan(1), trigger: 'schedule' });
       expect((await store.latest('eastus'))?.trigger).toBe('schedule');
+    });
+
+    it('notes when a plan was ordered to the end, once', async () => {
+      const plan = aPlan(0);
+      await store.save(plan);
+      await store.ordered(plan.id, later(5));
+      await store.ordered(plan.id, later(9));
+      await store.ordered(randomUUID(), later(9));
+      expect(await store.get(plan.id)).toEqual({ ...plan, orderedAt: later(5) });
+    });
+
+    it('shows plans for some repositories in the history, and never as what holds', async () => {
+      const [whole, part] = [aPlan(0), { ...aPlan(1), repositories: ['team/app', 'team/idle'] }];
+      for (const plan of [whole, part]) await store.save(plan);
+      expect((await store.latest('eastus'))?.id).toBe(whole.id);
+      expect((await store.history({ region: 'eastus', limit: 10 })).plans.map(({ repositories }) => repositories)).toEqual([part.repositories, undefined]);
+      expect(await store.get(part.id)).toEqual(part);
+      expect(await store.prune(1)).toBe(0);
+    });
+
+    it('keeps nothing under a fence that does not hold', async () => {
+      const lost = new (class extends WriteFence {
+        hold(): Promise<void> {
+          return Promise.reject(new Error('taken over'));
+        }
+      })();
+      const [plan, refused] = [aPlan(0), aPlan(1)];
+      await store.save(plan);
+      await expect(store.save(refused, lost)).rejects.toThrow('taken over');
+      await expect(store.ordered(plan.id, later(5), lost)).rejects.toThrow('taken over');
+      expect([await store.get(plan.id), await store.get(refused.id)]).toEqual([plan, undefined]);
     });
 
     it('keeps the first of plans saved under one id', async () => {
@@ -73,8 +106,11 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
   });
 }
 
+/** How a suite writes: in a transaction that commits when `use` resolves. Stores in memory have none. */
+type Write = (use: (transaction?: FencedTransaction) => Promise<void>) => Promise<void>;
+
 /** Checks that an implementation keeps the contract of {@link PlannerTurn}; `open` gives a turn that nobody has had, for every test. */
-export function plannerTurnConformance(name: string, open: () => PlannerTurn): void {
+export function plannerTurnConformance(name: string, open: () => PlannerTurn, write: Write = (use) => use()): void {
   describe(`${name} keeps the contract of the planners' turn`, () => {
     let turn: PlannerTurn;
     beforeEach(() => {
@@ -102,6 +138,19 @@ export function plannerTurnConformance(name: string, open: () => PlannerTurn): v
       expect(await turn.renew(dead, later(LEASE_MS), LEASE_MS)).toBeUndefined();
       expect(await turn.release(dead)).toBe(false);
       expect(await turn.renew(next, later(LEASE_MS + 1), LEASE_MS)).toMatchObject({ fence: next.fence, expiresAt: later(2 * LEASE_MS + 1) });
+    });
+
+    it('lets its holder write as long as it holds, and nobody under a turn that was taken over or given back', async () => {
+      const first = await turn.acquire('first', SCENE_NOW, LEASE_MS);
+      if (first === undefined) throw new Error('the turn was not given');
+      const fenced = (token: PlannerToken): Promise<void> => write((transaction) => turn.fence(token).hold(transaction));
+      await fenced(first);
+      const next = await turn.acquire('next', later(LEASE_MS), LEASE_MS);
+      if (next === undefined) throw new Error('the turn was not given');
+      await expect(fenced(first)).rejects.toMatchObject({ code: 'TURN_LOST', transient: true });
+      await fenced(next);
+      await turn.release(next);
+      await expect(fenced(next)).rejects.toMatchObject({ code: 'TURN_LOST' });
     });
 
     it('stays with a holder that was late, as long as nobody came', async () => {

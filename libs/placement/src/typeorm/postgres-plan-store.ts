@@ -1,4 +1,6 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
+
+import type { WriteFence } from '#claims';
 
 import { type PlanCounts, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan } from '../plan-store.js';
 import type { PlacementDecision } from '../region-plan.js';
@@ -8,6 +10,8 @@ interface SummaryRow {
   readonly region: string;
   readonly made_at: Date;
   readonly trigger: PlanTriggerKind;
+  readonly repositories: string[] | null;
+  readonly ordered_at: Date | null;
   readonly capacity_bytes: string;
   readonly used_bytes: string;
   readonly forced_bytes: string;
@@ -22,7 +26,7 @@ interface PlanRow extends SummaryRow {
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const SUMMARY = 'id, region, made_at, trigger, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
+const SUMMARY = 'id, region, made_at, trigger, repositories, ordered_at, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
 
 /** Plans in the table `plans`. */
 export class PostgresPlanStore extends PlanStore {
@@ -33,17 +37,21 @@ export class PostgresPlanStore extends PlanStore {
     this.#dataSource = dataSource;
   }
 
-  async save(plan: StoredPlan): Promise<void> {
-    await this.#dataSource.query(
+  async save(plan: StoredPlan, fence?: WriteFence): Promise<void> {
+    await this.#guarded(fence, (manager) => manager.query(
       `INSERT INTO plans (${SUMMARY}, decisions, decisions_omitted)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid[], $11::jsonb, $12) ON CONFLICT (id) DO NOTHING`,
-      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
+       VALUES ($1, $2, $3, $4, $5::text[], $6, $7, $8, $9, $10, $11::jsonb, $12::uuid[], $13::jsonb, $14) ON CONFLICT (id) DO NOTHING`,
+      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.repositories ?? null, plan.orderedAt ?? null, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
         plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount],
-    );
+    ));
+  }
+
+  async ordered(id: string, at: Date, fence?: WriteFence): Promise<void> {
+    await this.#guarded(fence, (manager) => manager.query('UPDATE plans SET ordered_at = $2 WHERE id = $1 AND ordered_at IS NULL', [id, at]));
   }
 
   async latest(region: string): Promise<StoredPlan | undefined> {
-    const rows = await this.#dataSource.query<PlanRow[]>('SELECT * FROM plans WHERE region = $1 ORDER BY made_at DESC, id DESC LIMIT 1', [region]);
+    const rows = await this.#dataSource.query<PlanRow[]>('SELECT * FROM plans WHERE region = $1 AND repositories IS NULL ORDER BY made_at DESC, id DESC LIMIT 1', [region]);
     return rows[0] === undefined ? undefined : planOf(rows[0]);
   }
 
@@ -66,10 +74,17 @@ export class PostgresPlanStore extends PlanStore {
   async prune(keep: number): Promise<number> {
     const [, count] = (await this.#dataSource.query(
       `DELETE FROM plans WHERE id IN (
-         SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY region ORDER BY made_at DESC, id DESC) AS place FROM plans) AS placed WHERE place > $1)`,
+         SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY region, repositories IS NULL ORDER BY made_at DESC, id DESC) AS place FROM plans) AS placed WHERE place > $1)`,
       [keep],
     )) as [unknown, number];
     return count;
+  }
+
+  async #guarded(fence: WriteFence | undefined, write: (manager: EntityManager) => Promise<unknown>): Promise<void> {
+    await this.#dataSource.transaction(async (manager) => {
+      await write(manager);
+      await fence?.hold(manager);
+    });
   }
 }
 
@@ -79,6 +94,8 @@ function summaryOf(row: SummaryRow): PlanSummary {
     region: row.region,
     madeAt: row.made_at,
     trigger: row.trigger,
+    ...(row.repositories === null ? {} : { repositories: row.repositories }),
+    ...(row.ordered_at === null ? {} : { orderedAt: row.ordered_at }),
     capacityBytes: Number(row.capacity_bytes),
     usedBytes: Number(row.used_bytes),
     forcedBytes: Number(row.forced_bytes),

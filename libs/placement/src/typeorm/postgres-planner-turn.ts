@@ -1,5 +1,8 @@
 import type { DataSource } from 'typeorm';
 
+import { type FencedTransaction, WriteFence } from '#claims';
+
+import { turnLost } from '../placement-error.js';
 import { type PlannerToken, PlannerTurn } from '../planner-turn.js';
 
 interface TurnRow {
@@ -36,9 +39,25 @@ export class PostgresPlannerTurn extends PlannerTurn {
     return tokenOf(rows[0]);
   }
 
+  fence(token: PlannerToken): WriteFence {
+    return new TurnFence(token.fence);
+  }
+
   async release(token: PlannerToken): Promise<boolean> {
     const [, count] = (await this.#dataSource.query('UPDATE planner_turn SET owner = NULL WHERE fence = $1::bigint AND owner IS NOT NULL', [token.fence])) as [unknown, number];
     return count > 0;
+  }
+}
+
+/** Locks the turn's row for sharing: who would take the turn waits until the guarded transaction has ended. */
+class TurnFence extends WriteFence {
+  constructor(private readonly fence: string) {
+    super();
+  }
+
+  async hold(transaction?: FencedTransaction): Promise<void> {
+    const rows = await transaction?.query<unknown[]>('SELECT FROM planner_turn WHERE fence = $1::bigint AND owner IS NOT NULL FOR SHARE', [this.fence]);
+    if (rows?.length !== 1) throw turnLost(this.fence);
   }
 }
 

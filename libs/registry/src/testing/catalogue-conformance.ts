@@ -263,6 +263,16 @@ function readersConform(at: () => RegistryStores): void {
     expect(named([...page, ...rest])).toEqual(named(made).toSorted());
   });
 
+  it('tell which repositories have a layer or a merged view', async () => {
+    const { images, catalogue } = at();
+    const of = (repository: string, ...layers: string[]) => sampleRecord(layers.join(), layers, { repository });
+    for (const image of [of('b', 'base', 'top'), of('a', 'base'), of('a', 'base', 'other'), of('c', 'own')]) await images.record({ repository: image.repository, image, children: [] }, freely);
+    expect(await catalogue.repositoriesOfLayers([digestOf('base'), digestOf('nobody')], 10)).toEqual(['a', 'b']);
+    expect(await catalogue.repositoriesOfLayers([digestOf('base'), digestOf('own')], 2)).toEqual(['a', 'b']);
+    expect(await catalogue.repositoriesOfLayers([mergedViewDigest([digestOf('base'), digestOf('top')])!], 10)).toEqual(['b']);
+    expect(await catalogue.repositoriesOfLayers([digestOf('nobody')], 10)).toEqual([]);
+  });
+
   it('offer for placement what tags name in enabled repositories, directly or through an index', async () => {
     const { images, repositories, catalogue } = at();
     await repositories.enable(REPOSITORY, NOW);

@@ -1,3 +1,5 @@
+import type { Digest } from '#oci';
+
 import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
 import { byKey, imageId, MemoryCatalogue } from './memory-catalogue.js';
@@ -35,6 +37,12 @@ export class MemoryCatalogueReader extends CatalogueReader {
 
   async imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]> {
     return this.#images().filter((image) => key === undefined || byKey(key, image) < 0).slice(0, limit);
+  }
+
+  async repositoriesOfLayers(digests: readonly Digest[], limit: number): Promise<string[]> {
+    const asked = new Set(digests);
+    const having = this.#images().filter(({ layers, viewDigest }) => layers.some(({ digest }) => asked.has(digest)) || (viewDigest !== undefined && asked.has(viewDigest)));
+    return [...new Set(having.map(({ repository }) => repository))].toSorted().slice(0, limit);
   }
 
   async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {

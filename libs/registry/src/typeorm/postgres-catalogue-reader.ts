@@ -1,5 +1,7 @@
 import type { DataSource } from 'typeorm';
 
+import type { Digest } from '#oci';
+
 import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
 import { IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
@@ -50,6 +52,14 @@ export class PostgresCatalogueReader extends CatalogueReader {
       [key?.repository ?? '', key?.digest ?? '', limit],
     );
     return rows.map(imageOf);
+  }
+
+  async repositoriesOfLayers(digests: readonly Digest[], limit: number): Promise<string[]> {
+    const rows = await this.#dataSource.query<{ repository: string }[]>(
+      `SELECT repository FROM image_layers WHERE digest = ANY($1) UNION SELECT repository FROM images WHERE view_digest = ANY($1) ORDER BY repository LIMIT $2`,
+      [digests, limit],
+    );
+    return rows.map(({ repository }) => repository);
   }
 
   async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {

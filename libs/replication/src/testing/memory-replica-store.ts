@@ -1,3 +1,4 @@
+import type { WriteFence } from '#claims';
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
@@ -61,7 +62,8 @@ export class MemoryReplicaStore extends ReplicaStore {
     return [...this.#rows.values()].some((row) => row.layer === layer && row.state === 'copying' && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
   }
 
-  async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
+  async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]> {
+    await fence?.hold();
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);
     const usedBytes = this.#usedBytes(share.name) + this.room.reservedNow(share.name, now);
     const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
@@ -129,6 +131,7 @@ export class MemoryReplicaStore extends ReplicaStore {
   }
 
   async drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
+    await order.fence?.hold();
     const row = this.#row(replica);
     if (row?.state === 'draining') return 'draining';
     if (row?.state !== 'ready') return 'NOT_READY';
@@ -155,6 +158,7 @@ export class MemoryReplicaStore extends ReplicaStore {
   }
 
   async cancel(replica: ReplicaKey, order: DrainOrder): Promise<CancelOutcome> {
+    await order.fence?.hold();
     const row = this.#row(replica);
     if (row === undefined) return 'NOT_OPEN';
     if (row.checkpoint === undefined && nextReplicaState(row.state, 'cancel') === 'gone') {

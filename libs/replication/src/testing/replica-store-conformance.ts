@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import type { Claimed } from '#claims';
+import { type Claimed, WriteFence } from '#claims';
 import { claimSourceConforms } from '#claims/testing';
 import { type Digest, digestOf } from '#oci';
 
@@ -397,6 +397,21 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.want(EAST, [replicaOrder('a', { priority: 9, reason: 'pinned' }), replicaOrder('b', { priority: 2 })], later(1))).toEqual(['kept', 'kept']);
       expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a'), priority: 9, reason: 'pinned', wantedAt: NOW } });
       expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('b'), priority: 5 } });
+    });
+
+    it('change nothing under a fence that does not hold', async () => {
+      const fence = new (class extends WriteFence {
+        hold(): Promise<void> {
+          return Promise.reject(new Error('taken over'));
+        }
+      })();
+      for (const name of ['a', 'b']) await atHome(digestOf(name));
+      await atHome(digestOf('a'), EAST.name);
+      await store.want(EAST, [replicaOrder('b')], NOW);
+      await expect(store.want(EAST, [replicaOrder('c')], NOW, fence)).rejects.toThrow('taken over');
+      await expect(store.drain({ layer: digestOf('a'), share: EAST.name }, { ...drainOrder(), fence })).rejects.toThrow('taken over');
+      await expect(store.cancel({ layer: digestOf('b'), share: EAST.name }, { ...drainOrder(), fence })).rejects.toThrow('taken over');
+      expect(await Promise.all(['a', 'b', 'c'].map((name) => stateAt(EAST.name, digestOf(name))))).toEqual(['ready', 'wanted', 'gone']);
     });
 
     it('are taken once when one list names a layer twice', async () => {

@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import type { ClaimSource } from '#claims';
+import type { ClaimSource, WriteFence } from '#claims';
 import { affected, type ClaimTable } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
@@ -58,7 +58,7 @@ export class PostgresReplicaStore extends ReplicaStore {
     this.removals = new ReplicaWork(dataSource, { table: REMOVALS, giveBack: `state = 'draining'`, itemOf: replicaOf });
   }
 
-  want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date): Promise<OrderOutcome[]> {
+  want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]> {
     return this.#dataSource.transaction(async (manager) => {
       await lockCapacity(manager, share.name);
       const existing = await manager.query<{ layer: Digest; state: Replica['state']; recallable: boolean }[]>(
@@ -72,6 +72,7 @@ export class PostgresReplicaStore extends ReplicaStore {
       await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);
       await recallOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'recalled'));
       await raiseOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'kept'));
+      await fence?.hold(manager);
       return outcomes;
     });
   }
@@ -132,6 +133,7 @@ export class PostgresReplicaStore extends ReplicaStore {
       if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
       const sql = `UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`;
       await manager.query(sql, [layer, order.reason, order.now, order.graceMs, share]);
+      await order.fence?.hold(manager);
       return 'draining';
     });
   }
@@ -161,9 +163,10 @@ export class PostgresReplicaStore extends ReplicaStore {
   cancel({ layer, share }: ReplicaKey, order: DrainOrder): Promise<CancelOutcome> {
     return this.#dataSource.transaction(async (manager) => {
       const deleted = await manager.query(`DELETE FROM replicas WHERE layer = $1 AND share = $2 AND ${NOTHING_WRITTEN}`, [layer, share]);
-      if (affected(deleted)) return 'gone';
       const abandon = `UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND share = $4 AND ${takes('abandon')}`;
-      return affected(await manager.query(abandon, [layer, order.reason, order.now, share])) ? 'draining' : 'NOT_OPEN';
+      const isAbandoned = !affected(deleted) && affected(await manager.query(abandon, [layer, order.reason, order.now, share]));
+      await order.fence?.hold(manager);
+      return affected(deleted) ? 'gone' : isAbandoned ? 'draining' : 'NOT_OPEN';
     });
   }
 

@@ -1,0 +1,116 @@
+import type { Clock } from '#clock';
+import { type CountedDemand, DEMAND_PAGE_MAX, type DemandKey, type DemandStore } from '#demand';
+import type { Digest } from '#oci';
+import { listActivePins, type PinStore } from '#pins';
+import type { RegionName } from '#regions';
+
+import { crossRegionDemand } from './cross-region-demand.js';
+import { PlacementError } from './placement-error.js';
+import type { PlacementFacts, PlacementRegion } from './placement-ports.js';
+import type { CatalogueImages, HeldReplica, PlacementParameters, RegionDemand } from './region-facts.js';
+import { resolvePins, type ResolvedPins } from './resolve-pins.js';
+
+/** Images that one plan may look at: twice the goal of 50,000. */
+export const PLACEMENT_IMAGES_MAX = 100_000;
+/** Replicas in one region that one plan may look at, and layers referenced. */
+export const PLACEMENT_LAYERS_MAX = 1_000_000;
+
+/** Where the facts of a round come from. */
+export interface RoundSources {
+  readonly facts: PlacementFacts;
+  readonly pins: PinStore;
+  readonly demand: DemandStore;
+  readonly clock: Clock;
+}
+
+/** Everything that the plans of one instant are made from, read once for all regions. */
+export interface PlanningRound {
+  readonly now: Date;
+  /** By name. */
+  readonly regions: readonly PlacementRegion[];
+  readonly images: CatalogueImages;
+  readonly referenced: ReadonlySet<Digest>;
+  readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
+  readonly demand: ReadonlyMap<RegionName, RegionDemand>;
+  readonly pins: ResolvedPins;
+  /** The pins that the round knows. */
+  readonly pinIds: ReadonlySet<string>;
+  /** Present when it is about some repositories alone. */
+  readonly only?: {
+    /** In ascending order. */
+    readonly repositories: readonly string[];
+    /** By region, the bytes of everything else on its share. */
+    readonly otherBytes: ReadonlyMap<RegionName, number>;
+  };
+}
+
+/** Gathers what plans for everything are made from. @throws {PlacementError} `FACTS_TOO_MANY`. */
+export async function gatherRound({ facts, demand, pins, clock }: RoundSources, { crossRegionRatio }: PlacementParameters): Promise<PlanningRound> {
+  const now = clock.now();
+  // Pins before images: a pin made in between is found before anything is drained, and planned next time; an image deleted in between leaves a pin without an image.
+  const activePins = await listActivePins(pins, now);
+  const regions = byName(await facts.regions());
+  const images = await facts.images(PLACEMENT_IMAGES_MAX);
+  requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
+  const referenced = await facts.referencedLayers(now, PLACEMENT_LAYERS_MAX);
+  requireFewer('referenced layers', referenced.size, PLACEMENT_LAYERS_MAX);
+  const replicas = new Map<RegionName, readonly HeldReplica[]>();
+  for (const { region } of regions) {
+    const held = await facts.replicas(region, now, PLACEMENT_LAYERS_MAX);
+    requireFewer(`replicas in ${region}`, held.length, PLACEMENT_LAYERS_MAX);
+    replicas.set(region, held);
+  }
+  const { counts } = await demand.snapshot(now);
+  const pinIds = new Set(activePins.map((pin) => pin.id));
+  return { now, regions, images, referenced, replicas, demand: demandByRegion(counts, crossRegionRatio), pins: resolvePins(activePins, images), pinIds };
+}
+
+/**
+ * Gathers what plans for some repositories alone are made from; home is left out, where everything is expanded anyway. What their images have on a share counts as not to be moved, so that
+ * such a plan only adds: what should give way is for a plan that sees everything.
+ * @throws {PlacementError} `FACTS_TOO_MANY`.
+ */
+export async function gatherRoundOf(names: readonly string[], { facts, demand, pins, clock }: RoundSources, { crossRegionRatio }: PlacementParameters): Promise<PlanningRound> {
+  const now = clock.now();
+  const repositories = [...new Set(names)].toSorted();
+  const activePins = (await listActivePins(pins, now)).filter(({ repository }) => repositories.includes(repository));
+  const regions = byName(await facts.regions()).filter(({ home }) => !home);
+  const { images, replicas, otherBytes } = await facts.ofRepositories(repositories, PLACEMENT_IMAGES_MAX);
+  requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
+  const counts: CountedDemand[] = [];
+  for (const repository of repositories) counts.push(...(await countsOf(repository, demand, now)));
+  const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining' }))]));
+  const pinIds = new Set(activePins.map((pin) => pin.id));
+  return {
+    now, regions, images, pinIds,
+    referenced: new Set(),
+    replicas: fixed,
+    demand: demandByRegion(counts, crossRegionRatio),
+    pins: resolvePins(activePins, images),
+    only: { repositories, otherBytes },
+  };
+}
+
+async function countsOf(repository: string, demand: DemandStore, now: Date): Promise<CountedDemand[]> {
+  const counts: CountedDemand[] = [];
+  let after: DemandKey | undefined;
+  do {
+    const page = await demand.list({ repository, limit: DEMAND_PAGE_MAX, ...(after === undefined ? {} : { after }) }, now);
+    counts.push(...page.counts);
+    after = page.next;
+  } while (after !== undefined);
+  return counts;
+}
+
+function byName(regions: readonly PlacementRegion[]): PlacementRegion[] {
+  return regions.toSorted((a, b) => (a.region < b.region ? -1 : 1));
+}
+
+function requireFewer(what: string, count: number, max: number): void {
+  if (count >= max) throw new PlacementError('FACTS_TOO_MANY', `there are ${max} ${what} or more: no plan is made on a part of them`, { details: { what, max } });
+}
+
+function demandByRegion(counts: readonly CountedDemand[], crossRegionRatio: number): Map<RegionName, RegionDemand> {
+  const weights = counts.map(({ region, repository, image, count }) => ({ region, image: { repository, digest: image }, weight: count.weight }));
+  return crossRegionDemand(weights, crossRegionRatio);
+}
