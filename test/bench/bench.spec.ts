@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type BenchReport, measured, median, ratioAtLeast, ratioAtMost, thisMachine, valueAtMost } from './bench.js';
+import { type BenchReport, measured, median, mergedFigures, ratioAtLeast, ratioAtMost, thisMachine, valueAtMost } from './bench.js';
 import { tableOf } from './report-table.js';
 
 describe('figures', () => {
@@ -17,6 +17,12 @@ describe('figures', () => {
     const [low] = tableOf({ bench: 'name', machine: thisMachine(), figures: [ratioAtLeast('it', 3, against)] }).split('\n').slice(-3);
     expect(low).toMatch(/^it, against the peer +3 × +at least 10 × +DOES NOT HOLD$/);
     expect([5, 5.01].map((value) => valueAtMost('time', value, { unit: 'ms', bound: 5 }).holds)).toEqual([true, false]);
+  });
+
+  it('of some parts take the places of those kept before, and leave the others', () => {
+    const kept = [measured('a', 1, 's'), measured('b', 2, 's')];
+    expect(mergedFigures(kept, [measured('c', 4, 's'), measured('b', 3, 's')])).toEqual([measured('a', 1, 's'), measured('b', 3, 's'), measured('c', 4, 's')]);
+    expect(mergedFigures(kept, [ratioAtMost('a', 1, { against: 'the floor', bound: 1 })])).toHaveLength(3);
   });
 
   it('are medians', () => {

@@ -34,12 +34,15 @@ export interface BenchReport {
 export interface Bench {
   /** The question, in one line. */
   readonly question: string;
+  /** What of it can be measured alone; absent: it is measured whole. */
+  readonly parts?: readonly string[];
   /**
    * Measures. Takes minutes.
    * @param tell says what goes on, to people.
+   * @param parts which of its parts; all of them for a bench that has none.
    * @throws {BenchError} when it cannot be run here.
    */
-  run(tell: (line: string) => void): Promise<readonly Figure[]>;
+  run(tell: (line: string) => void, parts: readonly string[]): Promise<readonly Figure[]>;
 }
 
 /** A bench that could not be run: something is missing on this machine, or did not do what it is measured for. */
@@ -70,6 +73,15 @@ export function valueAtMost(name: string, value: number, { unit, bound }: { read
 /** This machine. */
 export function thisMachine(): Machine {
   return { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem(), kernel: release(), node: process.version };
+}
+
+/** The figures of a run of some parts, in the place of those of the same name that were kept before; new ones follow. */
+export function mergedFigures(before: readonly Figure[], now: readonly Figure[]): Figure[] {
+  const key = ({ name, against }: Figure): string => JSON.stringify([name, against]);
+  const fresh = new Map(now.map((figure) => [key(figure), figure]));
+  const kept = before.map((figure) => fresh.get(key(figure)) ?? figure);
+  const known = new Set(before.map(key));
+  return [...kept, ...now.filter((figure) => !known.has(key(figure)))];
 }
 
 /** The middle one of some values; of two in the middle the mean. */

@@ -1,13 +1,13 @@
 /**
- * Runs a bench: `npm run bench -- NAME [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
- * under `test/bench/results`. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
+ * Runs a bench: `npm run bench -- NAME [--part PART]… [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
+ * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { accessBench } from './access/access-bench.js';
-import { type Bench, BenchError, type BenchReport, thisMachine } from './bench.js';
+import { type Bench, BenchError, type BenchReport, mergedFigures, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { forecastBench } from './forecast/forecast-bench.js';
@@ -29,26 +29,40 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 
 function listBenches(): string {
-  return [...BENCHES].map(([name, { question }]) => `  ${name}: ${question}`).join('\n');
+  return [...BENCHES].map(([name, { question, parts = [] }]) => `  ${name}: ${question}${parts.length === 0 ? '' : ` (parts: ${parts.join(', ')})`}`).join('\n');
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false }, part: { type: 'string', multiple: true, default: [] } } });
   const [name, ...more] = positionals;
   if (name === undefined) {
-    console.log(`npm run bench -- NAME [--json], where NAME is one of\n${listBenches()}`);
+    console.log(`npm run bench -- NAME [--part PART] [--json], where NAME is one of\n${listBenches()}`);
     return 0;
   }
   const bench = BENCHES.get(name);
   if (bench === undefined || more.length > 0) throw new BenchError(`there is no bench ${JSON.stringify(positionals.join(' '))}; there are\n${listBenches()}`);
+  const parts = bench.parts ?? [];
+  const unknown = values.part.find((part) => !parts.includes(part));
+  if (unknown !== undefined) throw new BenchError(`--part ${JSON.stringify(unknown)} is none of the parts of ${name}: ${parts.join(', ') || 'it has none'}`);
   // With --json, standard output is for machines alone.
-  const figures = await bench.run((line) => console.error(line));
-  const report: BenchReport = { bench: name, machine: thisMachine(), figures };
+  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part);
+  const kept = values.part.length === 0 ? figures : mergedFigures(await keptFigures(name), figures);
+  const report: BenchReport = { bench: name, machine: thisMachine(), figures: kept };
   const json = `${JSON.stringify(report, undefined, 2)}\n`;
   await mkdir(RESULTS, { recursive: true });
   await writeFile(join(RESULTS, `${name}.json`), json);
   console.log(values.json ? json.trimEnd() : tableOf(report));
   return figures.some((figure) => figure.holds === false) ? 1 : 0;
+}
+
+/** The figures of the last run; none where there was none. */
+async function keptFigures(name: string): Promise<BenchReport['figures']> {
+  try {
+    return (JSON.parse(await readFile(join(RESULTS, `${name}.json`), 'utf8')) as BenchReport).figures;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 try {

@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+
+import { freePort } from '../../e2e/support/programs.js';
+import { type Figure, measured, ratioAtLeast } from '../bench.js';
+import { askedOf } from './asked.js';
+import { startDockerRegistry } from './docker-registry.js';
+import { LAYERS_PER_IMAGE, storedImage } from './filled-database.js';
+import { mostPerSecond, writeQuestions } from './load.js';
+import { type BenchPlace, SMALL } from './place.js';
+import { LookupService } from './service.js';
+
+const WARM_SECONDS = 4;
+const LOAD_SECONDS = 8;
+
+/** Images resolved a second, against a registry that is asked for each of their layers. */
+export async function registryFigures(place: BenchPlace): Promise<readonly Figure[]> {
+  const { folder, tell } = place;
+  tell('docker-registry');
+  const registry = await registryRate(folder);
+  tell('the same from the map');
+  const database = await place.database(SMALL);
+  await using service = await LookupService.start(place.main, join(folder, 'registry-peer'), database);
+  const { requests } = await askedOf(folder, SMALL);
+  await mostPerSecond(folder, requests, service.port, WARM_SECONDS);
+  const lookups = await mostPerSecond(folder, requests, service.port, LOAD_SECONDS);
+  return [
+    measured('docker-registry, HEAD', registry, 'requests/s'),
+    ratioAtLeast('images resolved/s', lookups / (registry / LAYERS_PER_IMAGE), { against: 'docker-registry, HEAD for each layer', bound: 10 }),
+  ];
+}
+
+async function registryRate(folder: string): Promise<number> {
+  const { layers } = storedImage(0, SMALL);
+  const port = await freePort();
+  await using _ = await startDockerRegistry(folder, port, 'team/app', layers);
+  const requests = await writeQuestions(folder, 'heads', { method: 'HEAD', path: (digest) => `/v2/team/app/blobs/${digest}`, headers: {}, bodies: layers });
+  await mostPerSecond(folder, requests, port, WARM_SECONDS);
+  return mostPerSecond(folder, requests, port, LOAD_SECONDS);
+}
