@@ -2,6 +2,7 @@ export * from './src/answer-pull.js';
 export * from './src/caller-networks.js';
 export * from './src/first-byte.js';
 export type { LayerRecord, MappedImageLayer } from './src/layer-record.js';
+export type { MappedImage, MappedIndex, MappedManifest } from './src/mapped-image.js';
 export * from './src/lease.js';
 export * from './src/lease-book.js';
 export * from './src/lease-sharing.js';

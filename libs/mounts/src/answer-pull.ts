@@ -5,11 +5,12 @@ import type { RegionName } from '#regions';
 import { answerLayer, answerView, blobLayer, expansionExpectedAt, type LayerContext, type NumberedShare } from './answer-layer.js';
 import type { CallerNetworks } from './caller-networks.js';
 import type { LayerRecord, MappedImageLayer } from './layer-record.js';
+import type { MappedManifest } from './mapped-image.js';
 import type { HeldReplica } from './lease.js';
 import type { AnsweredLayer, MergedView, MountAnswer, PullReason, Transport } from './mount-answer.js';
 import type { MountSources } from './mount-sources.js';
 import type { NearShares, PlacedShare } from './near-shares.js';
-import type { MappedImage, ReplicaMap } from './replica-map.js';
+import type { ReplicaMap } from './replica-map.js';
 
 /** The platform whose image is chosen from an index when the caller names none. */
 export const DEFAULT_PLATFORM: Platform = { os: 'linux', architecture: 'amd64' };
@@ -245,7 +246,7 @@ function findImage(map: ReplicaMap, wanted: { readonly repository: string; reado
 function imagesOf(map: ReplicaMap, repository: string, manifest: Digest): ImageParts[] | undefined {
   const named = map.image(repository, manifest);
   if (named === undefined) return undefined;
-  const images: (MappedImage | undefined)[] = named.kind === 'image' ? [named] : named.children.map((child) => map.image(repository, child.digest));
+  const images: (MappedManifest | undefined)[] = named.kind === 'image' ? [named] : named.children.map((child) => map.image(repository, child.digest));
   return images.flatMap((image) => (image?.kind === 'image' ? image : []));
 }
 

@@ -1,100 +1,72 @@
 import type { Digest } from '#oci';
 
-import { type LayerState, type MappedReplicaState, REPLICA_STATES } from './map-row.js';
+import { DigestTable } from './digest-table.js';
+import { LayerColumns, type LayerDescription } from './layer-columns.js';
+import type { LayerState, MappedReplicaState } from './map-row.js';
+import { ReplicaStates } from './replica-states.js';
 
-/** One layer of one image, with a direct way to what is known of that layer. Images that describe a layer alike share one of these. */
-export interface MappedImageLayer {
+/** One layer of one image, with a direct way to what is known of that layer. */
+export interface MappedImageLayer extends LayerDescription {
   readonly digest: Digest;
-  readonly diffId: Digest;
-  readonly sizeBytes: number;
   readonly record: LayerRecord;
 }
 
-/** Bits that hold a replica's state; the share's number stands above them. */
-const STATE_BITS = 2;
-const STATE_MASK = (1 << STATE_BITS) - 1;
-const NO_REPLICAS: number[] = [];
+/** Everything that a map knows of layers, by their numbers. */
+export class LayerTable {
+  readonly digests = new DigestTable();
+  readonly columns = new LayerColumns();
+  readonly replicas = new ReplicaStates();
 
-/**
- * What is known of one layer: its expansion and its replicas. A replica is one small integer, its share's number and its state,
- * so that ten replicas of a million layers take about a hundred megabytes. Live: it changes with the map.
- */
+  /** What is known of the layer of that number, which is in use. */
+  record(number: number): LayerRecord {
+    return new LayerRecord(this, number);
+  }
+
+  /** Gives the number back when nothing refers to the layer any more. */
+  dropIfUnused(number: number): void {
+    if (this.columns.isAsked(number) || this.columns.imageCount(number) > 0 || this.replicas.countOf(number) > 0) return;
+    this.columns.clear(number);
+    this.digests.remove(number);
+  }
+}
+
+/** What is known of one layer: its expansion and its replicas. A way to the map's tables and nothing more: it is live, and of use only until the map forgets the layer. */
 export class LayerRecord {
-  readonly digest: Digest;
-  /** How the first image that named this layer described it. */
-  described: MappedImageLayer | undefined = undefined;
-  /** How often images name it, as a layer or as their merged view. */
-  imageCount = 0;
-  #expansion: LayerState | undefined = undefined;
-  #replicas = NO_REPLICAS;
-  #version = 0;
+  readonly #table: LayerTable;
+  readonly #number: number;
 
-  constructor(digest: Digest) {
-    this.digest = digest;
+  constructor(table: LayerTable, number: number) {
+    this.#table = table;
+    this.#number = number;
   }
 
-  /** Undefined while nobody has asked for its expansion. */
+  /** Written anew each time. */
+  get digest(): Digest {
+    return this.#table.digests.textOf(this.#number);
+  }
+
+  /** Undefined while nobody has asked for its expansion. Made anew each time. */
   get expansion(): LayerState | undefined {
-    return this.#expansion;
+    return this.#table.columns.expansion(this.#number);
   }
 
-  set expansion(state: LayerState | undefined) {
-    this.#expansion = state;
-    this.#version += 1;
+  /** How often images name it, as a layer or as their merged view. */
+  get imageCount(): number {
+    return this.#table.columns.imageCount(this.#number);
   }
 
   /** Grows with every change of its expansion or of a replica: what was made from the record at an equal version holds. */
   get version(): number {
-    return this.#version;
+    return this.#table.columns.version(this.#number);
   }
 
   /** How many shares have a replica in any state. */
   get replicaCount(): number {
-    return this.#replicas.length;
-  }
-
-  /** True when nothing refers to it any more. */
-  get unused(): boolean {
-    return this.#expansion === undefined && this.imageCount === 0 && this.#replicas.length === 0;
+    return this.#table.replicas.countOf(this.#number);
   }
 
   /** The state on the share with that number; undefined where there is no replica. */
   stateOn(shareNumber: number): MappedReplicaState | undefined {
-    const replicas = this.#replicas;
-    for (let index = 0; index < replicas.length; index += 1) {
-      const code = replicas[index] as number;
-      if (code >> STATE_BITS === shareNumber) return REPLICA_STATES[code & STATE_MASK];
-    }
-    return undefined;
-  }
-
-  /** All replicas: the shares' numbers and the states. */
-  replicas(): { readonly number: number; readonly state: MappedReplicaState }[] {
-    return this.#replicas.map((code) => ({ number: code >> STATE_BITS, state: REPLICA_STATES[code & STATE_MASK]! }));
-  }
-
-  /** Sets the state on a share. @returns true when the share had no replica before. */
-  setState(shareNumber: number, state: MappedReplicaState): boolean {
-    const code = (shareNumber << STATE_BITS) | REPLICA_STATES.indexOf(state);
-    const index = this.#indexOf(shareNumber);
-    this.#version += 1;
-    if (index >= 0) this.#replicas[index] = code;
-    else if (this.#replicas === NO_REPLICAS) this.#replicas = [code];
-    else this.#replicas.push(code);
-    return index < 0;
-  }
-
-  /** Forgets the replica on a share. @returns true when there was one. */
-  removeOn(shareNumber: number): boolean {
-    const index = this.#indexOf(shareNumber);
-    if (index < 0) return false;
-    this.#version += 1;
-    this.#replicas.splice(index, 1);
-    if (this.#replicas.length === 0) this.#replicas = NO_REPLICAS;
-    return true;
-  }
-
-  #indexOf(shareNumber: number): number {
-    return this.#replicas.findIndex((code) => code >> STATE_BITS === shareNumber);
+    return this.#table.replicas.stateOn(this.#number, shareNumber);
   }
 }

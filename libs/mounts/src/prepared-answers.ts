@@ -5,7 +5,7 @@ import type { RegionName } from '#regions';
 import { type AnswerContext, answerLookup, type LookupRequest } from './answer-pull.js';
 import type { HeldReplica, Lease } from './lease.js';
 import type { Transport } from './mount-answer.js';
-import type { MappedImage } from './replica-map.js';
+import type { MappedImage } from './mapped-image.js';
 
 /** For how long an answer is given again at most: what only time or a share changes shows after that. What the map says shows at once. */
 export const PREPARED_KEPT_MS = 2 * SECOND_MS;
@@ -48,8 +48,8 @@ export interface PreparedAnswer {
 interface Kept extends PreparedAnswer {
   readonly of: MappedImage;
   readonly layersText: string;
-  /** Of all records that it was made from, added up: each only ever grows. */
-  readonly versions: number;
+  /** Of the image when it was written. */
+  readonly version: number;
   readonly untilMs: number;
 }
 
@@ -98,7 +98,7 @@ export class PreparedAnswers {
     if (image?.kind !== 'image') return undefined;
     const caller = request.transports === undefined ? request.region : `${request.region} ${request.transports.join(',')}`;
     const known = this.#find(caller, image);
-    const kept = known !== undefined && nowMs < known.untilMs && known.versions === versionsOf(image) ? known : this.#prepare(request, image, context);
+    const kept = known !== undefined && nowMs < known.untilMs && known.version === image.version ? known : this.#prepare(request, image, context);
     if (kept === undefined || kept.layersText !== request.layersText) return undefined;
     if (kept !== known) this.#keep(caller, kept);
     return kept;
@@ -112,12 +112,12 @@ export class PreparedAnswers {
     return old;
   }
 
-  #prepare(request: PlainLookup, image: MappedImage & { readonly kind: 'image' }, context: AnswerContext): Kept | undefined {
+  #prepare(request: PlainLookup, image: MappedImage, context: AnswerContext): Kept | undefined {
     if (context.near.of(request.region) === undefined) return undefined;
     const layers = image.layers.map(({ digest }) => digest);
     const layersText = JSON.stringify(layers);
     if (layersText !== request.layersText) return undefined;
-    const versions = versionsOf(image);
+    const { version } = image;
     const asked: LookupRequest = { repository: request.repository, manifest: request.manifest, layers, region: request.region, ...(request.transports === undefined ? {} : { transports: request.transports }) };
     const { answer, held } = answerLookup(asked, context);
     const { schemaVersion, repository, digest, region, asOf: _, ...rest } = answer;
@@ -136,7 +136,7 @@ export class PreparedAnswers {
       rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`),
       of: image,
       layersText,
-      versions,
+      version,
       untilMs: context.now.getTime() + this.#keptMs,
     };
   }
@@ -169,12 +169,6 @@ export interface WrittenPieces {
 export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): WrittenPieces {
   const closing = lease === undefined ? '}' : `,"lease":{"id":"${lease.id}","expiresAt":"${lease.expiresAt.toISOString()}"}}`;
   return { opening: opening + asOf, rest, closing, length: opening.length + asOf.length + rest.length + closing.length };
-}
-
-function versionsOf({ layers, view }: MappedImage & { readonly kind: 'image' }): number {
-  let sum = view?.version ?? 0;
-  for (let index = 0; index < layers.length; index += 1) sum += layers[index]!.record.version;
-  return sum;
 }
 
 function bytesOf({ rest }: Kept): number {

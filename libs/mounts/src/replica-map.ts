@@ -1,12 +1,8 @@
 import type { Digest } from '#oci';
 
-import { LayerRecord, type MappedImageLayer } from './layer-record.js';
-import type { ImageLayerRow, ImageRow, IndexChildRow, LayerRow, ManifestContent, MapKey, MapRow, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
-
-/** A manifest in the map. */
-export type MappedImage =
-  | { readonly kind: 'image'; readonly layers: readonly MappedImageLayer[]; readonly view: LayerRecord | undefined }
-  | { readonly kind: 'index'; readonly children: readonly IndexChildRow[] };
+import { type LayerRecord, LayerTable } from './layer-record.js';
+import { MappedImage, type MappedManifest } from './mapped-image.js';
+import type { ImageRow, LayerRow, ManifestContent, MapKey, MapRow, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
 
 /** How much a map holds. */
 export interface MapCounts {
@@ -21,19 +17,19 @@ interface RepositoryEntry {
   /** Undefined while only its tags or images are known. */
   enabled: boolean | undefined;
   readonly tags: Map<string, Digest>;
-  readonly images: Map<Digest, MappedImage>;
+  readonly images: Map<Digest, MappedManifest>;
 }
 
 /**
  * What every lookup is answered from: which images a repository has, how far their layers are, and which shares hold them.
  * Rows are put and removed by key, in any order and any number of times; the map is what the last row of each key said.
- * One map belongs to one process and is never shared; a layer's digest is kept once, and a replica takes eight bytes.
+ * One map belongs to one process and is never shared. What there are many of lies in few large pieces of memory, by numbers: a layer takes some 240 bytes, with the states of its replicas on sixty shares.
  */
 export class ReplicaMap {
   /** When the rows were last known to be all there were; undefined until the first full load. By this process's clock. */
   asOf: Date | undefined = undefined;
   readonly #repositories = new Map<string, RepositoryEntry>();
-  readonly #layers = new Map<Digest, LayerRecord>();
+  readonly #layers = new LayerTable();
   readonly #shareNumbers = new Map<string, number>();
   readonly #shareNames: string[] = [];
   #tagCount = 0;
@@ -46,7 +42,7 @@ export class ReplicaMap {
       repositories: this.#repositories.size,
       tags: this.#tagCount,
       images: this.#imageCount,
-      layers: this.#layers.size,
+      layers: this.#layers.digests.size,
       replicas: this.#replicaCount,
     };
   }
@@ -62,13 +58,14 @@ export class ReplicaMap {
   }
 
   /** A manifest of that repository. The same digest in another repository is another question. */
-  image(repository: string, digest: Digest): MappedImage | undefined {
+  image(repository: string, digest: Digest): MappedManifest | undefined {
     return this.#repositories.get(repository)?.images.get(digest);
   }
 
   /** What is known of a layer, whoever refers to it. */
   layer(digest: Digest): LayerRecord | undefined {
-    return this.#layers.get(digest);
+    const number = this.#layers.digests.find(digest);
+    return number < 0 ? undefined : this.#layers.record(number);
   }
 
   /** The number by which records know a share; undefined for a share without any replica yet. */
@@ -79,7 +76,7 @@ export class ReplicaMap {
   /** The state of one replica; undefined where there is none. */
   replicaState(layer: Digest, share: string): MappedReplicaState | undefined {
     const number = this.#shareNumbers.get(share);
-    return number === undefined ? undefined : this.#layers.get(layer)?.stateOn(number);
+    return number === undefined ? undefined : this.layer(layer)?.stateOn(number);
   }
 
   /**
@@ -89,10 +86,16 @@ export class ReplicaMap {
   *rows(): Generator<MapRow, void> {
     for (const [name, { enabled }] of this.#repositories) if (enabled !== undefined) yield { topic: 'repository', name, enabled };
     for (const [repository, { tags }] of this.#repositories) for (const [tag, digest] of tags) yield { topic: 'tag', repository, tag, digest };
-    for (const [digest, { expansion }] of this.#layers) if (expansion !== undefined) yield { topic: 'layer', digest, ...expansion };
+    const { digests, columns, replicas } = this.#layers;
+    for (let number = 0; number < digests.end; number += 1) {
+      const expansion = columns.expansion(number);
+      if (expansion !== undefined) yield { topic: 'layer', digest: digests.textOf(number), ...expansion };
+    }
     for (const [repository, { images }] of this.#repositories) for (const [digest, image] of images) yield { topic: 'image', repository, digest, content: contentOf(image) };
-    for (const [layer, record] of this.#layers) {
-      for (const { number, state } of record.replicas()) yield { topic: 'replica', layer, share: this.#shareNames[number]!, state };
+    for (let number = 0; number < digests.end; number += 1) {
+      if (replicas.countOf(number) === 0) continue;
+      const layer = digests.textOf(number);
+      for (const { share, state } of replicas.of(number)) yield { topic: 'replica', layer, share: this.#shareNames[share]!, state };
     }
   }
 
@@ -163,9 +166,9 @@ export class ReplicaMap {
     const before = images.get(row.digest);
     const { content } = row;
     // The new one first: what both refer to stays where it is.
-    images.set(row.digest, content.kind === 'index' ? content : { kind: 'image', layers: content.layers.map((layer) => this.#describe(layer)), view: this.#viewed(content.view) });
+    images.set(row.digest, content.kind === 'index' ? content : new MappedImage(this.#layers, content));
     if (before === undefined) this.#imageCount += 1;
-    else this.#letGo(before);
+    else if (before.kind === 'image') before.letGo();
   }
 
   /** Forgets a manifest. */
@@ -175,50 +178,49 @@ export class ReplicaMap {
     if (entry === undefined || image === undefined) return;
     entry.images.delete(digest);
     this.#imageCount -= 1;
-    this.#letGo(image);
+    if (image.kind === 'image') image.letGo();
     this.#dropIfEmpty(repository, entry);
   }
 
   /** Puts how far the expansion of a layer is. */
   putLayer(row: LayerRow): void {
-    const record = this.#record(row.digest);
-    if (row.state !== 'expanded') {
-      record.expansion = row.state === 'expanding' ? { state: row.state, since: row.since, doneBytes: row.doneBytes }
-        : row.state === 'refused' ? { state: row.state, refusal: row.refusal } : { state: row.state, since: row.since };
-      return;
-    }
-    const known = record.described?.diffId;
-    const diffId = known === row.diffId ? known : row.diffId;
-    const verity = row.verity === undefined ? undefined : { rootHash: row.verity.rootHash, hashOffset: row.verity.hashOffset };
-    record.expansion = { state: row.state, diffId, writerVersion: row.writerVersion, vhd: { digest: row.vhd.digest, sizeBytes: row.vhd.sizeBytes }, verity };
+    this.#layers.columns.setExpansion(this.#layers.digests.add(row.digest), row);
   }
 
   /** Forgets the expansion of a layer. */
   removeLayer(digest: Digest): void {
-    const record = this.#layers.get(digest);
-    if (record === undefined) return;
-    record.expansion = undefined;
-    this.#dropIfUnused(record);
+    const number = this.#layers.digests.find(digest);
+    if (number < 0) return;
+    this.#layers.columns.setExpansion(number, undefined);
+    this.#layers.dropIfUnused(number);
   }
 
   /** Puts the state of a replica. */
   putReplica(row: Omit<ReplicaRow, 'topic'>): void {
-    let number = this.#shareNumbers.get(row.share);
-    if (number === undefined) {
-      number = this.#shareNumbers.size;
-      this.#shareNumbers.set(row.share, number);
-      this.#shareNames.push(row.share);
-    }
-    if (this.#record(row.layer).setState(number, row.state)) this.#replicaCount += 1;
+    const { digests, replicas, columns } = this.#layers;
+    const number = digests.add(row.layer);
+    if (replicas.set(number, this.#shareNumber(row.share), row.state)) this.#replicaCount += 1;
+    columns.changed(number);
   }
 
   /** Forgets a replica. */
   removeReplica(layer: Digest, share: string): void {
-    const record = this.#layers.get(layer);
-    const number = this.#shareNumbers.get(share);
-    if (record === undefined || number === undefined || !record.removeOn(number)) return;
+    const { digests, replicas, columns } = this.#layers;
+    const number = digests.find(layer);
+    const shareNumber = this.#shareNumbers.get(share);
+    if (number < 0 || shareNumber === undefined || !replicas.remove(number, shareNumber)) return;
     this.#replicaCount -= 1;
-    this.#dropIfUnused(record);
+    columns.changed(number);
+    this.#layers.dropIfUnused(number);
+  }
+
+  #shareNumber(share: string): number {
+    let number = this.#shareNumbers.get(share);
+    if (number === undefined) {
+      number = this.#shareNames.push(share) - 1;
+      this.#shareNumbers.set(share, number);
+    }
+    return number;
   }
 
   #repository(name: string): RepositoryEntry {
@@ -233,53 +235,9 @@ export class ReplicaMap {
   #dropIfEmpty(name: string, entry: RepositoryEntry): void {
     if (entry.enabled === undefined && entry.tags.size === 0 && entry.images.size === 0) this.#repositories.delete(name);
   }
-
-  #record(digest: Digest): LayerRecord {
-    let record = this.#layers.get(digest);
-    if (record === undefined) {
-      record = new LayerRecord(digest);
-      this.#layers.set(digest, record);
-    }
-    return record;
-  }
-
-  #dropIfUnused(record: LayerRecord): void {
-    if (record.unused) this.#layers.delete(record.digest);
-  }
-
-  /** Counts one more image that names the layer, and finds or makes the description that it shares with others. */
-  #describe(layer: ImageLayerRow): MappedImageLayer {
-    const record = this.#record(layer.digest);
-    record.imageCount += 1;
-    const known = record.described;
-    if (known !== undefined && known.diffId === layer.diffId && known.sizeBytes === layer.sizeBytes) return known;
-    const expanded = record.expansion?.state === 'expanded' ? record.expansion.diffId : undefined;
-    const described = { digest: record.digest, diffId: expanded === layer.diffId ? expanded : layer.diffId, sizeBytes: layer.sizeBytes, record };
-    record.described ??= described;
-    return described;
-  }
-
-  /** Counts one more image that has the merged view. */
-  #viewed(view: Digest | undefined): LayerRecord | undefined {
-    if (view === undefined) return undefined;
-    const record = this.#record(view);
-    record.imageCount += 1;
-    return record;
-  }
-
-  #letGo(image: MappedImage): void {
-    if (image.kind !== 'image') return;
-    for (const { record } of image.layers) this.#letGoOf(record);
-    if (image.view !== undefined) this.#letGoOf(image.view);
-  }
-
-  #letGoOf(record: LayerRecord): void {
-    record.imageCount -= 1;
-    this.#dropIfUnused(record);
-  }
 }
 
-function contentOf(image: MappedImage): ManifestContent {
+function contentOf(image: MappedManifest): ManifestContent {
   if (image.kind === 'index') return image;
   return { kind: 'image', view: image.view?.digest, layers: image.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })) };
 }
