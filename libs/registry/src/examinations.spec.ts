@@ -19,7 +19,14 @@ const tagged = (tag: string): Reference => ({ kind: 'tag', tag });
 
 class Heard extends ExaminedImages {
   readonly calls: string[] = [];
+  /** For each image found, whether it could be seen already. */
+  readonly seenBefore: boolean[] = [];
   failNext = false;
+
+  async found({ repository, reference }: ExaminedReference): Promise<void> {
+    // Every image that is found is heard of before anybody can see it, when it is new.
+    this.seenBefore.push((await stores.images.resolve(repository, reference)) !== undefined);
+  }
 
   async recorded({ reference, images }: ExaminedReference): Promise<void> {
     this.calls.push(`recorded ${reference.kind === 'tag' ? reference.tag : 'digest'} ${images.length}`);
@@ -95,7 +102,7 @@ describe('an examination', () => {
     expect(resolved?.image.layers).toEqual(
       image.layers.map(({ bytes, diffId, mediaType }) => ({ digest: digestOf(bytes), diffId, mediaType, sizeBytes: bytes.length })),
     );
-    expect(heard.calls).toEqual(['recorded v1 1']);
+    expect([heard.seenBefore, heard.calls]).toEqual([[false], ['recorded v1 1']]);
   });
 
   it('records an index with the images that the policy wants', async () => {

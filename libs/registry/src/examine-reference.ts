@@ -24,10 +24,15 @@ export interface ExaminedReference {
 }
 
 /**
- * Told of what examinations change, after it is recorded and before the examination is settled. Both calls may be repeated for the same
+ * Told of what examinations change, before the examination is settled. Every call may be repeated for the same
  * examination and must then change nothing more; when one throws, the examination is tried again.
  */
 export abstract class ExaminedImages {
+  /**
+   * An image or index is about to be recorded: whoever sees it then must see that its layers are wanted, or would take it for an image of which nothing will be expanded. It may turn out that it is
+   * not recorded after all.
+   */
+  abstract found(examined: ExaminedReference): Promise<void>;
   /** An image or index was recorded: its layers should be expanded, its repository's placement reconsidered. */
   abstract recorded(examined: ExaminedReference): Promise<void>;
   /** A tag or a manifest is gone from the registry, or is no image that can be served, and was forgotten. */
@@ -77,8 +82,9 @@ export async function examineReference(tools: ExaminationTools, claimed: Claimed
     ...(reference.kind === 'tag' ? { tag: reference.tag } : {}),
     ...(pushedAt === undefined ? {} : { pushedAt }),
   };
-  if (!(await tools.images.record(recording, context))) return { kind: 'lost' };
   const examined = { repository, reference, image, images, pushed: pushedAt !== undefined };
+  await tools.recorded.found(examined);
+  if (!(await tools.images.record(recording, context))) return { kind: 'lost' };
   await tools.recorded.recorded(examined);
   return { kind: 'recorded', examined };
 }

@@ -20,7 +20,10 @@ describe('what follows from an examination', () => {
     const layers = new MemoryExpandedLayerStore();
     const wanted = new WantedLayers({ clock, logger: { info: () => undefined }, signals: new WorkSignals() } as unknown as WorkSurroundings, layers);
     for (const each of pushed) {
-      await wanted.recorded({ repository: 'team/app', reference: parseReference('v1'), image: index, images: [one, small], pushed: each });
+      const found = { repository: 'team/app', reference: parseReference('v1'), image: index, images: [one, small], pushed: each };
+      await wanted.found(found);
+      expect((await layers.page(undefined, 10)).length, 'before it is recorded').toBe(3);
+      await wanted.recorded(found);
     }
     return new Map((await layers.page(undefined, 10)).map((record) => [record.digest, record]));
   };

@@ -18,8 +18,23 @@ export class WantedLayers extends ExaminedImages {
     this.#layers = layers;
   }
 
-  async recorded({ repository, reference, image, images, pushed }: ExaminedReference): Promise<void> {
-    const { clock, logger, signals } = this.#surroundings;
+  async found(examined: ExaminedReference): Promise<void> {
+    await this.#want(examined);
+  }
+
+  /** Wants them again: layers that nothing referenced yet may have been swept away meanwhile. */
+  async recorded(examined: ExaminedReference): Promise<void> {
+    const { repository, reference, image } = examined;
+    const { layers, views } = await this.#want(examined);
+    this.#surroundings.logger.info({ repository, reference, digest: image.digest, layers, views }, 'an image was recorded');
+  }
+
+  removed(repository: string, reference: Reference): Promise<void> {
+    this.#surroundings.logger.info({ repository, reference }, 'a reference is gone from the registry');
+    return Promise.resolve();
+  }
+
+  async #want({ repository, images, pushed }: ExaminedReference): Promise<{ readonly layers: number; readonly views: number }> {
     const priority = pushed ? PUSHED_LAYER_PRIORITY : 0;
     const wanted = images.flatMap((each) => each.layers).map(({ digest, mediaType, sizeBytes }) => ({ digest, mediaType, sizeBytes, repository, priority }));
     const views = images.flatMap((each): WantedLayer[] => {
@@ -27,13 +42,9 @@ export class WantedLayers extends ExaminedImages {
       const stacks = each.layers.map((layer) => layer.digest);
       return digest === undefined ? [] : [{ digest, mediaType: MERGED_VIEW_MEDIA_TYPE, sizeBytes: 0, repository, priority: priority - 1, stacks }];
     });
+    const { clock, signals } = this.#surroundings;
     const fresh = await this.#layers.want([...wanted, ...views], clock.now());
-    logger.info({ repository, reference, digest: image.digest, layers: wanted.length, views: views.length, newLayers: fresh.size }, 'an image was recorded');
     if (fresh.size > 0) signals.layersWanted();
-  }
-
-  removed(repository: string, reference: Reference): Promise<void> {
-    this.#surroundings.logger.info({ repository, reference }, 'a reference is gone from the registry');
-    return Promise.resolve();
+    return { layers: wanted.length, views: views.length };
   }
 }
