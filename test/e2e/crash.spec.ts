@@ -31,7 +31,7 @@ let service: ServiceProcess | undefined;
 const undo = new AsyncDisposableStack();
 
 /** Links so slow that a copy of {@link BIG_BYTES} takes some seconds. */
-const SLOW = { placement: { every: '5s' }, regions: { defaultLink: { roundTripMs: 100, throughput: '3MB', pricePerGb: 0.05 } } };
+const SLOW = { placement: { every: '5s', smallLayersRatio: 0 }, regions: { defaultLink: { roundTripMs: 100, throughput: '3MB', pricePerGb: 0.05 } } };
 const options = (overrides: Readonly<Record<string, unknown>> = {}) => ({ main, folder, registryUrl: registry.url, overrides: { log: { level: 'info' }, ...SLOW, ...overrides } });
 
 async function start(overrides: Readonly<Record<string, unknown>> = {}): Promise<ServiceClient> {

@@ -32,7 +32,7 @@ let alice: { authorization: string };
 beforeAll(async () => {
   // What is pulled here stays here only by pins.
   world = await startGuardedWorld({
-    placement: { every: '300ms', minimumExpectedPulls: 1000 },
+    placement: { every: '300ms', minimumExpectedPulls: 1000, smallLayersRatio: 0 },
     regions: { list: [{ name: 'westeurope', share: { folders: [{ path: '/mnt/layers-here', networks: [HOST_OF_THE_SHARE] }] } }, { name: 'eastus' }, { name: 'southeastasia' }] },
   });
   client = world.client;

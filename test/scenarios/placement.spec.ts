@@ -168,7 +168,7 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/batch:v1 refused (OVER_CAPACITY): 3.2 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 125 MiB of 250 MiB; copy 2, drain 1
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
         team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     Three weeks pass without a pull.
       eastus: 0 B of 250 MiB; copy 0, drain 3
@@ -177,7 +177,7 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
       southeastasia: 125 MiB of 250 MiB; copy 0, drain 0
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
         team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     "
   `);

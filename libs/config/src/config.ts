@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { isRepositoryPattern } from '#oci';
 import { isRegionName } from '#regions';
-import { DAY_MS, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
+import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
 
 /** A duration in milliseconds, written `15m`, `250ms` or `3d`. */
 const duration = (text: string, min: number, max: number) =>
@@ -192,6 +192,16 @@ export const configSchema = z
         every: duration('15m', 100, DAY_MS),
         minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
         turnLease: duration('1m', SECOND_MS, HOUR_MS),
+        leastExpectedPulls: z.number().min(0).max(1e6).default(0.2),
+        keepRatio: z.number().min(0).max(1).default(0.5),
+        heldBytesRatio: z.number().min(0.01).max(1).default(0.5),
+        switchGainRatio: z.number().min(0).max(100).default(0.1),
+        gigabyteWeight: z.number().min(0).max(1000).default(0),
+        firstPullWeight: z.number().min(0).max(1000).default(0),
+        smallLayer: bytes('1MB', GiB),
+        smallLayersRatio: z.number().min(0).max(1).default(0.01),
+        reactiveRatio: z.number().min(0).max(0.5).default(0.15),
+        reactiveOrder: z.enum(['recency', 'density']).default('recency'),
       })
       .prefault({}),
     lookup: z

@@ -1,3 +1,4 @@
+import { bringsBack } from './break-even.js';
 import { type Choice, chooseByDensity, type Competition } from './choose-by-density.js';
 import { bytesOf, include, type LayerSet, type LayerTable } from './layer-table.js';
 import { PricedBundles } from './price-bundles.js';
@@ -8,7 +9,7 @@ const PRICES_MAX = 40;
 /**
  * Chooses whole images for a capacity, so that they are worth as much as may be. Greedily first ({@link chooseByDensity}). Where that leaves anything out, also by price: what is worth the lowest price
  * of a byte at which all that is worth it still fits, so that images are found that are worth their bytes only together, such as all tags on one large base; what room that leaves is filled
- * greedily. The better of both is taken. Cost: two to five times that of the greedy choice alone.
+ * greedily. The better of both is taken. By price only images are chosen that bring back all of their bytes. Cost: two to five times that of the greedy choice alone.
  */
 export function chooseBundles(table: LayerTable, competition: Competition): Choice {
   const greedy = chooseByDensity(table, competition);
@@ -24,9 +25,10 @@ function worthOf({ images }: Choice, { values }: Competition): number {
 
 /** @returns the base, and the layers of what is worth the lowest price at which that fits. */
 function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: number): LayerSet {
+  const { rule } = competition;
   // What fits is chosen, what exceeds is not all; who is in the one and not in the other is undecided.
   let fits: LayerSet = competition.base.slice();
-  let undecided = [...competition.candidates];
+  let undecided = competition.candidates.filter((image) => rule === undefined || bringsBack(rule, image, { added: table.imageBytes[image]!, all: table.imageBytes[image]! }));
   let price = firstPrice;
   for (let n = 0; n < PRICES_MAX && undecided.length > 0; n += 1) {
     const chosen = new PricedBundles(table, { ...competition, candidates: undecided, base: fits }).at(price);

@@ -1,10 +1,11 @@
 import { BidHeap } from './bid-heap.js';
+import { type BreakEven, bringsBack } from './break-even.js';
 import { bytesOf, isOnlyView, type LayerSet, type LayerTable } from './layer-table.js';
 
 /** What images compete for, and by which measure. */
 export interface Competition {
   /** Numbers of the images that may be chosen. */
-  readonly candidates: Iterable<number>;
+  readonly candidates: readonly number[];
   /** What each image is worth, by its number; >= 0. */
   readonly values: Float64Array;
   /** The layers of which a byte counts for `heldBytesRatio` only, when densities are compared; none where nothing is given. */
@@ -14,6 +15,8 @@ export interface Competition {
   /** The layers that are paid for already. */
   readonly base: LayerSet;
   readonly capacityBytes: number;
+  /** What images must bring back to be chosen; nothing where it is absent. */
+  readonly rule?: BreakEven;
 }
 
 /** What was chosen. */
@@ -35,6 +38,7 @@ export interface Choice {
  * Bundles that are worth their bytes only together it finds late: each alone looks poor. Cost: every pair of a layer and an image is visited once, O(pairs · log images).
  */
 export function chooseByDensity(table: LayerTable, competition: Competition): Choice {
+  const { rule } = competition;
   const layers = competition.base.slice();
   const bids = new Bids(table, competition, layers);
   let usedBytes = bytesOf(table, layers);
@@ -42,6 +46,8 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
   let cutOffDensity: number | undefined;
   for (let image = bids.best(); image >= 0; image = bids.best()) {
     const addedBytes = bids.addedBytes(image);
+    // It bids again when somebody else has paid a part of it.
+    if (rule !== undefined && !bringsBack(rule, image, { added: addedBytes, all: table.imageBytes[image]! })) continue;
     if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) {
       cutOffDensity ??= competition.values[image]! / addedBytes;
       continue;

@@ -1,7 +1,8 @@
 import type { Digest } from '#oci';
 import { GiB } from '#quantities';
 
-import { chooseBundles } from './choose-bundles.js';
+import { breakEvenOf, bringsBack, pullsAsked, worthKeeping } from './break-even.js';
+import { chooseByDensity } from './choose-by-density.js';
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
@@ -14,7 +15,7 @@ export const DEMAND_PRIORITY_MAX = 200_000;
 
 /** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
 export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
-  const { table, values, facts } = region;
+  const { table, values, facts, pulls } = region;
   const met = target.pinTurns.filter((turn) => turn.met);
   const pinned = new Set(target.pinTurns.map((turn) => turn.image));
   const decisions = met.map((turn, at) => pinDecision(region, turn, at + 1));
@@ -24,17 +25,15 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const isIn = new Uint8Array(values.length);
   for (let image = 0; image < values.length; image += 1) if (isWithin(table, image, target.layers)) isIn[image] = 1;
   const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
-  const leastValue = facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio;
-  const valued = inTarget.filter((image) => values[image]! > 0 && values[image]! >= leastValue);
-  const competition = { candidates: valued, values, base: target.base, capacityBytes: Number.POSITIVE_INFINITY };
-  const turns = chooseBundles(table, competition).images;
-  const isValued = new Set(valued);
-  for (const image of [...turns, ...inTarget.filter((each) => !isValued.has(each))]) {
+  const isValued = worthKeeping(table, breakEvenOf(facts.parameters, pulls, facts.parameters.keepRatio), { base: target.base, within: target.layers });
+  const valued = inTarget.filter((image) => isValued[image] === 1);
+  const turns = chooseByDensity(table, { candidates: valued, values, base: target.base, capacityBytes: Number.POSITIVE_INFINITY }).images;
+  for (const image of [...turns, ...inTarget.filter((each) => isValued[each] !== 1)]) {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
     usedBytes += marginalBytes;
     const numbers = { marginalBytes, rank: decisions.length + 1, usedBytesAfter: usedBytes };
-    decisions.push(decision(region, image, { verdict: chosenVerdict(region, image), reason: chosenReason(region, image, isValued.has(image)), ...numbers }));
+    decisions.push(decision(region, image, { verdict: chosenVerdict(region, image), reason: chosenReason(region, image, { marginalBytes, isValued: isValued[image] === 1, isRecent: target.recent[image] === 1 }), ...numbers }));
   }
 
   decisions.push(...target.pinTurns.filter((turn) => !turn.met).map((turn) => unmetDecision(region, turn)));
@@ -88,7 +87,13 @@ function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
     const replica = replicaOf[layer];
     if (target.layers[layer] !== 1 || (replica !== undefined && replica.state !== 'draining' && (replica.state !== 'wanted' || replica.priority === undefined))) continue;
     const most = mostUrgent(listed(table.imagesOf, layer), urgency);
-    if (most < 0 || (replica?.state === 'wanted' && replica.priority === urgency[most])) continue;
+    if (most < 0) {
+      // A small layer of images that are not wanted themselves.
+      const [image] = listed(table.imagesOf, layer);
+      if (image !== undefined && replica?.state !== 'wanted') wants.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image) });
+      continue;
+    }
+    if ( (replica?.state === 'wanted' && replica.priority === urgency[most])) continue;
     const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
     wants.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView });
   }
@@ -145,11 +150,11 @@ function unmetDecision(region: RegionCase, turn: PinTurn): PlacementDecision {
 }
 
 function refusal(region: RegionCase, image: number, chosen: { readonly layers: LayerSet; readonly usedBytes: number }): PlacementDecision {
-  const { facts, values, table } = region;
-  const value = values[image] ?? 0;
+  const { facts, pulls, table, rule } = region;
+  const expectedPulls = pulls[image]!;
   const marginalBytes = marginal(table, image, chosen.layers);
-  const missingPulls = facts.parameters.minimumExpectedPulls - value;
-  if (value === 0) return decision(region, image, { verdict: 'refused', reason: 'NO_DEMAND', marginalBytes, missingPulls });
+  const missingPulls = pullsAsked(rule, image, { added: marginalBytes, all: table.imageBytes[image]! }) - expectedPulls;
+  if (expectedPulls === 0) return decision(region, image, { verdict: 'refused', reason: 'NO_DEMAND', marginalBytes, missingPulls });
   if (missingPulls > 0) return decision(region, image, { verdict: 'refused', reason: 'DEMAND_TOO_SMALL', marginalBytes, missingPulls });
   const missingBytes = chosen.usedBytes + marginalBytes - facts.capacityBytes;
   return decision(region, image, { verdict: 'refused', reason: 'OVER_CAPACITY', marginalBytes, missingBytes });
@@ -159,12 +164,15 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
   return isWithin(region.table, image, region.held) ? 'kept' : 'placed';
 }
 
-function chosenReason(region: RegionCase, image: number, isValued: boolean): DecisionReason {
-  const { table, facts, expected } = region;
-  if (table.imageBytes[image] === 0) return 'NOTHING_TO_STORE';
+function chosenReason(region: RegionCase, image: number, { marginalBytes, isValued, isRecent }: { readonly marginalBytes: number; readonly isValued: boolean; readonly isRecent: boolean }): DecisionReason {
+  const { table, expected, rule, pulls } = region;
+  const all = table.imageBytes[image]!;
+  if (all === 0) return 'NOTHING_TO_STORE';
+  if (isRecent && !bringsBack(rule, image, { added: marginalBytes, all })) return 'RECENT_PULLS';
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
-  const { total, own, inherited } = expected[image] ?? { total: 0, own: 0, inherited: 0 };
-  if (total < facts.parameters.minimumExpectedPulls) return 'HELD_DEMAND';
+  if (!bringsBack(rule, image, { added: marginalBytes, all })) return 'HELD_DEMAND';
+  if (pulls[image]! < rule.minimumPulls) return 'FEW_NEW_BYTES';
+  const { own, inherited } = expected[image]!;
   return inherited > own ? 'REPOSITORY_DEMAND' : 'DEMAND';
 }
 

@@ -92,6 +92,7 @@ describe('the laws of a plan', () => {
           replicas: turn(facts.replicas),
           referenced: new Set(turn([...facts.referenced])),
           mustKeep: new Set(turn([...facts.mustKeep])),
+          recentPulls: new Map(turn([...(facts.recentPulls ?? [])])),
           demand: { images: new Map(turn([...facts.demand.images])), repositories: new Map(turn([...facts.demand.repositories])) },
         };
         expect(planRegion(turned)).toEqual(planRegion(facts));
@@ -150,10 +151,15 @@ describe('the laws of a plan', () => {
     expect(plan.decisions.map(imageKey).toSorted()).toEqual(facts.images.map(imageKey).toSorted());
     const chosen = plan.decisions.filter((decision) => decision.rank !== undefined);
     expect(chosen.map((decision) => decision.rank)).toEqual(chosen.map((_, n) => n + 1));
+    // Pins come first, then small layers, which are for no image in particular, then the others.
+    const pinned = chosen.filter((decision) => decision.reason === 'PIN');
     let usedBytes = plan.forcedBytes;
-    for (const decision of chosen) {
-      usedBytes += decision.marginalBytes;
-      expect(decision.usedBytesAfter).toBe(usedBytes);
+    for (const turns of [pinned, chosen.slice(pinned.length)]) {
+      for (const decision of turns) {
+        usedBytes += decision.marginalBytes;
+        expect(decision.usedBytesAfter).toBe(usedBytes);
+      }
+      if (turns === pinned) usedBytes += plan.smallLayerBytes;
     }
     // What is over is in merged views that follow their images; one that cannot go is among what is forced.
     const ofViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])));

@@ -1,11 +1,14 @@
+import { breakEvenOf, bringsBack, worthKeeping } from './break-even.js';
 import { chooseBundles } from './choose-bundles.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
 import { bytesOf, hasImages, imagesWhere, include, isSameSet, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
+import { reactiveWindow } from './reactive-window.js';
 import { openCase, recall, type RegionCase, type Target } from './region-case.js';
 import type { HeldReplica, RegionFacts } from './region-facts.js';
 import type { RegionOrders, RegionPlan } from './region-plan.js';
 import { retain } from './retain-layers.js';
+import { withSmallLayers } from './small-layers.js';
 
 /** Rounds after which choosing ends wherever it stands; a plan made on the result goes on from there. Two or three are what it takes. */
 const ROUNDS_MAX = 16;
@@ -37,6 +40,7 @@ function ordersOfSettled({ region, chosen }: Settled): RegionOrders {
     capacityBytes: facts.capacityBytes,
     usedBytes: bytesOf(table, target.layers),
     forcedBytes: bytesOf(table, region.forced),
+    smallLayerBytes: chosen.smallLayerBytes,
     drainingBytes: facts.replicas.reduce((sum, replica) => (replica.state === 'draining' ? sum + replica.sizeBytes : sum), 0),
     ...ordersOf(region, target),
   };
@@ -87,9 +91,9 @@ function settle(facts: RegionFacts): Settled {
   let chosen = chooseTarget(region, region.held);
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
   for (let round = 0; round < ROUNDS_MAX && facts.replicas.some(isRecalled); round += 1) {
-    const { forced } = retain(recall(opened, chosen.layers));
+    const { forced, stuck } = retain(recall(opened, chosen.layers));
     if (isSameSet(forced, region.forced)) break;
-    region = { ...region, forced };
+    region = { ...region, forced, stuck };
     chosen = chooseTarget(region, chosen.layers);
   }
   return { region, chosen };
@@ -101,7 +105,7 @@ function targetAtHome(region: RegionCase): Target {
   const layers = union(needed, forced);
   const { pinTurns } = placePins(region, Number.POSITIVE_INFINITY);
   bringBack(region, pinTurns, layers);
-  return { pinTurns, base: forced, layers };
+  return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), layers };
 }
 
 /**
@@ -120,14 +124,16 @@ function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: Lay
 
 /** @param present what is taken to be there, or on its way. */
 function chooseTarget(region: RegionCase, present: LayerSet): Target {
-  const { pinTurns, base } = placePins(region, region.facts.capacityBytes);
+  const { pinTurns, base: pinned } = placePins(region, region.facts.capacityBytes);
+  const small = withSmallLayers(region, pinned);
+  const { images: recent, layers: base } = reactiveWindow(region, small.layers);
   let layers = union(present, base);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const next = chooseLayers(region, base, layers);
     if (isSameSet(next, layers)) break;
     layers = next;
   }
-  return { pinTurns, base, layers };
+  return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, layers };
 }
 
 /**
@@ -136,35 +142,23 @@ function chooseTarget(region: RegionCase, present: LayerSet): Target {
  * the result is `present` itself, which is how a plan made after this one begins.
  */
 function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): LayerSet {
-  const { facts, table, values } = region;
-  const { minimumExpectedPulls, heldBytesRatio, switchGainRatio } = facts.parameters;
-  const isIncumbent = worthKeeping(region, present);
+  const { facts, table, values, pulls, rule } = region;
+  const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
+  const keepRule = breakEvenOf(facts.parameters, pulls, keepRatio);
+  const incumbents = worthKeeping(table, keepRule, { base, within: present });
   const kept = base.slice();
-  for (let image = 0; image < values.length; image += 1) if (isIncumbent[image] === 1) include(table, image, kept);
-  const candidates = imagesWhere(table, (image) => isIncumbent[image] === 1 || isWanted(values[image]!, minimumExpectedPulls));
-  const competition = { candidates, values, held: present, heldBytesRatio, capacityBytes: facts.capacityBytes };
+  for (let image = 0; image < values.length; image += 1) if (incumbents[image] === 1) include(table, image, kept);
+  const candidates = imagesWhere(table, (image) => incumbents[image] === 1 || bringsBack(rule, image, { added: 0, all: table.imageBytes[image]! }));
+  const competition = { candidates, values, held: present, heldBytesRatio, rule: { ...rule, eased: incumbents, easedRatio: keepRatio }, capacityBytes: facts.capacityBytes };
   const fresh = chooseBundles(table, { ...competition, base });
   if (bytesOf(table, kept) > Math.max(facts.capacityBytes, bytesOf(table, base))) return fresh.layers;
-  const isNewcomer = worthKeeping(region, fresh.layers);
+  const newcomers = worthKeeping(table, keepRule, { base, within: fresh.layers });
   let [gain, loss] = [0, 0];
   for (let image = 0; image < values.length; image += 1) {
-    if (isNewcomer[image] === isIncumbent[image]) continue;
-    if (isNewcomer[image] === 1) gain += values[image]!;
+    if (newcomers[image] === incumbents[image]) continue;
+    if (newcomers[image] === 1) gain += values[image]!;
     else loss += values[image]!;
   }
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
   return chooseBundles(table, { ...competition, base: kept }).layers;
-}
-
-/** For each image 1 when it is wholly within the layers and expects enough pulls to stay. */
-function worthKeeping({ facts, table, values }: RegionCase, layers: LayerSet): Uint8Array {
-  const minimum = facts.parameters.minimumExpectedPulls * facts.parameters.keepRatio;
-  const isKept = new Uint8Array(values.length);
-  for (let image = 0; image < values.length; image += 1) if (isWanted(values[image]!, minimum) && isWithin(table, image, layers)) isKept[image] = 1;
-  return isKept;
-}
-
-/** An image of which nothing is expected is never wanted, even where the minimum is 0. */
-function isWanted(value: number, minimum: number): boolean {
-  return value > 0 && value >= minimum;
 }

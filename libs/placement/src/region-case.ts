@@ -1,5 +1,7 @@
 import type { ExpectedPulls } from '#demand';
 
+import { type BreakEven, breakEvenOf } from './break-even.js';
+import { worthOf } from './image-worth.js';
 import { hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
 import type { HeldReplica, RegionFacts, RegionPin } from './region-facts.js';
 import { valueImages } from './value-images.js';
@@ -18,13 +20,19 @@ export interface RegionCase {
   readonly facts: RegionFacts;
   readonly table: LayerTable;
   readonly expected: readonly ExpectedPulls[];
-  /** What each image is worth: its expected pulls. */
+  /** Pulls expected of each image. */
+  readonly pulls: Float64Array;
+  /** What each image is worth; 0 where nothing is expected. */
   readonly values: Float64Array;
+  /** What images that are not there must bring back. */
+  readonly rule: BreakEven;
   /** The replica of each layer, by its number. */
   readonly replicaOf: readonly (HeldReplica | undefined)[];
   /** Layers that are there or on their way: every replica but the draining ones. */
   readonly held: LayerSet;
-  /** Layers that cannot go now, and, away from home, those that are retained. */
+  /** Layers that cannot go now. */
+  readonly stuck: LayerSet;
+  /** These, and, away from home, those that are retained. */
   readonly forced: LayerSet;
 }
 
@@ -32,8 +40,12 @@ export interface RegionCase {
 export interface Target {
   /** Pins in the order of their right. */
   readonly pinTurns: readonly PinTurn[];
-  /** Forced layers and those of pins that are met. */
+  /** Forced layers, those of pins that are met, and small ones. */
   readonly base: LayerSet;
+  /** Bytes of small layers that are neither forced nor pinned. */
+  readonly smallLayerBytes: number;
+  /** Images of the reactive window: 1 for those. */
+  readonly recent: Uint8Array;
   /** Everything that should be there. */
   readonly layers: LayerSet;
 }
@@ -42,22 +54,27 @@ export interface Target {
 export function openCase(facts: RegionFacts): RegionCase {
   const { table, replicaOf } = tabulate(facts.images, facts.replicas);
   const expected = valueImages(table, facts);
-  const region = { facts, table, expected, values: Float64Array.from(expected, (pulls) => pulls.total), replicaOf };
+  const pulls = Float64Array.from(expected, ({ total }) => total);
+  const values = Float64Array.from(expected, ({ total, own }, image) => worthOf({ expectedPulls: total, ownPulls: own, probability: -Math.expm1(-total) }, table.imageBytes[image]!, facts.parameters));
+  const region = { facts, table, expected, pulls, values, rule: breakEvenOf(facts.parameters, pulls), replicaOf };
+  const stuck = stuckLayers(region);
   return {
     ...region,
+    stuck,
+    forced: stuck,
     held: layerSet(table, (layer) => (replicaOf[layer]?.state ?? 'draining') !== 'draining'),
-    forced: forcedLayers(region),
   };
 }
 
 /** The same case once some layers that drain are ready again. */
 export function recall(region: RegionCase, recalled: LayerSet): RegionCase {
   const replicaOf = region.replicaOf.map((replica, layer) => (replica?.state === 'draining' && recalled[layer] === 1 ? { ...replica, state: 'ready' as const } : replica));
-  return { ...region, replicaOf, forced: forcedLayers({ ...region, replicaOf }) };
+  const stuck = stuckLayers({ ...region, replicaOf });
+  return { ...region, replicaOf, stuck, forced: stuck };
 }
 
 /** The layers that cannot go. */
-function forcedLayers({ facts, table, replicaOf }: Pick<RegionCase, 'facts' | 'table' | 'replicaOf'>): LayerSet {
+function stuckLayers({ facts, table, replicaOf }: Pick<RegionCase, 'facts' | 'table' | 'replicaOf'>): LayerSet {
   return layerSet(table, (layer) => {
     const replica = replicaOf[layer];
     if (replica === undefined || replica.state === 'draining') return false;

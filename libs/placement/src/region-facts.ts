@@ -76,9 +76,14 @@ export interface RegionDemand {
 /** How a plan weighs. */
 export interface PlacementParameters {
   readonly forecast: ForecastParameters;
-  /** An image is placed when at least this many pulls are expected of it within the horizon: at 1 a copy is worth its bytes. >= 0. */
+  /**
+   * An image is placed when the bytes that the pulls expected of it would fetch are this many times the bytes that it adds: at 1 a copy is worth its bytes. So an image of which every byte is
+   * new needs this many pulls within the horizon, and one that adds a tenth of its bytes a tenth of them. >= 0.
+   */
   readonly minimumExpectedPulls: number;
-  /** An image that is there is kept down to this share of the minimum; 0..1. */
+  /** However little it adds, an image is placed only with at least so many expected pulls; from `minimumExpectedPulls` on that alone counts. >= 0. */
+  readonly leastExpectedPulls: number;
+  /** An image that is there is kept down to this share of what it would need to come; 0..1. */
   readonly keepRatio: number;
   /** What a byte that is there already counts for, against a new one, when images compete; above 0, up to 1. */
   readonly heldBytesRatio: number;
@@ -86,6 +91,20 @@ export interface PlacementParameters {
   readonly switchGainRatio: number;
   /** What pulls elsewhere count for, at this region's volume, as a prior of its own; 0 (each region by itself) up to 1. */
   readonly crossRegionRatio: number;
+  /** What a gigabyte of an image adds to the worth of each of its pulls: 0 counts hits, more counts the bytes that they save. >= 0. */
+  readonly gigabyteWeight: number;
+  /** What the first pull of an image counts besides where it was never pulled before; >= 0. */
+  readonly firstPullWeight: number;
+  /** Layers smaller than this are wanted of all images, demand or not; 0 for none. */
+  readonly smallLayerBytes: number;
+  /** The share of the capacity beyond which no such layer is added, those that are there anyway included; 0..1. */
+  readonly smallLayersRatio: number;
+  /** The share of the capacity for images that were pulled lately, whatever is expected of them, where `recentPulls` are given; 0 for none, up to 0.5. */
+  readonly reactiveRatio: number;
+  /** Which of these come first: those pulled last, or those with the most recent pulls for each byte. */
+  readonly reactiveOrder: 'recency' | 'density';
+  /** Recent pulls without which an image is not among them; > 0. */
+  readonly reactivePullsMin: number;
 }
 
 /** The parameters where nothing else is configured. */
@@ -96,7 +115,22 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   heldBytesRatio: 0.5,
   switchGainRatio: 0.1,
   crossRegionRatio: 0,
+  leastExpectedPulls: 0.2,
+  gigabyteWeight: 0,
+  firstPullWeight: 0,
+  smallLayerBytes: 1_000_000,
+  smallLayersRatio: 0.01,
+  reactiveRatio: 0.15,
+  reactiveOrder: 'recency',
+  reactivePullsMin: 1,
 };
+
+/** What was pulled of an image in a region lately. */
+export interface RecentPulls {
+  readonly lastPulledAt: Date;
+  /** How often, counted or decayed over some hours. */
+  readonly pulls: number;
+}
 
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */
 export interface RegionFacts {
@@ -109,6 +143,8 @@ export interface RegionFacts {
   /** The images of the same repositories that may not be placed yet; none of them is among `images`. */
   readonly unfinished: readonly UnfinishedImage[];
   readonly demand: RegionDemand;
+  /** Images that were pulled within some hours, by `imageKey`; absent where that is not known, and then there is no reactive window. */
+  readonly recentPulls?: ReadonlyMap<string, RecentPulls>;
   readonly pins: readonly RegionPin[];
   readonly replicas: readonly HeldReplica[];
   /** Layers that an enabled repository references, or did until a grace time ago. Those that no image above has are left alone. */

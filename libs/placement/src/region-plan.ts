@@ -11,11 +11,11 @@ export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
 
 /**
  * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `HELD_DEMAND`: too few to come, enough to
- * stay; `LAYERS_SHARED`: all of its layers are there for others; `LAYERS_HELD`: its layers cannot go now (leased, copying, last ready);
+ * stay; `FEW_NEW_BYTES`: too few for all of its bytes, enough for those that it adds; `RECENT_PULLS`: it was pulled lately; `LAYERS_SHARED`: all of its layers are there for others; `LAYERS_HELD`: its layers cannot go now (leased, copying, last ready);
  * `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there, and brought back where it is lacking.
  */
 export type DecisionReason =
-  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'
+  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'FEW_NEW_BYTES' | 'RECENT_PULLS' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'
   | 'NO_DEMAND' | 'DEMAND_TOO_SMALL' | 'OVER_CAPACITY' | 'PIN_OVER_CAPACITY';
 
 /** What was decided about one image, and the numbers behind it. */
@@ -74,6 +74,8 @@ export interface RegionOrders {
   readonly usedBytes: number;
   /** Bytes of what cannot go: leased, copying, last ready, within its grace time. Part of `usedBytes`. */
   readonly forcedBytes: number;
+  /** Bytes of small layers that are there for no image in particular. Part of `usedBytes`, none of `forcedBytes`. */
+  readonly smallLayerBytes: number;
   /** Bytes that are on their way out and still take room: a copy waits for them where both do not fit. */
   readonly drainingBytes: number;
   /** The most urgent first. */

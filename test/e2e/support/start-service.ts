@@ -15,7 +15,8 @@ export const FAST: Overrides = {
   replication: { claimLease: '2s', poll: '100ms', unreferencedGrace: '1s', releaseEvery: '200ms' },
   leases: { ttl: '2s' },
   demand: { flushEvery: '100ms' },
-  placement: { every: '300ms' },
+  // The layers of test images are small, and would be everywhere.
+  placement: { every: '300ms', smallLayersRatio: 0 },
   lookup: { followEvery: '50ms', staleMax: '2s', busyAfter: '10s', registryPatience: '10s' },
 };
 

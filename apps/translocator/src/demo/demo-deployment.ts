@@ -68,7 +68,8 @@ function demoConfig(folder: string, at: { readonly port: number; readonly regist
     replication: { poll: '200ms', unreferencedGrace: '5s', releaseEvery: '2s' },
     leases: { ttl: '2s' },
     demand: { flushEvery: '500ms' },
-    placement: { every: '2s' },
+    // What is pulled is to be seen coming, also the smallest layers.
+    placement: { every: '2s', smallLayersRatio: 0 },
     // One process does everything here, expansion included.
     lookup: { followEvery: '100ms', staleMax: '3s', busyAfter: '10s', registryPatience: '10s' },
   });

@@ -4,13 +4,13 @@ import type { WorkSurroundings } from './work-surroundings.js';
 
 /** The planner of the configuration. */
 export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'demand' | 'plans' | 'turn'>): Planner {
-  const { minimumExpectedPulls, turnLease } = config.placement;
+  const { every: _every, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
   const forecast = { ...PLACEMENT_PARAMETERS_DEFAULT.forecast, halfLifeMs: config.demand.halfLife };
   return new Planner({
     ...tools,
     clock,
     owner,
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, forecast, minimumExpectedPulls },
+    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, forecast, smallLayerBytes, ...weights },
     turnLeaseMs: turnLease,
     turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });

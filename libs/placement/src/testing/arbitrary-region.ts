@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 
-import { DAY_MS, MiB } from '#quantities';
+import { DAY_MS, HOUR_MS, MiB } from '#quantities';
 
 import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
-import { aLayer, anImage, aRegion, unfinished } from './region-scene.js';
+import { aLayer, anImage, aRegion, SCENE_NOW, unfinished } from './region-scene.js';
 
 const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
 
@@ -32,9 +32,13 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
       capacityMiB: fc.nat({ max: 160 }),
       parameters: fc.record({
         minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
+        leastExpectedPulls: fc.constantFrom(0, 0.5, 5), gigabyteWeight: fc.constantFrom(0, 20), firstPullWeight: fc.constantFrom(0, 3),
+        smallLayerBytes: fc.constantFrom(0, 12 * MiB), smallLayersRatio: fc.constantFrom(0.1, 1),
+        reactiveRatio: fc.constantFrom(0, 0.15, 0.5), reactiveOrder: fc.constantFrom('recency', 'density'), reactivePullsMin: fc.constantFrom(1, 3),
       }),
+      recent: fc.array(fc.record({ image: fc.nat(), hoursAgo: fc.nat({ max: 5 }), pulls: fc.nat({ max: 4 }) }), { maxLength: 5 }),
     })
-    .map(({ images, held, elsewhere, pins, capacityMiB, parameters }) => {
+    .map(({ images, held, elsewhere, pins, capacityMiB, parameters, recent }) => {
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
       const repositories = new Map<string, number>();
       for (const of of images) repositories.set(of.repository, (repositories.get(of.repository) ?? 0) + of.weight);
@@ -55,6 +59,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
           const of = placed[pin.image % Math.max(1, placed.length)];
           return of === undefined ? [] : [{ id: `pin ${n}`, image: of, priority: pin.priority, createdAt: new Date(Date.UTC(2026, 0, 1) + pin.age * DAY_MS) }];
         }),
+        recentPulls: new Map(recent.flatMap(({ image: n, hoursAgo, pulls }) => placed.slice(n % Math.max(1, placed.length)).slice(0, 1).map((of) => [imageKey(of), { lastPulledAt: new Date(SCENE_NOW.getTime() - hoursAgo * HOUR_MS), pulls }]))),
         parameters: { ...aRegion().parameters, ...parameters },
       });
     });

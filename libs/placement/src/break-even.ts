@@ -1,0 +1,62 @@
+import { include, isWithin, type LayerSet, type LayerTable, marginal } from './layer-table.js';
+import type { PlacementParameters } from './region-facts.js';
+
+/** Which images bring back what they cost. */
+export interface BreakEven {
+  /** Pulls expected of each image. */
+  readonly pulls: Float64Array;
+  /** Pulls that bring back an image of which every byte is new. */
+  readonly minimumPulls: number;
+  /** Pulls without which no image is worth anything, however little it adds. */
+  readonly leastPulls: number;
+  /** Images of which only a share of both is asked: 1 for those. None where it is absent. */
+  readonly eased?: Uint8Array;
+  /** That share; 0..1. */
+  readonly easedRatio?: number;
+}
+
+/** The rule of the parameters, eased by `ratio` for all. */
+export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls'>, pulls: Float64Array, ratio = 1): BreakEven {
+  return { pulls, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio };
+}
+
+/** The pulls that are asked of an image which adds some of its bytes: as many as bring these back when every pull saves all of the image's bytes. */
+export function pullsAsked({ minimumPulls, leastPulls, eased, easedRatio = 1 }: BreakEven, image: number, bytes: { readonly added: number; readonly all: number }): number {
+  const ratio = eased?.[image] === 1 ? easedRatio : 1;
+  return ratio * Math.max(leastPulls, bytes.all === 0 ? 0 : (minimumPulls * bytes.added) / bytes.all);
+}
+
+/** Whether an image brings back what it adds. An image of which nothing is expected never does. Whatever else is added first, it never ceases to. */
+export function bringsBack(rule: BreakEven, image: number, bytes: { readonly added: number; readonly all: number }): boolean {
+  const pulls = rule.pulls[image]!;
+  return pulls > 0 && pulls >= pullsAsked(rule, image, bytes);
+}
+
+/**
+ * The images that are wholly within some layers and bring back what they add to the base, one after the other: 1 for those. An image that few pull may so be kept by others that share most of
+ * its layers. The order in which they are taken does not matter.
+ */
+export function worthKeeping(table: LayerTable, rule: BreakEven, sets: { readonly base: LayerSet; readonly within: LayerSet }): Uint8Array {
+  const isKept = new Uint8Array(table.images.length);
+  const paid = sets.base.slice();
+  const keep = (image: number): void => {
+    isKept[image] = 1;
+    include(table, image, paid);
+  };
+  let doubtful: number[] = [];
+  for (let image = 0; image < isKept.length; image += 1) {
+    const all = table.imageBytes[image]!;
+    if (!bringsBack(rule, image, { added: 0, all }) || !isWithin(table, image, sets.within)) continue;
+    if (bringsBack(rule, image, { added: all, all })) keep(image);
+    else doubtful.push(image);
+  }
+  for (let before = -1; doubtful.length !== before;) {
+    before = doubtful.length;
+    doubtful = doubtful.filter((image) => {
+      const doesBringBack = bringsBack(rule, image, { added: marginal(table, image, paid), all: table.imageBytes[image]! });
+      if (doesBringBack) keep(image);
+      return !doesBringBack;
+    });
+  }
+  return isKept;
+}
