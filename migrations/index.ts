@@ -13,6 +13,7 @@ import { RoomReservations1763950000000 } from './1763950000000-room-reservations
 import { Access1764400000000 } from './1764400000000-access.js';
 import { SharedLeases1764600000001 } from './1764600000001-shared-leases.js';
 import { Planning1764900000000 } from './1764900000000-planning.js';
+import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -31,6 +32,7 @@ export const MIGRATIONS = [
   Access1764400000000,
   SharedLeases1764600000001,
   Planning1764900000000,
+  PlanTerms1764900000001,
 ] as const;
 
 export { FileVersion21763800000000 };

@@ -1,4 +1,6 @@
+export * from './src/compare-plans.js';
 export * from './src/cross-region-demand.js';
+export * from './src/explain-displacement.js';
 export * from './src/gather-round.js';
 export * from './src/placement-error.js';
 export * from './src/placement-ports.js';
@@ -9,5 +11,6 @@ export * from './src/planner-turn.js';
 export * from './src/planner.js';
 export * from './src/region-facts.js';
 export * from './src/region-plan.js';
+export * from './src/rehearse-plans.js';
 export * from './src/replay/index.js';
 export * from './src/resolve-pins.js';

@@ -192,6 +192,7 @@ export const configSchema = z
         every: duration('15m', 100, DAY_MS),
         minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
         turnLease: duration('1m', SECOND_MS, HOUR_MS),
+        plansKept: z.number().int().min(1).max(10_000).default(96),
         leastExpectedPulls: z.number().min(0).max(1e6).default(0.2),
         keepRatio: z.number().min(0).max(1).default(0.5),
         heldBytesRatio: z.number().min(0.01).max(1).default(0.5),

@@ -1,13 +1,23 @@
 import { z } from 'zod';
 
+import { pageOf } from './page.js';
 import { Bytes, Code, Count, DigestText, Id, Instant, RegionText, REGIONS_MAX, RepositoryName } from './words.js';
 
 /** Decisions of one plan that are shown; their number is told in full. */
 export const PLAN_DECISIONS_MAX = 2000;
+/** Images of each kind named in one comparison. */
+const COMPARED_MAX = 500;
 /** Pins named in one plan. */
 const UNRESOLVED_PINS_MAX = 1000;
 
 const image = { repository: RepositoryName, digest: DigestText };
+/** Repositories for which one plan was made alone. */
+const REPOSITORIES_MAX = 1000;
+/** What a rehearsal may take a share's capacity for: no file share has more. */
+const CAPACITY_MAX = 2 ** 48;
+
+/** An image that another one is named by. */
+const OtherImages = z.array(z.object(image)).max(10);
 
 /** What a plan decided about one image, and the numbers behind it. */
 export const DecisionBody = z
@@ -25,28 +35,101 @@ export const DecisionBody = z
     usedBytesAfter: Bytes.optional(),
     missingBytes: Bytes.optional().meta({ description: 'How much more the share would need.' }),
     missingPulls: z.number().min(0).optional().meta({ description: 'How many more expected pulls it would need.' }),
+    copyUsd: z.number().min(0).optional().meta({ description: 'What copying what it adds costs, at the price of the link from home.' }),
     pinId: Id.optional(),
+    isEvicted: z.boolean().optional().meta({ description: 'It was wholly there, and some of its layers go.' }),
+    displaced: OtherImages.optional().meta({ description: 'What was there and gave way to it; a few.' }),
+    displacedBy: OtherImages.optional().meta({ description: 'What took the room that it lacked; a few.' }),
   })
   .meta({ description: 'What was decided about one image, and why.' });
 
-/** The latest plan of one region. */
+const summary = {
+  id: Id,
+  region: RegionText,
+  plannedAt: Instant,
+  trigger: z.enum(['schedule', 'push', 'demand', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
+  repositories: z.array(RepositoryName).max(REPOSITORIES_MAX).optional().meta({ description: 'The only repositories that were planned for; absent where all were.' }),
+  orderedAt: Instant.optional().meta({ description: 'When the last of its orders had been given; absent while that goes on, and for good when its planner ended in the middle: a later plan orders what is lacking.' }),
+  terms: z
+    .object({ horizonMs: Count, breakEvenPulls: z.number().min(0), keepPulls: z.number().min(0) })
+    .optional()
+    .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on an image is copied, and down to how many it stays.' }),
+  capacityBytes: Bytes,
+  usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
+  forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
+  drainingBytes: Bytes,
+  counts: z
+    .object({ pinned: Count, placed: Count, kept: Count, refused: Count, unmet: Count, wants: Count, drains: Count, withdrawals: Count })
+    .meta({ description: 'Decisions by verdict, and what was ordered: replicas of layers and merged views to copy, to drain, and no longer to copy.' }),
+  unresolvedPins: z.array(Id).max(UNRESOLVED_PINS_MAX).meta({ description: 'Pins that mean no image that could be placed: unknown, or not expanded yet.' }),
+};
+
+/** A plan without its decisions. */
+export const PlanSummaryBody = z.object(summary).meta({ description: 'A plan of one region, without its decisions.' });
+
+/** A region's plans, the newest first. */
+export const PlanPage = pageOf(PlanSummaryBody);
+
+
+/** A plan of one region. */
 export const PlanBody = z
   .object({
-    region: RegionText,
-    plannedAt: Instant,
-    trigger: z.enum(['schedule', 'push', 'demand', 'pin', 'operator']).meta({ description: 'What made this plan be made.' }),
-    capacityBytes: Bytes,
-    usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
-    forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
-    drainingBytes: Bytes,
-    counts: z
-      .object({ pinned: Count, placed: Count, kept: Count, refused: Count, unmet: Count, wants: Count, drains: Count, withdrawals: Count })
-      .meta({ description: 'Decisions by verdict, and what was ordered: replicas of layers and merged views to copy, to drain, and no longer to copy.' }),
+    ...summary,
     decisions: z.array(DecisionBody).max(PLAN_DECISIONS_MAX).meta({ description: 'Chosen images in the order of their turns, then the others.' }),
     decisionsOmittedCount: Count.meta({ description: 'Decisions that are not kept: refused images with the least demand.' }),
-    unresolvedPins: z.array(Id).max(UNRESOLVED_PINS_MAX).meta({ description: 'Pins that mean no image that could be placed: unknown, or not expanded yet.' }),
   })
   .meta({ description: 'What should be in one region, why, and what was ordered for it.' });
+
+const BeforeAndAfter = z.object({ before: z.number().min(0), after: z.number().min(0) });
+const ComparedImages = z.array(z.object({ ...image, before: DecisionBody.optional(), after: DecisionBody.optional() })).max(COMPARED_MAX);
+
+/** What another plan does otherwise. */
+export const PlanComparisonBody = z
+  .object({
+    region: RegionText,
+    capacityBytes: BeforeAndAfter,
+    usedBytes: BeforeAndAfter,
+    servedPulls: BeforeAndAfter.meta({ description: 'Pulls expected of the images that are there by the plan.' }),
+    comes: ComparedImages.meta({ description: 'Images that are there by the second plan alone, the most pulled first.' }),
+    goes: ComparedImages,
+    otherwise: ComparedImages.meta({ description: 'There or away by both, for another reason.' }),
+    counts: z.object({ comes: Count, goes: Count, otherwise: Count, same: Count }).meta({ description: 'How many images of each kind there are, named or not.' }),
+  })
+  .meta({ description: 'What the second of two plans of one region does otherwise.' });
+
+const ratio = z.number().min(0).max(1);
+
+/** What a rehearsal changes. */
+export const DryRunRequest = z
+  .strictObject({
+    regions: z.array(RegionText).min(1).max(REGIONS_MAX).optional().meta({ description: 'Of which regions to answer; of all where it is absent.' }),
+    capacityBytes: z.record(RegionText, z.int().min(0).max(CAPACITY_MAX)).optional().meta({ description: 'What the shares of these regions may hold.' }),
+    parameters: z
+      .strictObject({
+        minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied.' }),
+        keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
+        heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
+        switchGainRatio: z.number().min(0).max(100).optional().meta({ description: 'By how much what comes has to be worth more than what goes.' }),
+      })
+      .optional(),
+  })
+  .meta({ description: 'What should be taken to be otherwise; everything else is as it is.' });
+
+/** What a region's plan would be. */
+export const DryRunBody = z
+  .object({
+    at: Instant,
+    items: z
+      .array(
+        PlanComparisonBody.extend({
+          copyBytes: BeforeAndAfter.meta({ description: 'Bytes that each plan would have copied.' }),
+          copyUsd: BeforeAndAfter.meta({ description: 'And what that costs, at the price of the link from home.' }),
+          drainBytes: BeforeAndAfter,
+        }),
+      )
+      .max(REGIONS_MAX),
+  })
+  .meta({ description: 'By region, the plan as things are against the plan with the changes, of the same facts. Nothing was ordered or kept.' });
 
 /** The latest plan of every region that has one. */
 export const PlanList = z.object({ items: z.array(PlanBody).max(REGIONS_MAX) });
@@ -62,3 +145,11 @@ export type DecisionBody = z.infer<typeof DecisionBody>;
 export type PlanBody = z.infer<typeof PlanBody>;
 /** See {@link PlanList}. */
 export type PlanList = z.infer<typeof PlanList>;
+/** See {@link PlanSummaryBody}. */
+export type PlanSummaryBody = z.infer<typeof PlanSummaryBody>;
+/** See {@link PlanComparisonBody}. */
+export type PlanComparisonBody = z.infer<typeof PlanComparisonBody>;
+/** See {@link DryRunRequest}. */
+export type DryRunRequest = z.infer<typeof DryRunRequest>;
+/** See {@link DryRunBody}. */
+export type DryRunBody = z.infer<typeof DryRunBody>;

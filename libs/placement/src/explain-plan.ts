@@ -3,6 +3,7 @@ import { GiB } from '#quantities';
 
 import { breakEvenOf, bringsBack, pullsAsked, worthKeeping } from './break-even.js';
 import { chooseByDensity } from './choose-by-density.js';
+import { explainDisplacement } from './explain-displacement.js';
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
@@ -41,7 +42,8 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
   const usedBytesInAll = bytesOf(table, target.layers);
   decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll })));
-  return decisions;
+  const wasThere = new Set(imagesWhere(table, (image) => isWithin(table, image, region.held)).map((image) => imageKey(nameOf(region, image))));
+  return explainDisplacement(decisions, (image) => wasThere.has(imageKey(image)));
 }
 
 /** Explains a home region: every image is kept where it was expanded, or `placed` when layers of it are brought back. */

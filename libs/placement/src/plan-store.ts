@@ -1,6 +1,7 @@
 import type { WriteFence } from '#claims';
 import type { RegionName } from '#regions';
 
+import type { PlacementParameters } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
 
 /** What made a plan be made. */
@@ -18,6 +19,16 @@ export interface PlanCounts {
   readonly withdrawals: number;
 }
 
+/** What a plan went by. */
+export interface PlanTerms {
+  /** How far it looked ahead: pulls are expected within so long. */
+  readonly horizonMs: number;
+  /** An image is copied when at least so many pulls are expected of it: from there on a copy is worth its bytes. */
+  readonly breakEvenPulls: number;
+  /** And stays as long as so many are. */
+  readonly keepPulls: number;
+}
+
 /** A plan of one region as it is kept, without its decisions. */
 export interface PlanSummary {
   /** A UUID. */
@@ -25,6 +36,8 @@ export interface PlanSummary {
   readonly region: RegionName;
   readonly madeAt: Date;
   readonly trigger: PlanTriggerKind;
+  /** Absent from plans of an earlier version. */
+  readonly terms?: PlanTerms;
   /** The only repositories that were planned for, in ascending order; everything else was left as it was. Absent where all were. */
   readonly repositories?: readonly string[];
   /** When the last of its orders had been handed over. Absent while that goes on, and for good when its planner ended in the middle: a later plan orders what is lacking. */
@@ -50,8 +63,6 @@ export interface StoredPlan extends PlanSummary {
 export const DECISIONS_STORED_MAX = 2000;
 /** Pins without an image named in one plan. */
 export const UNRESOLVED_PINS_STORED_MAX = 1000;
-/** Plans kept of each region where nothing else is configured: a day of scheduled ones. */
-export const PLANS_KEPT_DEFAULT = 96;
 /** Plans on one page. */
 export const PLAN_PAGE_MAX = 200;
 
@@ -104,7 +115,7 @@ export abstract class PlanStore {
 /** A plan as it is kept. */
 export function storedPlan(
   plan: RegionPlan,
-  made: Pick<PlanSummary, 'id' | 'madeAt' | 'trigger' | 'unresolvedPins' | 'repositories'>,
+  made: Pick<PlanSummary, 'id' | 'madeAt' | 'trigger' | 'unresolvedPins' | 'repositories' | 'terms'>,
 ): StoredPlan {
   const { region, capacityBytes, usedBytes, forcedBytes, drainingBytes, decisions } = plan;
   const stored = decisions.slice(0, DECISIONS_STORED_MAX);
@@ -116,6 +127,11 @@ export function storedPlan(
     decisions: stored,
     decisionsOmittedCount: decisions.length - stored.length,
   };
+}
+
+/** What plans with these parameters go by. */
+export function termsOf({ forecast, minimumExpectedPulls, keepRatio }: PlacementParameters): PlanTerms {
+  return { horizonMs: forecast.horizonMs, breakEvenPulls: minimumExpectedPulls, keepPulls: minimumExpectedPulls * keepRatio };
 }
 
 /** True when both decide the same of every image, and know the same pins as without an image. Numbers, which change with every minute, do not count. */

@@ -12,10 +12,11 @@ import { gatherRound, gatherRoundOf, type PlanningRound } from './gather-round.j
 import { PlacementError, turnLost } from './placement-error.js';
 import type { PlacementFacts, ReplicaOrders } from './placement-ports.js';
 import { planRound } from './plan-round.js';
-import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan } from './plan-store.js';
+import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan, termsOf } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
 import type { PlacementParameters } from './region-facts.js';
 import { isEmptyPlan, type RegionPlan } from './region-plan.js';
+import { type RehearsedChanges, type RehearsedPlan, rehearsePlans } from './rehearse-plans.js';
 
 /** Orders handed over under one renewal of the turn: at a third of a second for each, slower than any database, half a lease. */
 export const ORDERS_AT_ONCE_MAX = 100;
@@ -103,6 +104,11 @@ export class Planner {
     return this.#run(() => 'push', () => gatherRoundOf(names, this.#options, this.#options.parameters));
   }
 
+  /** What plans would be with some changes; see {@link rehearsePlans}. */
+  rehearse(changes: RehearsedChanges): Promise<RehearsedPlan[]> {
+    return rehearsePlans(this.#options, this.#options.parameters, changes);
+  }
+
   /** `begin` closes the run for callers to join: from then on facts are read. */
   async #run(begin: () => PlanTriggerKind, gather: () => Promise<PlanningRound>): Promise<PlanningReport> {
     const { turn } = this.#options;
@@ -157,7 +163,7 @@ export class Planner {
     const fence = turn.fence(token);
     // Renewed right before anything is written: a turn that was lost writes nothing.
     await this.#renew(token);
-    const made = { id: randomUUID(), madeAt: round.now, trigger, unresolvedPins: round.pins.unresolvedByRegion.get(plan.region) ?? [], ...(round.only === undefined ? {} : { repositories: round.only.repositories }) };
+    const made = { id: randomUUID(), madeAt: round.now, trigger, terms: termsOf(this.#options.parameters), unresolvedPins: round.pins.unresolvedByRegion.get(plan.region) ?? [], ...(round.only === undefined ? {} : { repositories: round.only.repositories }) };
     const isEmpty = isEmptyPlan(plan);
     const stored = { ...storedPlan(plan, made), ...(isEmpty ? { orderedAt: clock.now() } : {}) };
     const kept = !isEmpty || (round.only === undefined && (trigger !== 'push' || !(await this.#isKnown(stored))));

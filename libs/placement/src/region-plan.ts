@@ -42,6 +42,11 @@ export interface PlacementDecision extends ImageName {
   readonly missingPulls?: number;
   /** The pin that decided. */
   readonly pinId?: string;
+  /** True when it was wholly there, and some of its layers go. */
+  readonly isEvicted?: boolean;
+  /** What was there and gave way to it, and what took the room that it lacked; a few of each. */
+  readonly displaced?: readonly ImageName[];
+  readonly displacedBy?: readonly ImageName[];
 }
 
 /** A layer, or a merged view, that has to be copied to the region, or be copied at another turn. */

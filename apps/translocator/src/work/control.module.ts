@@ -74,6 +74,6 @@ import { WorkSurroundings } from './work-surroundings.js';
       ],
     },
   ],
-  exports: [Planning],
+  exports: [Planner, Planning],
 })
 export class ControlModule {}

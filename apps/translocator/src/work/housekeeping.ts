@@ -7,7 +7,7 @@ import type { DemandStore } from '#demand';
 import type { ExpandedLayerStore } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { PinStore } from '#pins';
-import { PLANS_KEPT_DEFAULT, type PlanStore } from '#placement';
+import type { PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 import { type BackfillStore, EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
 import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type ReplicaStore, sweepPartialFiles } from '#replication';
@@ -108,7 +108,7 @@ function auditing({ clock, logger }: WorkSurroundings, { replicas, layers, share
 }
 
 /** One task for each table, so that what fails in one keeps no other from being tidy. */
-function prunings({ clock }: WorkSurroundings, stores: HousekeepingStores): ClockedTask[] {
+function prunings({ clock, config }: WorkSurroundings, stores: HousekeepingStores): ClockedTask[] {
   const before = (ms: number): Date => after(clock.now(), -ms);
   const pruning = (name: string, prune: () => Promise<number>): ClockedTask => ({ name: `prune ${name}`, everyMs: PRUNE_EVERY_MS, run: (signal) => untilFew(prune, signal) });
   return [
@@ -119,7 +119,7 @@ function prunings({ clock }: WorkSurroundings, stores: HousekeepingStores): Cloc
     pruning('tokens', () => stores.tokens.prune(before(TOKENS_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('trail', () => stores.trail.prune({ before: before(TRAIL_KEPT_MS), keepMax: TRAIL_ENTRIES_MAX, limit: PRUNE_ROWS_MAX })),
     pruning('link days', () => stores.ledger.prune(before(LINK_DAYS_KEPT_MS).toISOString().slice(0, 10), PRUNE_ROWS_MAX)),
-    pruning('plans', () => stores.plans.prune(PLANS_KEPT_DEFAULT).then(() => 0)),
+    pruning('plans', () => stores.plans.prune(config.placement.plansKept).then(() => 0)),
     pruning('demand', async () => {
       const { counts, batches } = await stores.demand.prune(clock.now(), PRUNE_ROWS_MAX);
       return Math.max(counts, batches);

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 
 import type { WriteFence } from '#claims';
 
-import { type PlanCounts, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan } from '../plan-store.js';
+import { type PlanCounts, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type PlanTerms, type PlanTriggerKind, type StoredPlan } from '../plan-store.js';
 import type { PlacementDecision } from '../region-plan.js';
 
 interface SummaryRow {
@@ -12,6 +12,7 @@ interface SummaryRow {
   readonly trigger: PlanTriggerKind;
   readonly repositories: string[] | null;
   readonly ordered_at: Date | null;
+  readonly terms: PlanTerms | null;
   readonly capacity_bytes: string;
   readonly used_bytes: string;
   readonly forced_bytes: string;
@@ -26,7 +27,7 @@ interface PlanRow extends SummaryRow {
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const SUMMARY = 'id, region, made_at, trigger, repositories, ordered_at, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
+const SUMMARY = 'id, region, made_at, trigger, repositories, ordered_at, terms, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
 
 /** Plans in the table `plans`. */
 export class PostgresPlanStore extends PlanStore {
@@ -40,8 +41,8 @@ export class PostgresPlanStore extends PlanStore {
   async save(plan: StoredPlan, fence?: WriteFence): Promise<void> {
     await this.#guarded(fence, (manager) => manager.query(
       `INSERT INTO plans (${SUMMARY}, decisions, decisions_omitted)
-       VALUES ($1, $2, $3, $4, $5::text[], $6, $7, $8, $9, $10, $11::jsonb, $12::uuid[], $13::jsonb, $14) ON CONFLICT (id) DO NOTHING`,
-      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.repositories ?? null, plan.orderedAt ?? null, plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
+       VALUES ($1, $2, $3, $4, $5::text[], $6, $7::jsonb, $8, $9, $10, $11, $12::jsonb, $13::uuid[], $14::jsonb, $15) ON CONFLICT (id) DO NOTHING`,
+      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.repositories ?? null, plan.orderedAt ?? null, plan.terms === undefined ? null : JSON.stringify(plan.terms), plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
         plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount],
     ));
   }
@@ -95,6 +96,7 @@ function summaryOf(row: SummaryRow): PlanSummary {
     madeAt: row.made_at,
     trigger: row.trigger,
     ...(row.repositories === null ? {} : { repositories: row.repositories }),
+    ...(row.terms === null ? {} : { terms: row.terms }),
     ...(row.ordered_at === null ? {} : { orderedAt: row.ordered_at }),
     capacityBytes: Number(row.capacity_bytes),
     usedBytes: Number(row.used_bytes),

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+
+import { ManualClock } from '#clock/testing';
+import { MemoryDemandStore } from '#demand/testing';
+import { MemoryPinStore } from '#pins/testing';
+import { MiB } from '#quantities';
+
+import { PLACEMENT_PARAMETERS_DEFAULT } from './region-facts.js';
+import { type RehearsedChanges, type RehearsedPlan, rehearsePlans } from './rehearse-plans.js';
+import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
+import { aLayer, anImage, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+
+const [much, little] = [anImage('team/much:v1', [aLayer('much', 100)]), anImage('team/little:v1', [aLayer('little', 100)])];
+
+async function rehearse(changes: RehearsedChanges): Promise<{ readonly plans: readonly RehearsedPlan[]; readonly world: MemoryPlacementWorld }> {
+  const world = new MemoryPlacementWorld();
+  for (const region of ['eastus', 'westeurope']) world.setRegion({ region, home: region === 'westeurope', capacityBytes: 250 * MiB });
+  world.push(much, little);
+  world.hold('westeurope', replicasOf([...much.layers, ...little.layers]));
+  world.hold('eastus', replicasOf(much.layers));
+  const demand = new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs });
+  const counts = [[much, 20], [little, 2]] as const;
+  await demand.merge({ batchId: 'b', drainedAt: SCENE_NOW, counts: counts.map(([image, weight]) => ({ region: 'eastus', repository: image.repository, image: image.digest, count: { weight, at: SCENE_NOW } })) }, SCENE_NOW);
+  const plans = await rehearsePlans({ facts: world, pins: new MemoryPinStore(), demand, clock: new ManualClock(SCENE_NOW) }, PLACEMENT_PARAMETERS_DEFAULT, changes);
+  return { plans, world };
+}
+
+it('a rehearsal tells what half the room would take away, and does nothing', async () => {
+  const { plans, world } = await rehearse({ capacityBytes: new Map([['eastus', 125 * MiB], ['mars', 1]]) });
+  expect(plans.map(({ region, comparison }) => [region, comparison.counts])).toEqual([['eastus', { comes: 0, goes: 1, otherwise: 0, same: 1 }], ['westeurope', { comes: 0, goes: 0, otherwise: 0, same: 2 }]]);
+  expect(plans[0]?.comparison.goes).toMatchObject([{ repository: 'team/little', before: { verdict: 'placed' }, after: { reason: 'OVER_CAPACITY', displacedBy: [{ repository: 'team/much' }] } }]);
+  expect(plans[0]?.asIs.wants).toHaveLength(1);
+  expect(world.held('eastus')).toEqual(replicasOf(much.layers));
+});
+
+it('a rehearsal of other parameters tells what they would bring and what they would not', async () => {
+  const { plans } = await rehearse({ parameters: { minimumExpectedPulls: 10 } });
+  expect(plans[0]?.comparison.goes).toMatchObject([{ repository: 'team/little', after: { reason: 'DEMAND_TOO_SMALL' } }]);
+  expect((await rehearse({})).plans[0]?.comparison.counts.same).toBe(2);
+});

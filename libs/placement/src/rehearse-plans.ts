@@ -1,0 +1,40 @@
+import type { RegionName } from '#regions';
+
+import { comparePlans, type PlanComparison } from './compare-plans.js';
+import { gatherRound, type RoundSources } from './gather-round.js';
+import { planRound } from './plan-round.js';
+import type { PlacementParameters } from './region-facts.js';
+import type { RegionPlan } from './region-plan.js';
+
+/** The parameters that a rehearsal may change. */
+export type RehearsedParameters = Pick<PlacementParameters, 'minimumExpectedPulls' | 'keepRatio' | 'heldBytesRatio' | 'switchGainRatio'>;
+
+/** What a rehearsal changes; everything else is as it is. */
+export interface RehearsedChanges {
+  readonly parameters?: Partial<RehearsedParameters>;
+  /** What shares may hold, in bytes, by region; a region that is not there is left alone. */
+  readonly capacityBytes?: ReadonlyMap<RegionName, number>;
+}
+
+/** What a region's plan would be if something was otherwise. */
+export interface RehearsedPlan {
+  readonly region: RegionName;
+  /** The instant of the facts. */
+  readonly at: Date;
+  /** Made of the same facts as things are, and with the changes; of neither anything was ordered or kept. */
+  readonly asIs: RegionPlan;
+  readonly changed: RegionPlan;
+  readonly comparison: PlanComparison;
+}
+
+/**
+ * Plans every region twice on the same facts, as things are and with changes. Writes nothing and needs no turn; a plan that is being carried out meanwhile is seen in part. Cost: of two plans.
+ * @throws {PlacementError} `FACTS_TOO_MANY`; whatever the sources throw.
+ */
+export async function rehearsePlans(sources: RoundSources, parameters: PlacementParameters, changes: RehearsedChanges): Promise<RehearsedPlan[]> {
+  const round = await gatherRound(sources, parameters);
+  const regions = round.regions.map((place) => ({ ...place, capacityBytes: changes.capacityBytes?.get(place.region) ?? place.capacityBytes }));
+  const asIs = [...planRound(round, parameters)];
+  const changed = [...planRound({ ...round, regions }, { ...parameters, ...changes.parameters })];
+  return round.regions.map(({ region }, n) => ({ region, at: round.now, asIs: asIs[n]!, changed: changed[n]!, comparison: comparePlans(asIs[n]!, changed[n]!) }));
+}

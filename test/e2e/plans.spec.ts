@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { DryRunBody, PlanBody, PlanComparisonBody, PlanSummaryBody, Problem } from '#contract';
+
+import { eventually } from './support/eventually.js';
+import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
+import { smallImage } from './support/real-layers.js';
+
+const [HOME, EAST, ASIA] = ['westeurope', 'eastus', 'southeastasia'];
+const NOBODY = '00000000-0000-4000-8000-000000000000';
+let world: GuardedWorld;
+
+beforeAll(async () => {
+  // By the clock there are no plans: each is asked for.
+  world = await startGuardedWorld({ placement: { every: '1d' } });
+  await world.push('team/app', 'v1', smallImage('base', 'app'));
+  await world.client.enable('team/app');
+  await eventually('the image is whole at home', () => world.client.readyIn(HOME, 'team/app', 'v1'));
+  for (let node = 0; node < 4; node += 1) await pull(`node-${node}`);
+  await eventually('the pulls are counted', async () => (await world.client.admin<{ items: { weight: number }[] }>('demand')).body.items.some(({ weight }) => weight > 3.9));
+}, 60_000);
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+async function pull(node: string): Promise<void> {
+  const authorization = await world.authorizationOf('alice', 'team/app');
+  await world.client.pull('team/app', 'v1', { authorization, 'x-teleport-region': EAST!, 'x-teleport-node': node });
+}
+
+const latest = async (region = EAST): Promise<PlanBody> => (await world.client.admin<PlanBody>(`plans/${region}`)).body;
+const history = async (): Promise<PlanSummaryBody[]> => (await world.client.admin<{ items: PlanSummaryBody[] }>(`plans/${EAST}/history`)).body.items;
+
+/** Has everything planned, and gives eastus' plan once it was ordered to the end. */
+async function plan(): Promise<PlanBody> {
+  const before = (await history())[0]?.id;
+  await world.client.admin('plans', { method: 'POST' });
+  return eventually('a plan is made', async () => {
+    const made = await latest();
+    return made.id !== before && made.trigger === 'operator' && made.orderedAt !== undefined && made;
+  });
+}
+
+describe('plans', () => {
+  it('tell the numbers behind every decision, and what they went by', async () => {
+    const made = await plan();
+    expect(made).toMatchObject({ region: EAST, terms: { breakEvenPulls: 1, keepPulls: 0.5, horizonMs: 7 * 86_400_000 }, counts: { refused: 0 } });
+    const [decision] = made.decisions;
+    expect(decision).toMatchObject({ repository: 'team/app', rank: 1 });
+    expect(decision!.expectedPulls).toBeGreaterThan(1);
+    expect(decision!.copyUsd ?? 0).toBeCloseTo((decision!.marginalBytes / 1e9) * 0.05, 10);
+  });
+
+  it('are kept, listed page by page, and found by id', async () => {
+    await plan();
+    const kept = await history();
+    expect(kept.length).toBeGreaterThan(1);
+    const seen: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+      const { body }: { body: { items: PlanSummaryBody[]; nextCursor?: string } } = await world.client.admin(`plans/${EAST}/history?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      seen.push(...body.items.map(({ id }) => id));
+      cursor = body.nextCursor;
+    }
+    expect(seen).toEqual(kept.map(({ id }) => id));
+    const { body } = await world.client.admin<PlanBody>(`plans/${kept.at(-1)?.id}`);
+    expect(body).toMatchObject({ ...kept.at(-1), decisions: expect.any(Array) });
+  });
+
+  it('are compared by id', async () => {
+    const kept = await history();
+    const [newest, oldest] = [kept[0]!.id, kept.at(-1)!.id];
+    const { body } = await world.client.admin<PlanComparisonBody>(`plans/${oldest}/compare/${newest}`);
+    expect(body).toMatchObject({ region: EAST, counts: { goes: 0 }, usedBytes: { after: kept[0]!.usedBytes } });
+    const other = await latest(ASIA);
+    expect((await world.client.admin<Problem>(`plans/${oldest}/compare/${other.id}`)).body.errors).toEqual([{ field: '/after', value: `"${other.id}"`, rule: `must be a plan of the region ${EAST}, and is one of ${ASIA}` }]);
+  });
+});
+
+describe('a dry run', () => {
+  const dryRun = (json: unknown) => world.client.admin<DryRunBody & Problem>('plans/dry-run', { method: 'POST', json });
+
+  it('tells what less room would take away, and orders and keeps nothing', async () => {
+    const before = await history();
+    const { status, body } = await dryRun({ regions: [EAST], capacityBytes: { [EAST!]: 1 } });
+    expect(status).toBe(200);
+    expect(body.items).toMatchObject([{ region: EAST, capacityBytes: { after: 1 }, counts: { comes: 0, goes: 1 }, goes: [{ repository: 'team/app', after: { verdict: 'refused', reason: 'OVER_CAPACITY' } }], copyUsd: { after: 0 } }]);
+    expect(await history()).toEqual(before);
+  });
+
+  it('tells what other parameters would bring', async () => {
+    const { body } = await dryRun({ parameters: { minimumExpectedPulls: 1000 } });
+    expect(body.items.map(({ region, counts }) => [region, counts.goes])).toEqual([[EAST, 1], [ASIA, 0], [HOME, 0]]);
+  });
+
+  it.each([
+    [{ capacityBytes: { mars: 1 } }, '/capacityBytes/mars', '"mars"', 'must be a region of this deployment'],
+    [{ capacityBytes: { eastus: -1 } }, '/capacityBytes/eastus', '-1', 'at least 0'],
+    [{ capacityBytes: { eastus: 1.5 } }, '/capacityBytes/eastus', '1.5', 'a whole number'],
+    [{ regions: ['eastus', 'mars'] }, '/regions/1', '"mars"', 'must be a region of this deployment'],
+    [{ regions: [] }, '/regions', 'a list of 0', 'at least 1 entry'],
+    [{ parameters: { keepRatio: 2 } }, '/parameters/keepRatio', '2', 'at most 1'],
+    [{ parameters: { greed: 1 } }, '/parameters/greed', '1', 'is not a known field'],
+    [{ orders: true }, '/orders', 'true', 'is not a known field'],
+  ])('of %j is told the field, the value and the rule', async (json, field, value, rule) => {
+    const { status, body } = await dryRun(json);
+    expect(status).toBe(400);
+    expect(body.errors).toContainEqual({ field, value, rule: expect.stringContaining(rule) });
+  });
+
+  it('is made one at a time', async () => {
+    const replies = await Promise.all([dryRun({}), dryRun({})]);
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 503]);
+    expect(replies.find(({ status }) => status === 503)?.headers['retry-after']).toBe('5');
+  });
+});
+
+it.each([
+  [`plans/${NOBODY}`, 404, 'NOT_FOUND'],
+  [`plans/${NOBODY}/compare/${NOBODY}`, 404, 'NOT_FOUND'],
+  ['plans/mars/history', 404, 'NOT_FOUND'],
+  ['plans/eastus/history?limit=0', 400, 'REQUEST_INVALID'],
+  ['plans/eastus/history?cursor=bm90LWpzb24', 400, 'REQUEST_INVALID'],
+  ['plans/eastus/compare/me', 400, 'REQUEST_INVALID'],
+])('GET %s is a problem', async (path, status, code) => {
+  const reply = await world.client.admin<Problem>(path);
+  expect(reply.headers['content-type']).toContain('application/problem+json');
+  expect([reply.status, reply.body.code]).toEqual([status, code]);
+});
