@@ -53,7 +53,7 @@ const summary = {
   terms: z
     .object({ horizonMs: Count, breakEvenPulls: z.number().min(0), keepPulls: z.number().min(0) })
     .optional()
-    .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on an image is copied, and down to how many it stays.' }),
+    .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on an image of which every byte is new is copied, and down to how many it stays.' }),
   capacityBytes: Bytes,
   usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
   forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),
@@ -106,9 +106,14 @@ export const DryRunRequest = z
     capacityBytes: z.record(RegionText, z.int().min(0).max(CAPACITY_MAX)).optional().meta({ description: 'What the shares of these regions may hold.' }),
     parameters: z
       .strictObject({
-        minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied.' }),
+        minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied of which every byte is new.' }),
+        leastExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls without which no image is copied, however little it adds.' }),
         keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
         heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
+        gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),
+        firstPullWeight: z.number().min(0).max(1000).optional().meta({ description: 'What the first pull of an image counts besides where it was never pulled.' }),
+        smallLayersRatio: ratio.optional().meta({ description: 'The part of a share for small layers of all images.' }),
+        reactiveRatio: z.number().min(0).max(0.5).optional().meta({ description: 'The part of a share for what was pulled lately.' }),
         switchGainRatio: z.number().min(0).max(100).optional().meta({ description: 'By how much what comes has to be worth more than what goes.' }),
       })
       .optional(),
