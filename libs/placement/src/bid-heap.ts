@@ -18,6 +18,16 @@ export class BidHeap {
     this.#at = new Int32Array(values.length).fill(-1);
   }
 
+  /** All at once: the bids of images that have none yet. Cost: O(images). */
+  fill(images: readonly number[], densityOf: (image: number) => number): void {
+    for (const image of images) {
+      this.#density[image] = densityOf(image);
+      this.#set(this.#size, image);
+      this.#size += 1;
+    }
+    for (let at = (this.#size >> 1) - 1; at >= 0; at -= 1) this.#sink(this.#heap[at]!, at);
+  }
+
   /** An image bids, or bids more. */
   put(image: number, density: number): void {
     let at = this.#at[image]!;
@@ -35,7 +45,7 @@ export class BidHeap {
     const best = this.#heap[0]!;
     this.#at[best] = -1;
     this.#size -= 1;
-    if (this.#size > 0) this.#sink(this.#heap[this.#size]!);
+    if (this.#size > 0) this.#sink(this.#heap[this.#size]!, 0);
     return best;
   }
 
@@ -51,10 +61,10 @@ export class BidHeap {
     this.#set(at, image);
   }
 
-  /** Puts an image in at the top and lets it down to where it belongs. */
-  #sink(image: number): void {
-    let at = 0;
-    for (let child = 1; child < this.#size; child = 2 * at + 1) {
+  /** Puts an image in and lets it down to where it belongs. */
+  #sink(image: number, from: number): void {
+    let at = from;
+    for (let child = 2 * at + 1; child < this.#size; child = 2 * at + 1) {
       if (child + 1 < this.#size && this.#isBetter(this.#heap[child + 1]!, this.#heap[child]!)) child += 1;
       const below = this.#heap[child]!;
       if (!this.#isBetter(below, image)) break;
@@ -70,9 +80,9 @@ export class BidHeap {
   }
 
   #isBetter(a: number, b: number): boolean {
-    const [densityA, densityB] = [this.#density[a]!, this.#density[b]!];
-    if (densityA !== densityB) return densityA > densityB;
-    const [valueA, valueB] = [this.#values[a]!, this.#values[b]!];
-    return valueA === valueB ? a < b : valueA > valueB;
+    const density = this.#density;
+    if (density[a] !== density[b]) return density[a]! > density[b]!;
+    const values = this.#values;
+    return values[a] === values[b] ? a < b : values[a]! > values[b]!;
   }
 }

@@ -84,6 +84,7 @@ class Bids {
     this.#isTouched = new Uint8Array(count);
     this.#touched = new Int32Array(count);
     for (const image of competition.candidates) this.#open(image);
+    this.#heap.fill(competition.candidates, (image) => this.#density(image));
   }
 
   /** The image with the best bid, which it then has no more; -1 when nobody bids. */
@@ -121,7 +122,7 @@ class Bids {
     for (let n = 0; n < touchedCount; n += 1) {
       const sharer = this.#touched[n]!;
       this.#isTouched[sharer] = 0;
-      this.#bid(sharer);
+      this.#heap.put(sharer, this.#density(sharer));
     }
   }
 
@@ -135,11 +136,10 @@ class Bids {
       if (held !== undefined && held[layer] === 1) this.#addedHeld[image] = this.#addedHeld[image]! + sizes[layer]!;
     }
     this.#isOpen[image] = 1;
-    this.#bid(image);
   }
 
-  #bid(image: number): void {
+  #density(image: number): number {
     const weighed = this.#added[image]! - (1 - (this.#competition.heldBytesRatio ?? 1)) * this.#addedHeld[image]!;
-    this.#heap.put(image, weighed === 0 ? Number.POSITIVE_INFINITY : this.#competition.values[image]! / weighed);
+    return weighed === 0 ? Number.POSITIVE_INFINITY : this.#competition.values[image]! / weighed;
   }
 }

@@ -17,6 +17,7 @@ export interface SmallLayers {
 export function withSmallLayers(region: RegionCase, base: LayerSet): SmallLayers {
   const { facts, table, values } = region;
   const { smallLayerBytes, smallLayersRatio } = facts.parameters;
+  if (smallLayersRatio === 0) return { layers: base, bytes: 0 };
   const valueOf = new Map<number, number>();
   const { starts, values: layers } = table.layersOf;
   for (let image = 0; image < table.images.length; image += 1) {
