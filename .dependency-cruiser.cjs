@@ -2,7 +2,7 @@
 const FLOORS = [
   ['errors', 'quantities', 'clock'],
   ['oci', 'regions', 'claims'],
-  ['shares', 'pins', 'demand', 'access'],
+  ['shares', 'pins', 'demand', 'access', 'events'],
   ['placement', 'replication', 'expansion', 'mounts'],
   ['registry', 'contract', 'config', 'database', 'telemetry', 'file-share-emulator'],
 ];
@@ -42,7 +42,7 @@ module.exports = {
       name: 'plain-rooms',
       severity: 'error',
       comment: 'what a room decides is plain TypeScript: no framework, no ORM, no SDK outside of the folders named for them',
-      from: { path: '^libs/(errors|quantities|clock|oci|regions|claims|shares|pins|demand|access|placement|replication|expansion|mounts|registry|contract)/', pathNot: `/src/(typeorm|nest|azure-files|http|local)/|${TESTS}` },
+      from: { path: '^libs/(errors|quantities|clock|oci|regions|claims|shares|pins|demand|access|events|placement|replication|expansion|mounts|registry|contract)/', pathNot: `/src/(typeorm|nest|azure-files|http|local)/|${TESTS}` },
       to: { path: 'node_modules/(@nestjs|typeorm|@azure/storage-file-share|undici|pg)/' },
     },
     {

@@ -4,6 +4,7 @@ import type { Role } from '#config';
 
 import { AccessModule } from './access/access.module.js';
 import { AdminModule } from './admin/admin.module.js';
+import { EventsModule } from './events/events.module.js';
 import { type Foundation, FoundationModule } from './foundation/foundation.module.js';
 import { HealthModule } from './health/health.module.js';
 import { PullModule } from './pull/pull.module.js';
@@ -15,7 +16,7 @@ import { WorkerModule } from './work/worker.module.js';
 /** What each role adds to a process. */
 const MODULES_OF_ROLE: Readonly<Record<Role, readonly Type[]>> = {
   lookup: [PullModule, RegistryApiModule],
-  control: [ControlModule, AdminModule],
+  control: [ControlModule, AdminModule, EventsModule],
   worker: [WorkerModule],
 };
 

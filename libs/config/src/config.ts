@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { EVENT_TYPES } from '#events';
 import { isRepositoryPattern } from '#oci';
 import { isRegionName } from '#regions';
 import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
@@ -64,6 +65,16 @@ const tls = z.strictObject({
 });
 
 const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
+
+/** Somebody who is told what happens. */
+const webhook = z.strictObject({
+  name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name of lower-case letters, digits and hyphens'),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .max(2048)
+    .refine((url) => url.startsWith('https:') || /^http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost)[:/]/.test(`${url}/`), 'must be https, except on loopback: events name repositories'),
+  types: z.array(z.enum(EVENT_TYPES)).min(1).optional(),
+});
 
 const networks = z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100);
 
@@ -185,6 +196,16 @@ export const configSchema = z
       .strictObject({
         halfLife: duration('3d', MINUTE_MS, 90 * DAY_MS),
         flushEvery: duration('5s', 50, 10 * MINUTE_MS),
+      })
+      .prefault({}),
+    events: z
+      .strictObject({
+        keep: duration('7d', MINUTE_MS, 90 * DAY_MS),
+        webhooks: z
+          .array(webhook)
+          .max(20)
+          .default([])
+          .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must have names of their own'),
       })
       .prefault({}),
     placement: z

@@ -14,6 +14,7 @@ export const ENVIRONMENT_VARIABLES = {
   TRANSLOCATOR_SHARE_KEYS: 'secret: account=base64key pairs joined by commas, for shares.credential key',
   TRANSLOCATOR_SHARE_SAS: 'secret: account=signature pairs joined by commas, for shares.credential sas: of the account, or of the share with rcwdl',
   TRANSLOCATOR_SHARE_READ_SAS: 'secret: the same with signatures that only read, by which other shares copy from these; without: they are no sources',
+  TRANSLOCATOR_WEBHOOK_SECRETS: 'secret: webhook=secret pairs joined by commas, by which what is sent to a webhook is signed',
 } as const;
 
 /** The name of a variable that the service reads. */

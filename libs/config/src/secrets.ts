@@ -16,6 +16,8 @@ export interface Secrets {
   readonly shareSas: Readonly<Record<string, string>>;
   /** The same, of signatures that can only read. */
   readonly shareReadSas: Readonly<Record<string, string>>;
+  /** Webhook → what signs the events that it is sent. */
+  readonly webhookSecrets: Readonly<Record<string, string>>;
 }
 
 /** The shortest token that is let through: 16 characters of a random one are beyond guessing. */
@@ -38,6 +40,10 @@ export function readSecrets(environment: Environment, config: Config | undefined
       problems.push({ field: 'TRANSLOCATOR_SHARE_READ_SAS', rule: `must be signatures that read and list at most (sp=r or sp=rl), and that of ${account} is none` });
     }
   }
+  const webhookSecrets = readPairs(environment, WEBHOOK_SECRETS, problems);
+  for (const name of Object.keys(webhookSecrets)) {
+    if (config !== undefined && !config.events.webhooks.some((webhook) => webhook.name === name)) problems.push({ field: 'TRANSLOCATOR_WEBHOOK_SECRETS', rule: `must name webhooks of events.webhooks, and ${name} is none` });
+  }
   if (config !== undefined) problems.push(...missing(environment, config, { key: shareKeys, sas: shareSas }));
   return {
     secrets: {
@@ -49,12 +55,13 @@ export function readSecrets(environment: Environment, config: Config | undefined
       shareKeys,
       shareSas,
       shareReadSas,
+      webhookSecrets,
     },
     problems,
   };
 }
 
-/** A variable with something secret for each storage account. */
+/** A variable with something secret for each storage account, or webhook. */
 interface AccountPairs {
   readonly variable: keyof Environment;
   readonly pair: RegExp;
@@ -66,6 +73,10 @@ const SHARE_KEYS: AccountPairs = {
 };
 const SHARE_SAS: AccountPairs = {
   variable: 'TRANSLOCATOR_SHARE_SAS', pair: /^([a-z0-9]{3,24})=\??([\w=&%:.~+/-]*\bsig=[\w=&%:.~+/-]+)$/, rule: 'must be account=signature pairs joined by commas, each signature with its sig=',
+};
+
+const WEBHOOK_SECRETS: AccountPairs = {
+  variable: 'TRANSLOCATOR_WEBHOOK_SECRETS', pair: /^([a-z0-9-]{1,63})=([\x21-\x2b\x2d-\x7e]{16,512})$/, rule: 'must be webhook=secret pairs joined by commas, each secret with 16 to 512 printable characters without spaces and commas',
 };
 
 function readPairs(environment: Environment, { variable, pair, rule }: AccountPairs, problems: ConfigProblem[]): Record<string, string> {

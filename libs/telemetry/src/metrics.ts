@@ -22,6 +22,9 @@ export class Metrics {
   readonly scrubbedBytes = this.#counter('translocator_scrubbed_bytes_total', 'Bytes of replicas that were read again and compared with their records', []);
   /** By `found`: damaged (copied again), last (damaged, expanded again), unsteady (wrong once, right when read again). */
   readonly scrubFindings = this.#counter('translocator_scrub_findings_total', 'Replicas whose bytes were not those of their record', ['region', 'found']);
+  /** Events told to webhooks, by `outcome`: told, failed (told again), given-up. */
+  readonly webhookEvents = this.#counter('translocator_webhook_events_total', 'Events told to webhooks', ['webhook', 'outcome']);
+  readonly eventListeners = this.#gauge('translocator_event_listeners', 'Listeners to the stream of events, of this process', []);
   readonly shareFull = this.#counter('translocator_share_full_total', 'Times a share turned out full', ['region']);
   readonly shareStoredBytes = this.#gauge('translocator_share_stored_bytes', 'Bytes on a share as its provider counts them, of everybody who writes there', ['region']);
   readonly shareProvisionedBytes = this.#gauge('translocator_share_provisioned_bytes', 'Bytes that a share may hold at its provider', ['region']);

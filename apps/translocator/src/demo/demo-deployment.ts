@@ -33,7 +33,7 @@ export async function startDemoDeployment(): Promise<DemoDeployment> {
     const port = await freePort();
     const registry = await LocalRegistry.start({ folder: join(folder, 'registry'), notify: [{ url: `http://127.0.0.1:${port}/notifications` }] });
     undo.push(() => registry.stop());
-    const settings = new Settings(demoConfig(folder, { port, registryUrl: registry.url }), { shareKeys: {}, shareSas: {}, shareReadSas: {} });
+    const settings = new Settings(demoConfig(folder, { port, registryUrl: registry.url }), { shareKeys: {}, shareSas: {}, shareReadSas: {}, webhookSecrets: {} });
     const log = createWriteStream(join(folder, 'service.log'));
     undo.push(() => new Promise((resolve) => log.end(resolve)));
     const service = await startTranslocator(settings, { log: { write: (line) => void log.write(line) } });

@@ -7,6 +7,7 @@ import { DataSource } from 'typeorm';
 import { Clock } from '#clock';
 import { ChangeFeed } from '#database';
 import { DemandModule } from '#demand/nest';
+import { EventStoresModule } from '#events/nest';
 import { ExpansionModule } from '#expansion/nest';
 import { MountsModule } from '#mounts/nest';
 import { PinsModule } from '#pins/nest';
@@ -43,7 +44,7 @@ const PROBE_MAX_MS = 2 * SECOND_MS;
 export class FoundationModule {
   static with({ settings, clock, logger, resources }: Foundation): DynamicModule {
     const registry = new RegistryClient({ url: settings.config.registry.url, credentials: registryCredentials(settings), clock, limits: { probeMaxMs: PROBE_MAX_MS } });
-    const stores = [DemandModule.with({ halfLifeMs: settings.config.demand.halfLife }), ExpansionModule, MountsModule, PinsModule, PlacementModule, RegistryModule, ReplicationModule];
+    const stores = [DemandModule.with({ halfLifeMs: settings.config.demand.halfLife }), EventStoresModule, ExpansionModule, MountsModule, PinsModule, PlacementModule, RegistryModule, ReplicationModule];
     const providers = [
       { provide: Settings, useValue: settings },
       { provide: Clock, useValue: clock },

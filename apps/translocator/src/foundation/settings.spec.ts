@@ -39,7 +39,7 @@ describe('the settings of a process', () => {
 
   it('make nothing up beyond loopback or beside a server, even where a token is missing', () => {
     const { config } = settings('server: {host: 0.0.0.0}', TOKENS);
-    const made = new Settings(config, { shareKeys: {}, shareSas: {}, shareReadSas: {} });
+    const made = new Settings(config, { shareKeys: {}, shareSas: {}, shareReadSas: {}, webhookSecrets: {} });
     expect(made.madeUpTokens).toEqual({});
     expect([opening(made, 'admin:write'), opening(made, 'lookup'), opening(made, 'notify')]).toEqual([[], [], []]);
     expect(settings('database: {kind: server}', { ...TOKENS, TRANSLOCATOR_DATABASE_URL: 'postgres://a:b@db/c' }).madeUpTokens).toEqual({});

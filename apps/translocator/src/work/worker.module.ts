@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 
+import { EventStore } from '#events';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { RegionMap } from '#regions';
@@ -19,7 +20,7 @@ import { WorkSurroundings } from './work-surroundings.js';
 /** The role `worker`: expands layers, copies replicas and removes them. */
 @Module({
   providers: [
-    { provide: FullShares, useFactory: (surroundings: WorkSurroundings) => toldFullShares(surroundings), inject: [WorkSurroundings] },
+    { provide: FullShares, useFactory: (surroundings: WorkSurroundings, events: EventStore) => toldFullShares(surroundings, events), inject: [WorkSurroundings, EventStore] },
     {
       provide: 'expansion loops',
       useFactory: (
