@@ -36,13 +36,16 @@ export interface Bench {
   readonly question: string;
   /** What of it can be measured alone; absent: it is measured whole. */
   readonly parts?: readonly string[];
+  /** Options that it takes besides, each with a value, and what they are for. */
+  readonly options?: Readonly<Record<string, string>>;
   /**
    * Measures. Takes minutes.
    * @param tell says what goes on, to people.
    * @param parts which of its parts; all of them for a bench that has none.
+   * @param options those that were given.
    * @throws {BenchError} when it cannot be run here.
    */
-  run(tell: (line: string) => void, parts: readonly string[]): Promise<readonly Figure[]>;
+  run(tell: (line: string) => void, parts: readonly string[], options: Readonly<Record<string, string>>): Promise<readonly Figure[]>;
 }
 
 /** A bench that could not be run: something is missing on this machine, or did not do what it is measured for. */

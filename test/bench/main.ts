@@ -1,5 +1,5 @@
 /**
- * Runs a bench: `npm run bench -- NAME [--part PART]… [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
+ * Runs a bench: `npm run bench -- NAME [--part PART]… [--OPTION VALUE]… [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
  * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import { forecastBench } from './forecast/forecast-bench.js';
 import { gatewayBench } from './gateway/gateway-bench.js';
 import { lookupBench } from './lookup/lookup-bench.js';
 import { placementBench } from './placement/placement-bench.js';
+import { replayBench } from './replay/replay-bench.js';
 import { tableOf } from './report-table.js';
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
@@ -24,16 +25,24 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['gateway', gatewayBench],
   ['lookup', lookupBench],
   ['placement', placementBench],
+  ['replay', replayBench],
 ]);
 /** From `dist/test/bench`. */
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 
 function listBenches(): string {
-  return [...BENCHES].map(([name, { question, parts = [] }]) => `  ${name}: ${question}${parts.length === 0 ? '' : ` (parts: ${parts.join(', ')})`}`).join('\n');
+  return [...BENCHES].map(([name, { question, parts = [], options = {} }]) => `  ${name}: ${question}${parts.length === 0 ? '' : ` (parts: ${parts.join(', ')})`}${Object.entries(options).map(([option, what]) => `\n    --${option}: ${what}`).join('')}`).join('\n');
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false }, part: { type: 'string', multiple: true, default: [] } } });
+  // What may be given besides depends on the bench, which stands first.
+  const own = Object.keys(BENCHES.get(process.argv[2] ?? '')?.options ?? {});
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false }, part: { type: 'string', multiple: true, default: [] }, ...Object.fromEntries(own.map((option) => [option, { type: 'string' as const }])) },
+  });
+  const given = values as Readonly<Record<string, unknown>>;
+  const options = Object.fromEntries(own.flatMap((option) => (typeof given[option] === 'string' ? [[option, given[option]]] : [])));
   const [name, ...more] = positionals;
   if (name === undefined) {
     console.log(`npm run bench -- NAME [--part PART] [--json], where NAME is one of\n${listBenches()}`);
@@ -45,12 +54,15 @@ async function main(): Promise<number> {
   const unknown = values.part.find((part) => !parts.includes(part));
   if (unknown !== undefined) throw new BenchError(`--part ${JSON.stringify(unknown)} is none of the parts of ${name}: ${parts.join(', ') || 'it has none'}`);
   // With --json, standard output is for machines alone.
-  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part);
+  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part, options);
   const kept = values.part.length === 0 ? figures : mergedFigures(await keptFigures(name), figures);
   const report: BenchReport = { bench: name, machine: thisMachine(), figures: kept };
   const json = `${JSON.stringify(report, undefined, 2)}\n`;
-  await mkdir(RESULTS, { recursive: true });
-  await writeFile(join(RESULTS, `${name}.json`), json);
+  // What was measured with other options than usual is not kept.
+  if (Object.keys(options).length === 0) {
+    await mkdir(RESULTS, { recursive: true });
+    await writeFile(join(RESULTS, `${name}.json`), json);
+  }
   console.log(values.json ? json.trimEnd() : tableOf(report));
   return figures.some((figure) => figure.holds === false) ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import { DAY_MS } from '#quantities';
+import { DAY_MS, MINUTE_MS } from '#quantities';
 
 /** Pulls of one kind, and how many of them found all they wanted. */
 export interface HitCount {
@@ -15,6 +15,8 @@ export interface RegionScore {
   readonly first: HitCount;
   /** Pulls within 24 hours after the image's push. */
   readonly fresh: HitCount;
+  /** First pulls of an image in a region that pulled its repository before, more than {@link LATE_MS} after a push that the history tells of: those that could be known ahead. */
+  readonly late: HitCount;
   readonly replicatedBytes: number;
   readonly fallbackBytes: number;
   /** Replicated bytes that were never read. */
@@ -38,26 +40,36 @@ export interface ReplayScore {
 /** How soon after its push a pull is one of a fresh image. */
 export const FRESH_MS = DAY_MS;
 
+/** How long after its push the first pull of an image leaves time to have it there. */
+export const LATE_MS = 10 * MINUTE_MS;
+
 /** Hits for each pull; 1 where there was none. */
 export function hitRatio({ pulls, hits }: HitCount): number {
   return pulls === 0 ? 1 : hits / pulls;
 }
 
+/** Kinds of pulls that are counted besides all. */
+export interface PullKinds {
+  readonly isFirst: boolean;
+  readonly isFresh: boolean;
+  readonly isLate: boolean;
+}
+
 /** Counts the pulls of one region. */
 export class PullCounter {
-  readonly #counts = { all: { pulls: 0, hits: 0 }, first: { pulls: 0, hits: 0 }, fresh: { pulls: 0, hits: 0 } };
+  readonly #counts = { all: { pulls: 0, hits: 0 }, first: { pulls: 0, hits: 0 }, fresh: { pulls: 0, hits: 0 }, late: { pulls: 0, hits: 0 } };
 
   /** Counts one pull. */
-  count(isHit: boolean, { isFirst, isFresh }: { readonly isFirst: boolean; readonly isFresh: boolean }): void {
-    for (const [kind, counts] of Object.entries(this.#counts)) {
-      if ((kind === 'first' && !isFirst) || (kind === 'fresh' && !isFresh)) continue;
+  count(isHit: boolean, { isFirst, isFresh, isLate }: PullKinds): void {
+    const { all, first, fresh, late } = this.#counts;
+    for (const counts of [all, ...(isFirst ? [first] : []), ...(isFresh ? [fresh] : []), ...(isLate ? [late] : [])]) {
       counts.pulls += 1;
       if (isHit) counts.hits += 1;
     }
   }
 
   /** The counts so far. */
-  counts(): Pick<RegionScore, 'all' | 'first' | 'fresh'> {
+  counts(): Pick<RegionScore, 'all' | 'first' | 'fresh' | 'late'> {
     return structuredClone(this.#counts);
   }
 }
@@ -74,6 +86,7 @@ export function totalOf(regions: readonly RegionScore[]): RegionScore {
     all: hits((score) => score.all),
     first: hits((score) => score.first),
     fresh: hits((score) => score.fresh),
+    late: hits((score) => score.late),
     replicatedBytes: sum((score) => score.replicatedBytes),
     fallbackBytes: sum((score) => score.fallbackBytes),
     wastedBytes: sum((score) => score.wastedBytes),

@@ -3,7 +3,7 @@ import { imageKey } from '../region-facts.js';
 import type { ReplayCatalogue, ReplayRegions } from './replay-catalogue.js';
 import type { ReplayEvent } from './replay-event.js';
 import type { ReplayPolicy, ReplayWorld, SeenPull } from './replay-policy.js';
-import { FRESH_MS, hitRatio, PullCounter, type RegionScore, type ReplayScore, totalOf } from './replay-score.js';
+import { FRESH_MS, hitRatio, LATE_MS, PullCounter, type RegionScore, type ReplayScore, totalOf } from './replay-score.js';
 import { ReplayShare } from './replay-share.js';
 
 /** What a replay is made of. */
@@ -34,6 +34,8 @@ export class Replay {
   readonly #pushedAtMs: Float64Array;
   /** Which image was pulled in which region before: `share × images + image`. */
   readonly #pulledBefore: Uint8Array;
+  /** The repositories that were pulled in each region. */
+  readonly #repositories: readonly Set<string>[];
   #beganAtMs = Number.NaN;
   #nowMs = Number.NaN;
   #isCounting = false;
@@ -48,6 +50,7 @@ export class Replay {
     this.#policy = options.policy({ catalogue, places, shares: this.#shares });
     this.#pushedAtMs = new Float64Array(catalogue.images.length).fill(Number.NaN);
     this.#pulledBefore = new Uint8Array(catalogue.images.length * places.regions.length);
+    this.#repositories = places.regions.map(() => new Set());
   }
 
   /** Plays the next event. */
@@ -94,8 +97,11 @@ export class Replay {
       const at = n * this.#options.catalogue.images.length + image;
       const isFirst = this.#pulledBefore[at] === 0;
       this.#pulledBefore[at] = 1;
-      const isFresh = atMs - (this.#pushedAtMs[image] ?? Number.NEGATIVE_INFINITY) <= FRESH_MS;
-      if (this.#isCounting) this.#counters[n]!.count(isHit, { isFirst, isFresh });
+      const pushedAtMs = this.#pushedAtMs[image] ?? Number.NEGATIVE_INFINITY;
+      const { repository } = this.#options.catalogue.images[image]!;
+      const isLate = isFirst && pushedAtMs >= this.#beganAtMs && atMs - pushedAtMs > LATE_MS && this.#repositories[n]!.has(repository);
+      this.#repositories[n]!.add(repository);
+      if (this.#isCounting) this.#counters[n]!.count(isHit, { isFirst, isFresh: atMs - pushedAtMs <= FRESH_MS, isLate });
     }
     if (!isKnown) this.#policy.pushed(image, atMs);
     this.#policy.pulled(pull, isHit);

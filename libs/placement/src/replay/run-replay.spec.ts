@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+
+import { type Digest, digestOf } from '#oci';
+
+import { openCatalogue, type ReplayImage } from './replay-catalogue.js';
+import type { ReplayEvent } from './replay-event.js';
+import { type ReplayPolicyName, replayPolicy } from './replay-policies.js';
+import { Replay } from './run-replay.js';
+
+const image = (tag: string): ReplayImage => ({ repository: 'team/app', digest: digestOf(tag), layers: [{ digest: digestOf('base'), sizeBytes: 60 }, { digest: digestOf(`${tag} top`), sizeBytes: 40 }] });
+const [first, second, third] = ['1', '2', '3'].map(image) as [ReplayImage, ReplayImage, ReplayImage];
+const at = (minute: number): Date => new Date(Date.UTC(2026, 5, 1, 0, minute));
+const push = (minute: number, of: { readonly digest: Digest }): ReplayEvent => ({ kind: 'push', at: at(minute), region: 'westus', repository: 'team/app', image: of.digest });
+const pull = (minute: number, of: { readonly digest: Digest }, region = 'eastus'): ReplayEvent => ({ kind: 'pull', at: at(minute), region, repository: 'team/app', image: of.digest, client: 'a' });
+
+function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0): ReturnType<Replay['score']> {
+  const places = { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 1e7 }] };
+  const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world) });
+  for (const event of events) replay.play(event);
+  return replay.score();
+}
+
+describe('Replay', () => {
+  it('counts a first pull as foreseeable later than ten minutes after a push that it saw, where the repository had been pulled', () => {
+    const events = [push(0, first), pull(1, first), push(10, second), pull(15, second), push(20, third), pull(31, third), pull(32, third)];
+    // The first image was pushed before anybody had pulled, the second was pulled too soon, the third was pulled again.
+    expect(play('none', events).total).toMatchObject({ all: { pulls: 4, hits: 0 }, first: { pulls: 3, hits: 0 }, late: { pulls: 1, hits: 0 } });
+    expect(play('replicate-all', events).total.late).toEqual({ pulls: 1, hits: 1 });
+    expect(play('none', events.slice(0, 1).concat(pull(40, first, 'westus'), push(41, second), pull(60, second))).total.late).toEqual({ pulls: 0, hits: 0 });
+  });
+
+  it('pays a layer once when it is copied, once for every pull that lacks it, and nothing during the warm-up', () => {
+    const events = [push(0, first), pull(1, first), push(10, second), pull(15, second), pull(16, second)];
+    expect(play('none', events).total).toMatchObject({ replicatedBytes: 0, fallbackBytes: 300, usd: 3 });
+    expect(play('lru', events).total).toMatchObject({ replicatedBytes: 0, fallbackBytes: 140, wastedBytes: 0 });
+    expect(play('replicate-all', events, 9 * 60_000).total).toMatchObject({ replicatedBytes: 40, fallbackBytes: 0, all: { pulls: 2, hits: 2 } });
+  });
+
+  it('calls copied bytes wasted that nobody read', () => {
+    // The first image is known, and copied, from its pull on; its own layer is not read after that.
+    expect(play('replicate-all', [pull(0, first), push(1, second), push(2, third), pull(3, second)]).total).toMatchObject({ replicatedBytes: 180, wastedBytes: 80 });
+  });
+});

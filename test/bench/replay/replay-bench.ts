@@ -1,0 +1,38 @@
+import { type Bench, BenchError } from '../bench.js';
+import { measureCran } from './cran-part.js';
+import { ARRIVAL_MODEL_DEFAULT } from './modelled-arrivals.js';
+import { measureModelled } from './modelled-part.js';
+
+/** Runs by chance that a mean is taken of. */
+const SEEDS = 5;
+const CAPACITIES = '5,15';
+
+/** Plays histories to this planner and to what others do, and counts every byte alike. */
+export const replayBench: Bench = {
+  question: 'what would have been there when it was pulled, and for how many bytes?',
+  parts: ['modelled', 'real'],
+  options: {
+    alpha: `exponent of the popularity of repositories; ${ARRIVAL_MODEL_DEFAULT.alpha}`,
+    concentration: `how alike regions are: ${ARRIVAL_MODEL_DEFAULT.concentration} gives a total variation of about .6, 12 one of .3`,
+    capacity: `per cent of the catalogue that a share holds, one or more; ${CAPACITIES}`,
+    seeds: `histories by chance; ${SEEDS}`,
+  },
+  run: async (tell, parts, options) => [
+    ...(parts.includes('modelled')
+      ? await measureModelled({
+          alpha: numberOf('alpha', options.alpha ?? String(ARRIVAL_MODEL_DEFAULT.alpha)),
+          concentration: numberOf('concentration', options.concentration ?? String(ARRIVAL_MODEL_DEFAULT.concentration)),
+          capacities: (options.capacity ?? CAPACITIES).split(',').map((each) => numberOf('capacity', each) / 100),
+          seeds: Math.floor(numberOf('seeds', options.seeds ?? String(SEEDS))),
+          tell,
+        })
+      : []),
+    ...(parts.includes('real') ? measureCran(tell) : []),
+  ],
+};
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < 1000)) throw new BenchError(`--${option} is a number above 0 and below 1000, and is ${JSON.stringify(text)}`);
+  return value;
+}
