@@ -15,6 +15,7 @@ import { SharedLeases1764600000001 } from './1764600000001-shared-leases.js';
 import { Events1764800000050 } from './1764800000050-events.js';
 import { Planning1764900000000 } from './1764900000000-planning.js';
 import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
+import { History1764900000002 } from './1764900000002-history.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -35,6 +36,7 @@ export const MIGRATIONS = [
   Events1764800000050,
   Planning1764900000000,
   PlanTerms1764900000001,
+  History1764900000002,
 ] as const;
 
 export { FileVersion21763800000000 };

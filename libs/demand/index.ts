@@ -9,3 +9,5 @@ export * from './src/model/demand-counters.js';
 export * from './src/model/demand-model.js';
 export * from './src/model/demand-view.js';
 export * from './src/model/half-lives.js';
+export * from './src/history/history-recorder.js';
+export * from './src/history/pull-history.js';

@@ -1,9 +1,14 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { DryRunBody, PlanBody, PlanComparisonBody, PlanSummaryBody, Problem } from '#contract';
 
 import { eventually } from './support/eventually.js';
 import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
+import { run } from './support/programs.js';
 import { smallImage } from './support/real-layers.js';
 
 const [HOME, EAST, ASIA] = ['westeurope', 'eastus', 'southeastasia'];
@@ -12,7 +17,7 @@ let world: GuardedWorld;
 
 beforeAll(async () => {
   // By the clock there are no plans: each is asked for. And what is small goes by the same rules as all.
-  world = await startGuardedWorld({ placement: { every: '1d', smallLayersRatio: 0, reactiveRatio: 0 } });
+  world = await startGuardedWorld({ placement: { every: '1d', smallLayersRatio: 0, reactiveRatio: 0 }, history: { pulls: true } });
   await world.push('team/app', 'v1', smallImage('base', 'app'));
   await world.client.enable('team/app');
   await eventually('the image is whole at home', () => world.client.readyIn(HOME, 'team/app', 'v1'));
@@ -109,6 +114,41 @@ describe('a dry run', () => {
     const replies = await Promise.all([dryRun({}), dryRun({})]);
     expect(replies.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 503]);
     expect(replies.find(({ status }) => status === 503)?.headers['retry-after']).toBe('5');
+  });
+});
+
+describe('the history of a service', () => {
+  const exported = (kind: string) => world.client.admin(`history/export?kind=${kind}`);
+
+  it('has its pulls, pushes and pins, for the images that are whole', async () => {
+    await world.client.admin('pins', { method: 'POST', json: { repository: 'team/app', reference: 'v1', regions: [ASIA] } });
+    const { status, headers, text } = await exported('events');
+    expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
+    const events = text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
+    expect(events.map(({ kind, region }) => `${kind} ${region}`).toSorted()).toEqual(['pin southeastasia', ...Array.from({ length: 4 }, () => 'pull eastus'), 'push westeurope']);
+    expect(new Set(events.flatMap(({ client }) => client ?? [])).size).toBe(4);
+    expect(text).not.toContain('node-');
+  });
+
+  it('is replayed as it is, through other policies', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'translocator-history-'));
+    try {
+      for (const [kind, name] of [['catalog', 'catalog'], ['events', 'events'], ['regions', 'regions']] as const) await writeFile(join(folder, name), (await exported(kind)).text);
+      const args = ['--catalog', 'catalog', '--events', 'events', '--regions', 'regions'].map((text) => (text.startsWith('--') ? text : join(folder, text)));
+      const { scores } = JSON.parse(await run(process.execPath, ['scripts/run-source.ts', 'apps/translocator/src/replay/main.ts', ...args, '--policy', 'none', '--policy', 'lru', '--policy', 'planned', '--json'])) as { scores: { policy: string; total: { all: unknown } }[] };
+      expect(scores.map(({ policy, total }) => [policy, total.all])).toEqual([['none', { pulls: 4, hits: 0 }], ['lru', { pulls: 4, hits: 3 }], ['planned', { pulls: 4, hits: expect.any(Number) }]]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('is exported between two instants, and not beyond its limit', async () => {
+    const lines = async (query: string): Promise<number> => (await exported(`events&${query}`)).text.split('\n').length - 1;
+    expect(await lines('limit=2')).toBe(2);
+    expect(await lines('until=2020-01-01T00:00:00Z')).toBe(0);
+    expect((await world.client.admin<Problem>('history/export?kind=events&since=2030-01-01T00:00:00Z')).body.errors?.[0]?.field).toBe('/since');
+    expect((await world.client.admin<Problem>('history/export?kind=everything')).body.errors?.[0]?.field).toBe('/kind');
+    expect((await world.client.call('/api/v1/history/export?kind=events')).status).toBe(401);
   });
 });
 

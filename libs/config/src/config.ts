@@ -208,6 +208,13 @@ export const configSchema = z
           .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must have names of their own'),
       })
       .prefault({}),
+    history: z
+      .strictObject({
+        pulls: z.boolean().default(false),
+        keptFor: duration('30d', HOUR_MS, 365 * DAY_MS),
+        eventsMax: z.number().int().min(1000).max(100_000_000).default(5_000_000),
+      })
+      .prefault({}),
     placement: z
       .strictObject({
         every: duration('15m', 100, DAY_MS),

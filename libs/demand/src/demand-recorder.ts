@@ -15,6 +15,8 @@ export interface DemandRecorderOptions {
   readonly clock: Clock;
   /** How long pulls are collected before they are merged. */
   readonly flushEveryMs: number;
+  /** Hears of every pull that was counted. */
+  readonly onCounted?: (observation: Observation) => void;
   /** Hears of every attempt to merge a batch: its outcome, or the error that keeps it for the next attempt. */
   readonly onFlush?: (flush: { readonly batch: DemandBatch; readonly outcome: MergeOutcome } | { readonly batch: DemandBatch; readonly error: unknown }) => void;
 }
@@ -37,7 +39,10 @@ export class DemandRecorder {
 
   /** Counts one pull. */
   observe(observation: Observation): ObservationOutcome {
-    return this.#options.buffer.observe(observation, this.#options.clock.now());
+    const { buffer, clock, onCounted } = this.#options;
+    const outcome = buffer.observe(observation, clock.now());
+    if (outcome === 'counted') onCounted?.(observation);
+    return outcome;
   }
 
   /** Starts merging every `flushEveryMs`. Repeating it changes nothing. */

@@ -22,7 +22,7 @@ export class ServiceClient {
   async call<Body = unknown>(target: string, { json, ...call }: RawCall & { readonly json?: unknown } = {}): Promise<Reply<Body>> {
     const withBody = json === undefined ? call : { ...call, body: JSON.stringify(json), headers: { 'content-type': 'application/json', ...call.headers } };
     const reply = await sendRaw(this.url, target, withBody);
-    const isJson = reply.text !== '' && String(reply.headers['content-type']).includes('json');
+    const isJson = reply.text !== '' && /[/+]json/.test(String(reply.headers['content-type']));
     return { ...reply, body: (isJson ? JSON.parse(reply.text) : undefined) as Body };
   }
 

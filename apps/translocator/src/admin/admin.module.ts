@@ -1,6 +1,12 @@
 import { Module } from '@nestjs/common';
 
+import { PullHistory } from '#demand';
+import { RegionMap } from '#regions';
+
+import { ExportedHistory } from '../history/exported-history.js';
+import { HistoryController } from '../history/history.controller.js';
 import { ControlModule } from '../work/control.module.js';
+import { StoredPlacementFacts } from '../work/planning-facts.js';
 import { DemandController } from './demand.controller.js';
 import { ImageStatusReader } from './image-status.js';
 import { ImagesController } from './images.controller.js';
@@ -15,7 +21,14 @@ import { TrailController } from './trail.controller.js';
 /** The admin API under /api/v1, for operators. */
 @Module({
   imports: [ControlModule],
-  controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, PlansController, TokensController, TrailController],
-  providers: [ImageStatusReader],
+  controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, TokensController, TrailController],
+  providers: [
+    ImageStatusReader,
+    {
+      provide: ExportedHistory,
+      useFactory: (history: PullHistory, facts: StoredPlacementFacts, regions: RegionMap) => new ExportedHistory({ history, facts, regions }),
+      inject: [PullHistory, StoredPlacementFacts, RegionMap],
+    },
+  ],
 })
 export class AdminModule {}

@@ -1,34 +1,47 @@
 import { Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 
 import { Clock } from '#clock';
-import { DemandRecorder, DemandStore, ObservationBuffer } from '#demand';
+import { DemandRecorder, DemandStore, HistoryRecorder, ObservationBuffer, PullHistory } from '#demand';
 import { type Logger, Metrics } from '#telemetry';
 
 import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
 
-/** Runs the recorder while the service runs; what was observed is merged before it ends. */
+/** Runs the recorders while the service runs; what was observed is merged and kept before it ends. */
 @Injectable()
 class DemandRecording implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(private readonly recorder: DemandRecorder) {}
+  constructor(
+    private readonly recorder: DemandRecorder,
+    private readonly history: HistoryRecorder,
+  ) {}
 
   onApplicationBootstrap(): void {
     this.recorder.start();
+    this.history.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.recorder.stop();
+    await Promise.all([this.recorder.stop(), this.history.stop()]);
   }
 }
 
 /** Counts the pulls that this process answers, and merges them into the database every few seconds. */
 @Module({
-  providers: [{ provide: DemandRecorder, useFactory: demandRecorder, inject: [DemandStore, Clock, Settings, Metrics, LOGGER] }, DemandRecording],
+  providers: [
+    { provide: DemandRecorder, useFactory: demandRecorder, inject: [DemandStore, HistoryRecorder, Clock, Settings, Metrics, LOGGER] },
+    { provide: HistoryRecorder, useFactory: historyRecorder, inject: [PullHistory, Clock, Settings, LOGGER] },
+    DemandRecording,
+  ],
   exports: [DemandRecorder],
 })
 export class DemandRecordingModule {}
 
-function demandRecorder(...[store, clock, { config }, metrics, logger]: [DemandStore, Clock, Settings, Metrics, Logger]): DemandRecorder {
+function historyRecorder(history: PullHistory, clock: Clock, { config }: Settings, logger: Logger): HistoryRecorder {
+  const onFailure = (error: unknown): void => logger.warn({ error }, 'pulls could not be written to the history yet; they are kept');
+  return new HistoryRecorder({ history, clock, flushEveryMs: config.demand.flushEvery, tell: config.history.pulls, onFailure });
+}
+
+function demandRecorder(...[store, history, clock, { config }, metrics, logger]: [DemandStore, HistoryRecorder, Clock, Settings, Metrics, Logger]): DemandRecorder {
   const buffer = new ObservationBuffer({ halfLifeMs: config.demand.halfLife });
   let lostKeys = 0;
   return new DemandRecorder({
@@ -36,6 +49,7 @@ function demandRecorder(...[store, clock, { config }, metrics, logger]: [DemandS
     store,
     clock,
     flushEveryMs: config.demand.flushEvery,
+    onCounted: (observation) => history.record(observation),
     onFlush: (flush) => {
       metrics.observationsDropped.inc(buffer.losses.keys - lostKeys);
       lostKeys = buffer.losses.keys;

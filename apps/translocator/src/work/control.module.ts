@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { ServiceTokenStore, TrailStore } from '#access';
 import { ChangeFeed } from '#database';
-import { DemandStore } from '#demand';
+import { DemandStore, PullHistory } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { PinStore } from '#pins';
@@ -59,21 +59,21 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, tokens, trail, dataSource]: [
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, history, ledger, shares, tokens, trail, dataSource]: [
           WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-          PlanStore, DemandStore, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
+          PlanStore, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
         ]
       ) => {
         refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, ledger, shares, tokens, trail, dataSource };
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, history, ledger, shares, tokens, trail, dataSource };
         return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
         WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-        PlanStore, DemandStore, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
+        PlanStore, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
       ],
     },
   ],
-  exports: [Planner, Planning],
+  exports: [Planner, Planning, StoredPlacementFacts],
 })
 export class ControlModule {}

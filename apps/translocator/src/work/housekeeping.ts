@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { type ServiceTokenStore, TRAIL_ENTRIES_MAX, type TrailStore } from '#access';
 import { after } from '#clock';
 import { type ChangeFeed, maintainEmbeddedDatabase } from '#database';
-import type { DemandStore } from '#demand';
+import type { DemandStore, PullHistory } from '#demand';
 import type { ExpandedLayerStore } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { PinStore } from '#pins';
@@ -46,6 +46,9 @@ const TOKENS_KEPT_MS = 90 * DAY_MS;
 /** How long the trail of changes is kept: a year, and the time to look. */
 const TRAIL_KEPT_MS = 400 * DAY_MS;
 
+/** How long the total of an image's pulls is kept that nobody pulls any more: longer than any plan looks ahead. */
+const TOTALS_KEPT_MS = 90 * DAY_MS;
+
 /** The stores that are kept tidy. */
 export interface HousekeepingStores {
   readonly layers: ExpandedLayerStore;
@@ -58,6 +61,7 @@ export interface HousekeepingStores {
   readonly pins: PinStore;
   readonly plans: PlanStore;
   readonly demand: DemandStore;
+  readonly history: PullHistory;
   readonly ledger: LinkLedger;
   readonly shares: ShareSet;
   readonly tokens: ServiceTokenStore;
@@ -120,6 +124,7 @@ function prunings({ clock, config }: WorkSurroundings, stores: HousekeepingStore
     pruning('trail', () => stores.trail.prune({ before: before(TRAIL_KEPT_MS), keepMax: TRAIL_ENTRIES_MAX, limit: PRUNE_ROWS_MAX })),
     pruning('link days', () => stores.ledger.prune(before(LINK_DAYS_KEPT_MS).toISOString().slice(0, 10), PRUNE_ROWS_MAX)),
     pruning('plans', () => stores.plans.prune(config.placement.plansKept).then(() => 0)),
+    pruning('history', () => stores.history.prune({ before: before(config.history.keptFor), eventsMax: config.history.eventsMax, totalsBefore: before(TOTALS_KEPT_MS), now: clock.now() }, PRUNE_ROWS_MAX)),
     pruning('demand', async () => {
       const { counts, batches } = await stores.demand.prune(clock.now(), PRUNE_ROWS_MAX);
       return Math.max(counts, batches);

@@ -1,1 +1,2 @@
 export * from './postgres-demand-store.js';
+export * from './postgres-pull-history.js';
