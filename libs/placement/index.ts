@@ -14,3 +14,4 @@ export * from './src/region-plan.js';
 export * from './src/rehearse-plans.js';
 export * from './src/replay/index.js';
 export * from './src/resolve-pins.js';
+export * from './src/transfer-budget.js';

@@ -37,6 +37,8 @@ export const DecisionBody = z
     missingPulls: z.number().min(0).optional().meta({ description: 'How many more expected pulls it would need.' }),
     copyUsd: z.number().min(0).optional().meta({ description: 'What copying what it adds costs, at the price of the link from home.' }),
     pinId: Id.optional(),
+    waitsFor: Code.optional().meta({ description: 'The budget of the day for which what it lacks waits: `BUDGET_LINK_DAY` or `BUDGET_MONEY_DAY`.' }),
+    waitsForBytes: Bytes.optional().meta({ description: 'How many bytes more that budget would have to carry.' }),
     isEvicted: z.boolean().optional().meta({ description: 'It was wholly there, and some of its layers go.' }),
     displaced: OtherImages.optional().meta({ description: 'What was there and gave way to it; a few.' }),
     displacedBy: OtherImages.optional().meta({ description: 'What took the room that it lacked; a few.' }),

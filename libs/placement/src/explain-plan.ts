@@ -4,15 +4,11 @@ import { GiB } from '#quantities';
 import { breakEvenOf, bringsBack, pullsAsked, worthKeeping } from './break-even.js';
 import { chooseByDensity } from './choose-by-density.js';
 import { explainDisplacement } from './explain-displacement.js';
+import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
 import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
-
-/** Wanted replicas of pinned images come before all others: `PIN_PRIORITY_BASE + 1000 × the pin's priority`, 900,000 to 1,100,000. */
-export const PIN_PRIORITY_BASE = 1_000_000;
-/** Others have 1000 for each doubling of expected pulls for each GiB of the image, within this bound on both sides of 0. */
-export const DEMAND_PRIORITY_MAX = 200_000;
 
 /** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
 export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
@@ -109,16 +105,14 @@ function mostUrgent(images: Int32Array, urgency: Float64Array): number {
   return most;
 }
 
-/** The urgency of each image in the target, NaN for others. A measure of the image alone, not its rank: a newcomer then changes no one else's priority, and the same demand gives the same orders. */
+/** The urgency of each image in the target, NaN for others. */
 function imagePriorities(region: RegionCase, target: Target): Float64Array {
   const { table, values, facts } = region;
   const priorities = new Float64Array(values.length).fill(Number.NaN);
   for (let image = 0; image < values.length; image += 1) {
     // At home layers count by themselves: what an image lacks besides may have to be expanded again.
     if (!facts.home && !isWithin(table, image, target.layers)) continue;
-    const pullsPerGiB = values[image]! / (Math.max(1, table.imageBytes[image]!) / GiB);
-    const doublings = pullsPerGiB > 0 ? Math.round(1000 * Math.log2(pullsPerGiB)) : -DEMAND_PRIORITY_MAX;
-    priorities[image] = Math.max(-DEMAND_PRIORITY_MAX, Math.min(DEMAND_PRIORITY_MAX, doublings));
+    priorities[image] = demandPriority(values[image]!, table.imageBytes[image]!);
   }
   for (const { met, image, pin } of target.pinTurns) if (met) priorities[image] = PIN_PRIORITY_BASE + 1000 * pin.priority;
   return priorities;

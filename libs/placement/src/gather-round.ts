@@ -9,6 +9,7 @@ import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion } from './placement-ports.js';
 import type { CatalogueImages, HeldReplica, PlacementParameters, RegionDemand } from './region-facts.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
+import type { TransferBudget } from './transfer-budget.js';
 
 /** Images that one plan may look at: twice the goal of 50,000. */
 export const PLACEMENT_IMAGES_MAX = 100_000;
@@ -35,6 +36,8 @@ export interface PlanningRound {
   readonly pins: ResolvedPins;
   /** The pins that the round knows. */
   readonly pinIds: ReadonlySet<string>;
+  /** What may travel today; absent without any bound. */
+  readonly budget?: TransferBudget;
   /** Present when it is about some repositories alone. */
   readonly only?: {
     /** In ascending order. */
@@ -60,9 +63,10 @@ export async function gatherRound({ facts, demand, pins, clock }: RoundSources, 
     requireFewer(`replicas in ${region}`, held.length, PLACEMENT_LAYERS_MAX);
     replicas.set(region, held);
   }
+  const budget = await facts.transferBudget(now);
   const { counts } = await demand.snapshot(now);
   const pinIds = new Set(activePins.map((pin) => pin.id));
-  return { now, regions, images, referenced, replicas, demand: demandByRegion(counts, crossRegionRatio), pins: resolvePins(activePins, images), pinIds };
+  return { now, regions, images, referenced, replicas, demand: demandByRegion(counts, crossRegionRatio), pins: resolvePins(activePins, images), pinIds, ...(budget === undefined ? {} : { budget }) };
 }
 
 /**
@@ -77,6 +81,7 @@ export async function gatherRoundOf(names: readonly string[], { facts, demand, p
   const regions = byName(await facts.regions()).filter(({ home }) => !home);
   const { images, replicas, otherBytes } = await facts.ofRepositories(repositories, PLACEMENT_IMAGES_MAX);
   requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
+  const budget = await facts.transferBudget(now);
   const counts: CountedDemand[] = [];
   for (const repository of repositories) counts.push(...(await countsOf(repository, demand, now)));
   const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining' }))]));
@@ -88,6 +93,7 @@ export async function gatherRoundOf(names: readonly string[], { facts, demand, p
     demand: demandByRegion(counts, crossRegionRatio),
     pins: resolvePins(activePins, images),
     only: { repositories, otherBytes },
+    ...(budget === undefined ? {} : { budget }),
   };
 }
 

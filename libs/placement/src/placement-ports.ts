@@ -4,6 +4,7 @@ import type { RegionName } from '#regions';
 
 import type { CatalogueImages, HeldReplica } from './region-facts.js';
 import type { UnwantedReplica, WantedReplica } from './region-plan.js';
+import type { TransferBudget } from './transfer-budget.js';
 
 /** A region that plans are made for. */
 export interface PlacementRegion {
@@ -32,6 +33,9 @@ export abstract class PlacementFacts {
 
   /** The layers that an enabled repository's images reference, expanded or not, and those that ceased to be so within the grace time before `now`. */
   abstract referencedLayers(now: Date, limit: number): Promise<ReadonlySet<Digest>>;
+
+  /** What may travel on the day of `now`; undefined where nothing is bounded. */
+  abstract transferBudget(now: Date): Promise<TransferBudget | undefined>;
 
   /** What a plan for some repositories alone depends on: those of them that are enabled. Reads what belongs to them only. */
   abstract ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts>;

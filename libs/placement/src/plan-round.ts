@@ -1,41 +1,94 @@
 import type { Digest } from '#oci';
+import { HOUR_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
+import { type Admission, admitWants, type RegionTurn } from './admit-wants.js';
 import type { PlanningRound } from './gather-round.js';
-import type { PlacementRegion } from './placement-ports.js';
-import { planRegion } from './plan-region.js';
-import type { HeldReplica, PlacementParameters } from './region-facts.js';
-import type { RegionPlan } from './region-plan.js';
+import { orderRegion, planRegion } from './plan-region.js';
+import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
+import type { RegionOrders, RegionPlan } from './region-plan.js';
+
+/** How long an image counts as just pushed: what is kept of budgets for pushes is for it. */
+const PUSHED_WITHIN_MS = HOUR_MS;
 
 /**
  * Plans the regions of a round one after the other, in the order of their names. A layer that a region gives up counts as gone for those after it, so that together they never give up the last
- * one. Depends on nothing but its arguments; whoever stops in the middle leaves the rest unplanned.
+ * one. What the budgets of the day do not admit of all regions' wants is left for a later plan. Depends on nothing but its arguments; whoever stops in the middle leaves the rest unplanned.
  */
 export function* planRound(round: PlanningRound, parameters: PlacementParameters): Generator<RegionPlan, void> {
-  const readyCounts = countReady(round.replicas);
-  for (const place of round.regions) {
-    const plan = planPlace(round, place, { parameters, readyCounts });
-    yield plan;
-    for (const { layer } of plan.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
+  const admissions = admitRound(round, parameters);
+  for (const facts of eachRegion(round, parameters)) {
+    const plan = planRegion(facts);
+    const admission = admissions?.get(facts.region);
+    yield withOthers(round, admission === undefined ? plan : withAdmitted(plan, admission, facts));
+    facts.give(plan);
   }
 }
 
-function planPlace(round: PlanningRound, place: PlacementRegion, { parameters, readyCounts }: { readonly parameters: PlacementParameters; readonly readyCounts: ReadonlyMap<Digest, number> }): RegionPlan {
-  const { region, home, capacityBytes } = place;
+/** What the budgets admit in every region; undefined where there are none. */
+function admitRound(round: PlanningRound, parameters: PlacementParameters): ReadonlyMap<RegionName, Admission> | undefined {
+  const { budget, images, now, only } = round;
+  if (budget === undefined) return undefined;
+  const turns: RegionTurn[] = [];
+  for (const facts of eachRegion(round, parameters)) {
+    const orders = orderRegion(facts);
+    // A plan for some repositories takes nothing back.
+    turns.push({ orders: only === undefined ? orders : { ...orders, withdrawals: [] }, replicas: facts.replicas });
+    facts.give(orders);
+  }
+  const isPushed = ({ pushedAt }: PlacementImage): boolean => only !== undefined || now.getTime() - pushedAt.getTime() <= PUSHED_WITHIN_MS;
+  const wanted = new Set(turns.flatMap(({ orders }) => orders.wants.map((want) => imageKey(want.image))));
+  const byKey = new Map(images.placeable.map((image) => [imageKey(image), image] as const).filter(([key]) => wanted.has(key)));
+  return admitWants(turns, { budget, images: byKey, isPushed });
+}
+
+/** The facts of each region, and `give`, by which those after it learn what its plan gives up. */
+function* eachRegion(round: PlanningRound, parameters: PlacementParameters): Generator<RegionFacts & { give(orders: RegionOrders): void }, void> {
   const { images, referenced, only } = round;
-  const replicas = round.replicas.get(region) ?? [];
-  const otherBytes = only?.otherBytes.get(region) ?? 0;
-  const plan = planRegion({
-    region, home, replicas, parameters, referenced,
-    capacityBytes: Math.max(0, capacityBytes - otherBytes),
-    images: images.placeable,
-    unfinished: images.unfinished,
-    demand: round.demand.get(region) ?? { images: new Map(), repositories: new Map() },
-    pins: round.pins.byRegion.get(region) ?? [],
-    readyElsewhere: home ? readyOutside(region, round.replicas) : new Set(),
-    mustKeep: lastReady(replicas, readyCounts, referenced),
+  const readyCounts = countReady(round.replicas);
+  for (const { region, home, capacityBytes } of round.regions) {
+    const replicas = round.replicas.get(region) ?? [];
+    yield {
+      region, home, replicas, parameters, referenced,
+      capacityBytes: Math.max(0, capacityBytes - (only?.otherBytes.get(region) ?? 0)),
+      images: images.placeable,
+      unfinished: images.unfinished,
+      demand: round.demand.get(region) ?? { images: new Map(), repositories: new Map() },
+      pins: round.pins.byRegion.get(region) ?? [],
+      readyElsewhere: home ? readyOutside(region, round.replicas) : new Set(),
+      mustKeep: lastReady(replicas, readyCounts, referenced),
+      give({ drains }) {
+        for (const { layer } of drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
+      },
+    };
+  }
+}
+
+/** The plan with what else is on the share. */
+function withOthers({ regions, only }: PlanningRound, plan: RegionPlan): RegionPlan {
+  if (only === undefined) return plan;
+  const otherBytes = only.otherBytes.get(plan.region) ?? 0;
+  const capacityBytes = regions.find(({ region }) => region === plan.region)?.capacityBytes ?? plan.capacityBytes;
+  return { ...plan, capacityBytes, usedBytes: plan.usedBytes + otherBytes, forcedBytes: plan.forcedBytes + otherBytes };
+}
+
+/** The plan with the orders that were admitted, and of what is there no more taken away than these need room for. */
+function withAdmitted(plan: RegionPlan, { layers, waiting }: Admission, { replicas }: RegionFacts): RegionPlan {
+  if (waiting.size === 0) return plan;
+  const there = new Set(replicas.map(({ layer }) => layer));
+  const wants = plan.wants.filter(({ layer }) => layers.has(layer));
+  const stays = replicas.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - plan.withdrawals.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let excessBytes = stays + wants.reduce((sum, { layer, sizeBytes }) => (there.has(layer) ? sum : sum + sizeBytes), 0) - plan.capacityBytes;
+  const drains = plan.drains.filter(({ sizeBytes, reason }) => {
+    const doesGo = reason === 'NOT_REFERENCED' || excessBytes > 0;
+    if (doesGo) excessBytes -= sizeBytes;
+    return doesGo;
   });
-  return only === undefined ? plan : { ...plan, capacityBytes, usedBytes: plan.usedBytes + otherBytes, forcedBytes: plan.forcedBytes + otherBytes };
+  const decisions = plan.decisions.map((decision) => {
+    const wait = waiting.get(imageKey(decision));
+    return wait === undefined ? decision : { ...decision, waitsFor: wait.reason, waitsForBytes: wait.missingBytes };
+  });
+  return { ...plan, wants, drains, decisions };
 }
 
 function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Map<Digest, number> {

@@ -2,6 +2,7 @@ import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
 import type { ImageName } from './region-facts.js';
+import type { WaitReason } from './transfer-budget.js';
 
 /**
  * What a plan decided about an image: `pinned` and there or on its way; `placed`: some layer has to be copied; `kept`: none has to;
@@ -42,6 +43,9 @@ export interface PlacementDecision extends ImageName {
   readonly missingPulls?: number;
   /** The pin that decided. */
   readonly pinId?: string;
+  /** The budget of the day for which what it lacks waits, and how many bytes it is short of. */
+  readonly waitsFor?: WaitReason;
+  readonly waitsForBytes?: number;
   /** True when it was wholly there, and some of its layers go. */
   readonly isEvicted?: boolean;
   /** What was there and gave way to it, and what took the room that it lacked; a few of each. */

@@ -42,9 +42,15 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: StoredPlacementFacts,
       useFactory: (
-        ...[{ config }, catalogue, layers, replicas, leases, shares, regions]: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap]
-      ) => new StoredPlacementFacts({ catalogue, layers, replicas, leases, shares, regions, unreferencedGraceMs: config.replication.unreferencedGrace }),
-      inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap],
+        ...[{ config }, catalogue, layers, replicas, leases, shares, regions, ledger]: [
+          WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger,
+        ]
+      ) => new StoredPlacementFacts({
+        catalogue, layers, replicas, leases, shares, regions, ledger,
+        unreferencedGraceMs: config.replication.unreferencedGrace,
+        limits: { bytesPerLinkDay: config.replication.bytesPerLinkDay, usdPerDay: config.placement.usdPerDay, pushReserveRatio: config.placement.pushReserveRatio },
+      }),
+      inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger],
     },
     {
       provide: Planner,

@@ -4,7 +4,7 @@ import type { WorkSurroundings } from './work-surroundings.js';
 
 /** The planner of the configuration. */
 export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'demand' | 'plans' | 'turn'>): Planner {
-  const { every: _every, plansKept: _plansKept, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
+  const { every: _every, plansKept: _plansKept, usdPerDay: _usdPerDay, pushReserveRatio: _pushReserveRatio, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
   const forecast = { ...PLACEMENT_PARAMETERS_DEFAULT.forecast, halfLifeMs: config.demand.halfLife };
   return new Planner({
     ...tools,

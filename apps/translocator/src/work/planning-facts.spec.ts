@@ -7,7 +7,7 @@ import { type Digest, digestOf } from '#oci';
 import { RegionMap } from '#regions';
 import type { RecordedImage } from '#registry';
 import { MemoryCatalogue, MemoryCatalogueReader, MemoryRepositoryStore } from '#registry/testing';
-import { MemoryReplicaStore } from '#replication/testing';
+import { MemoryLinkLedger, MemoryReplicaStore } from '#replication/testing';
 import { MemoryShare } from '#shares/testing';
 
 import { ShareSet } from '../foundation/share-set.js';
@@ -48,6 +48,7 @@ describe('the facts that plans are made from', () => {
     facts = new StoredPlacementFacts({
       catalogue: new MemoryCatalogueReader(catalogue), layers, replicas: new MemoryReplicaStore(), leases: new MemoryLeaseStore(),
       shares: new ShareSet([new MemoryShare({ name: 'westeurope' })], 'westeurope'), regions, unreferencedGraceMs: 0,
+      ledger: new MemoryLinkLedger(), limits: { bytesPerLinkDay: 1e12, pushReserveRatio: 0.2 },
     });
   });
 

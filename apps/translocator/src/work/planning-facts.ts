@@ -2,12 +2,13 @@ import { after } from '#clock';
 import type { ExpandedLayerStore, LayerRecord } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
-import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type UnfinishedImage } from '#placement';
+import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type TransferBudget, type UnfinishedImage } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
 import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
-import type { ReplicaStore } from '#replication';
+import type { LinkLedger, ReplicaStore } from '#replication';
 
 import type { ShareSet } from '../foundation/share-set.js';
+import { dayBudget, type DayLimits } from './day-budget.js';
 
 /** Rows read at once. */
 const PAGE_ROWS = 1000;
@@ -24,6 +25,8 @@ export interface FactStores {
   readonly regions: RegionMap;
   /** How long a layer stays after the last reference to it went. */
   readonly unreferencedGraceMs: number;
+  readonly ledger: LinkLedger;
+  readonly limits: DayLimits;
 }
 
 /** Gathers what plans depend on from the rooms' stores. */
@@ -73,6 +76,10 @@ export class StoredPlacementFacts extends PlacementFacts {
       if (held.length >= limit) return held.slice(0, limit);
     }
     return held;
+  }
+
+  transferBudget(now: Date): Promise<TransferBudget> {
+    return dayBudget(this.#stores, this.#stores.limits, now);
   }
 
   /** All that expansion knows, but for what has been without a reference for longer than the grace time: the sweep keeps those notes. */

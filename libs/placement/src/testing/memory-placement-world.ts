@@ -5,6 +5,7 @@ import type { RegionName } from '#regions';
 import { PlacementFacts, type PlacementRegion, ReplicaOrders, type RepositoryFacts } from '../placement-ports.js';
 import type { CatalogueImages, HeldReplica, PlacementImage } from '../region-facts.js';
 import type { UnwantedReplica, WantedReplica } from '../region-plan.js';
+import type { TransferBudget } from '../transfer-budget.js';
 import { ordered, unfinished } from './region-scene.js';
 
 /** Images, regions and replicas in memory: both what plans read and where their orders go. Copying and removing is done when a test says so. */
@@ -15,6 +16,7 @@ export class MemoryPlacementWorld extends PlacementFacts {
   readonly #replicas = new Map<RegionName, Map<Digest, HeldReplica>>();
   /** By region, draining layers whose files are being removed. */
   readonly #removing = new Map<RegionName, Set<Digest>>();
+  #budget: Omit<TransferBudget, 'regions'> & { readonly bytesPerDay?: number; readonly usdPerGb: number } | undefined;
   /** Takes the orders of plans. */
   readonly orders: ReplicaOrders = new WorldOrders(this.#replicas, this.#removing);
 
@@ -22,6 +24,11 @@ export class MemoryPlacementWorld extends PlacementFacts {
   setRegion(region: PlacementRegion): void {
     this.#regions.set(region.region, region);
     if (!this.#replicas.has(region.region)) this.#replicas.set(region.region, new Map());
+  }
+
+  /** Bounds what may travel in a day, to each region alike; nothing has travelled today. */
+  setBudget(budget: Omit<TransferBudget, 'regions'> & { readonly bytesPerDay?: number; readonly usdPerGb: number }): void {
+    this.#budget = budget;
   }
 
   /** Adds images, as an examination would. */
@@ -90,6 +97,16 @@ export class MemoryPlacementWorld extends PlacementFacts {
       otherBytes.set(region, (held.get(false) ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     }
     return { images: this.#catalogue(images), replicas, otherBytes };
+  }
+
+  async transferBudget(): Promise<TransferBudget | undefined> {
+    if (this.#budget === undefined) return undefined;
+    const { bytesPerDay, usdPerGb, ...ofAll } = this.#budget;
+    const regions = [...this.#regions.values()].filter(({ home }) => !home).map(({ region }) => {
+      const pendingBytes = this.held(region).reduce((sum, { state, sizeBytes }) => (state === 'wanted' || state === 'copying' ? sum + sizeBytes : sum), 0);
+      return [region, { usdPerGb, carriedBytes: 0, pendingBytes, ...(bytesPerDay === undefined ? {} : { bytesPerDay }) }] as const;
+    });
+    return { ...ofAll, regions: new Map(regions) };
   }
 
   #catalogue(images: readonly PlacementImage[]): CatalogueImages {
