@@ -20,6 +20,9 @@ export abstract class MountSources {
    * @throws anything; the layer is then tried on the next share.
    */
   abstract of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[];
+
+  /** A number that is another one whenever `of` may say otherwise than before, but for grants that it makes anew. Cheap: it is asked with every answer. */
+  abstract standing(now: Date): number;
 }
 
 /** What {@link ShareMountSources} is made with. */
@@ -66,6 +69,11 @@ export class ShareMountSources extends MountSources {
     const folder = caller?.folders.get(share);
     if (folder === undefined) return mounts;
     return [{ type: 'file', region: driver.region, source: join(folder, layerFilePath(file.digest, file.writerVersion)), options: ['ro'] }, ...mounts];
+  }
+
+  /** Shares are what they were when the process began. */
+  standing(): number {
+    return 0;
   }
 
   #grantedOf(driver: Pick<Share, 'mountSources'>, { digest, writerVersion, share }: LayerFile & { readonly share: string }, now: Date): readonly LayerMount[] {

@@ -5,9 +5,11 @@ import { RegionMap } from '#regions';
 
 import { type AnswerContext, answerLookup } from './answer-pull.js';
 import type { MapRow } from './map-row.js';
+import type { MountSources } from './mount-sources.js';
 import { NearShares } from './near-shares.js';
-import { type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, writeAnswer, type WrittenPieces } from './prepared-answers.js';
+import { type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, UNSURE_KEPT_MS, writeAnswer } from './prepared-answers.js';
 import { ReplicaMap } from './replica-map.js';
+import { FAILED_PROBES_MAX, HealthyMountSources, ShareHealth } from './share-health.js';
 import { digestNamed, expandedRow, imageRow, NamedMountSources, viewedRows } from './testing/index.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -15,8 +17,10 @@ const LAYERS = ['l1', 'l2'];
 const REGIONS = new RegionMap(['east', 'west'].map((name) => ({ name, displayName: name })), 'east', [], { roundTripMs: 5, throughputBytesPerSecond: 1e7, pricePerGb: 0 });
 const NEAR = new NearShares(REGIONS, ['east', 'west'].map((name) => ({ name, region: name })));
 
-function context(map: ReplicaMap, now = NOW): AnswerContext & { mapAgeMaxMs: number } {
-  return { map, near: NEAR, sources: new NamedMountSources(['smb', 'https']), now, mapAgeMaxMs: 60_000 };
+const SOURCES = new NamedMountSources(['smb', 'https']);
+
+function context(map: ReplicaMap, now = NOW, sources: MountSources = SOURCES): AnswerContext & { mapAgeMaxMs: number } {
+  return { map, near: NEAR, sources, now, mapAgeMaxMs: 3_600_000 };
 }
 
 function asked(changes: Partial<PlainLookup> = {}): PlainLookup {
@@ -32,10 +36,8 @@ function served(): ReplicaMap {
   return map;
 }
 
-function textOf({ opening, rest, closing, length }: WrittenPieces): string {
-  const text = `${opening}${rest.toString()}${closing}`;
-  expect(Buffer.byteLength(text)).toBe(length);
-  return text;
+function textOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString();
 }
 const parsed = (prepared: ReturnType<PreparedAnswers['answerTo']>): unknown => prepared && JSON.parse(textOf(writeAnswer(prepared, NOW.toISOString(), undefined)));
 
@@ -84,6 +86,32 @@ describe('prepared answers', () => {
     expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + PREPARED_KEPT_MS)))).not.toBe(first);
   });
 
+  it('are made anew at once when a share goes down, and soon where it could not be asked', () => {
+    const [map, prepared, health, named] = [served(), new PreparedAnswers(), new ShareHealth(['east', 'west']), new NamedMountSources()];
+    const sources = new HealthyMountSources(named, health);
+    const tally = (now = NOW): unknown => prepared.answerTo(asked(), context(map, now, sources))?.tally;
+    expect(tally()).toEqual([{ kind: 'mount', reason: '', count: 2 }]);
+    for (let probes = 0; probes < FAILED_PROBES_MAX; probes += 1) health.probed('west', false);
+    named.failing.add('east');
+    const unavailable = [{ kind: 'blob', reason: 'SHARE_UNAVAILABLE', count: 2 }];
+    expect(tally()).toEqual(unavailable);
+    named.failing.clear();
+    expect(tally()).toEqual(unavailable);
+    expect(tally(new Date(NOW.getTime() + UNSURE_KEPT_MS))).toEqual([{ kind: 'mount', reason: '', count: 2 }]);
+    for (let probes = 0; probes < FAILED_PROBES_MAX; probes += 1) health.probed('east', false);
+    expect(tally(new Date(NOW.getTime() + UNSURE_KEPT_MS))).toEqual(unavailable);
+  });
+
+  it('are written in bytes, whatever characters the sources have', () => {
+    class Folders extends NamedMountSources {
+      override of(...args: Parameters<NamedMountSources['of']>): ReturnType<NamedMountSources['of']> {
+        return super.of(...args).map((mount) => ({ ...mount, source: `/schichten/größe/層${mount.source}` }));
+      }
+    }
+    const given = parsed(new PreparedAnswers().answerTo(asked(), context(served(), NOW, new Folders())));
+    expect(given).toMatchObject({ layers: [{ mounts: [{ source: expect.stringContaining('/größe/層//east') }] }, { kind: 'mount' }] });
+  });
+
   it('are for whole images of that repository near a known region only', () => {
     const [map, prepared] = [served(), new PreparedAnswers()];
     map.putRepository({ name: 'other', enabled: true });
@@ -91,7 +119,7 @@ describe('prepared answers', () => {
     for (const other of [{ repository: 'other' }, { repository: 'nobody' }, { manifest: digestNamed('l1') }, { region: 'moon' }, { layersText: JSON.stringify([digestNamed('l1')]) }, { layersText: '[]' }]) {
       expect(prepared.answerTo(asked(other), context(map))).toBeUndefined();
     }
-    expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + 60_001)))).toBeUndefined();
+    expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + 3_600_001)))).toBeUndefined();
   });
 
   it('are not kept where they hold an estimate, which counts from now', () => {

@@ -1,5 +1,5 @@
 import type { Digest } from '#oci';
-import { MiB, SECOND_MS } from '#quantities';
+import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { type AnswerContext, answerLookup, type LookupRequest } from './answer-pull.js';
@@ -7,8 +7,10 @@ import type { HeldReplica, Lease } from './lease.js';
 import type { Transport } from './mount-answer.js';
 import type { MappedImage } from './mapped-image.js';
 
-/** For how long an answer is given again at most: what only time or a share changes shows after that. What the map says shows at once. */
-export const PREPARED_KEPT_MS = 2 * SECOND_MS;
+/** For how long an answer is given again at most: grants are renewed after that. What the map says, and which shares are down, shows at once. */
+export const PREPARED_KEPT_MS = MINUTE_MS;
+/** The same where a share could not be asked: it may be the next time. */
+export const UNSURE_KEPT_MS = 2 * SECOND_MS;
 /** Bytes of answers kept at most, half of them for as long as they are asked for: an image of 20 layers takes about 14 kB for each region. */
 export const PREPARED_BYTES_MAX = 256 * MiB;
 /** What an answer takes besides its own bytes: its object, what it holds, its counts. */
@@ -41,8 +43,8 @@ export interface PreparedAnswer {
   readonly tally: readonly LayerTally[];
   /** Up to the value of `asOf`; ASCII, as the names of repositories and regions are. */
   readonly opening: string;
-  /** From after that value up to where a lease may follow. */
-  readonly rest: Buffer;
+  /** From after that value up to where a lease may follow: a character for each byte. */
+  readonly rest: string;
 }
 
 interface Kept extends PreparedAnswer {
@@ -50,6 +52,8 @@ interface Kept extends PreparedAnswer {
   readonly layersText: string;
   /** Of the image when it was written. */
   readonly version: number;
+  /** Of the sources when it was written. */
+  readonly standing: number;
   readonly untilMs: number;
 }
 
@@ -65,7 +69,7 @@ export interface PreparedAnswersOptions {
 
 /**
  * Answers to whole images, written once and given to every caller in the same region. An answer is made anew as soon as the map has changed any of the records that
- * it was made from, and after {@link PREPARED_KEPT_MS} in any case. Bounded in bytes: when half of them is full, what was not asked for since the other half was goes.
+ * it was made from, or a share is down or up again, and after {@link PREPARED_KEPT_MS} in any case. Bounded in bytes: when half of them is full, what was not asked for since the other half was goes.
  */
 export class PreparedAnswers {
   readonly #bytesMax: number;
@@ -98,7 +102,8 @@ export class PreparedAnswers {
     if (image?.kind !== 'image') return undefined;
     const caller = request.transports === undefined ? request.region : `${request.region} ${request.transports.join(',')}`;
     const known = this.#find(caller, image);
-    const kept = known !== undefined && nowMs < known.untilMs && known.version === image.version ? known : this.#prepare(request, image, context);
+    const holds = known !== undefined && nowMs < known.untilMs && known.version === image.version && known.standing === context.sources.standing(now);
+    const kept = holds ? known : this.#prepare(request, image, context);
     if (kept === undefined || kept.layersText !== request.layersText) return undefined;
     if (kept !== known) this.#keep(caller, kept);
     return kept;
@@ -118,11 +123,13 @@ export class PreparedAnswers {
     const layersText = JSON.stringify(layers);
     if (layersText !== request.layersText) return undefined;
     const { version } = image;
+    const standing = context.sources.standing(context.now);
     const asked: LookupRequest = { repository: request.repository, manifest: request.manifest, layers, region: request.region, ...(request.transports === undefined ? {} : { transports: request.transports }) };
     const { answer, held } = answerLookup(asked, context);
     const { schemaVersion, repository, digest, region, asOf: _, ...rest } = answer;
     // An estimate counts from now: it is made for each caller.
     if (region === null || answer.layers.some((layer) => layer.kind === 'blob' && layer.expectedAt !== undefined)) return undefined;
+    const isUnsure = answer.layers.some((layer) => layer.kind === 'blob' && layer.reason === 'SHARE_UNAVAILABLE');
     const opening = JSON.stringify({ schemaVersion, repository, digest, region });
     // What is kept for long must not hold on to the text of a request.
     const own = JSON.parse(opening) as { repository: string; digest: Digest; region: RegionName };
@@ -133,11 +140,12 @@ export class PreparedAnswers {
       held,
       tally: tallyOf(answer.layers),
       opening: `${opening.slice(0, -1)},"asOf":"`,
-      rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`),
+      rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`).toString('latin1'),
       of: image,
       layersText,
       version,
-      untilMs: context.now.getTime() + this.#keptMs,
+      standing,
+      untilMs: context.now.getTime() + (isUnsure ? Math.min(UNSURE_KEPT_MS, this.#keptMs) : this.#keptMs),
     };
   }
 
@@ -154,21 +162,10 @@ export class PreparedAnswers {
   }
 }
 
-/** An answer as it goes over the wire: three pieces in a row. The long one is shared by all who get it, and never changes. */
-export interface WrittenPieces {
-  /** ASCII. */
-  readonly opening: string;
-  readonly rest: Buffer;
-  /** ASCII. */
-  readonly closing: string;
-  /** Bytes of all three. */
-  readonly length: number;
-}
-
-/** The whole answer. Nothing long is copied: that would cost more than all the rest. */
-export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): WrittenPieces {
+/** The whole answer as it goes over the wire: a character for each byte, to be written as `latin1`. Nothing long is copied before that. */
+export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): string {
   const closing = lease === undefined ? '}' : `,"lease":{"id":"${lease.id}","expiresAt":"${lease.expiresAt.toISOString()}"}}`;
-  return { opening: opening + asOf, rest, closing, length: opening.length + asOf.length + rest.length + closing.length };
+  return opening + asOf + rest + closing;
 }
 
 function bytesOf({ rest }: Kept): number {

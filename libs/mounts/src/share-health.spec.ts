@@ -63,6 +63,24 @@ describe('the health of shares', () => {
     expect(judge.reported('atlantis', 'one more', after(NOW, REPORTS_COUNT_MS))).toBe('unknown-share');
   });
 
+  it('stands otherwise whenever a share has gone down or come up, also by time alone', () => {
+    const judge = health();
+    const seen = new Set([judge.standing(NOW)]);
+    const changes = (now = NOW): boolean => seen.size !== seen.add(judge.standing(now)).size;
+    report(judge, REPORTERS_MIN - 1);
+    judge.probed('west', false);
+    expect(changes()).toBe(false);
+    report(judge, REPORTERS_MIN);
+    expect(changes()).toBe(true);
+    expect(changes(after(NOW, REPORTED_DOWN_MS - 1))).toBe(false);
+    expect(changes(after(NOW, REPORTED_DOWN_MS))).toBe(true);
+    expect(changes(after(NOW, REPORTED_DOWN_MS - 1))).toBe(false);
+    for (let probes = 0; probes < FAILED_PROBES_MAX; probes += 1) judge.probed('west', false);
+    expect(changes()).toBe(true);
+    for (let probes = 0; probes < GOOD_PROBES_MIN; probes += 1) judge.probed('west', true);
+    expect(changes()).toBe(true);
+  });
+
   it('takes the sources of a share that is down out of the answers, and brings them back', () => {
     const judge = health();
     const sources = new HealthyMountSources(new NamedMountSources(), judge);

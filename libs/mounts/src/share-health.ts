@@ -37,6 +37,9 @@ interface Judged {
  */
 export class ShareHealth {
   readonly #shares: ReadonlyMap<string, Judged>;
+  /** Those that reports took out. */
+  readonly #reportedDown = new Set<Judged>();
+  #changes = 0;
   #reporters = new Map<string, number>();
   #periodAtMs = 0;
 
@@ -54,6 +57,7 @@ export class ShareHealth {
     const down = judged.down ? judged.good < GOOD_PROBES_MIN : judged.failed >= FAILED_PROBES_MAX;
     if (down === judged.down) return undefined;
     judged.down = down;
+    this.#changes += 1;
     return down ? 'down' : 'up';
   }
 
@@ -68,6 +72,8 @@ export class ShareHealth {
     if (judged.reports.size >= REPORTERS_MIN) {
       judged.reportedAtMs = nowMs;
       judged.reports.clear();
+      this.#reportedDown.add(judged);
+      this.#changes += 1;
     }
     return 'counted';
   }
@@ -76,6 +82,17 @@ export class ShareHealth {
   isDown(share: string, now: Date): boolean {
     const judged = this.#shares.get(share);
     return judged !== undefined && (judged.down || (judged.reportedAtMs !== undefined && isWithin(judged.reportedAtMs, now.getTime(), REPORTED_DOWN_MS)));
+  }
+
+  /** A number that is another one whenever some share may have gone down or come up since. */
+  standing(now: Date): number {
+    for (const judged of this.#reportedDown) {
+      if (judged.reportedAtMs !== undefined && isWithin(judged.reportedAtMs, now.getTime(), REPORTED_DOWN_MS)) continue;
+      judged.reportedAtMs = undefined;
+      this.#reportedDown.delete(judged);
+      this.#changes += 1;
+    }
+    return this.#changes;
   }
 
   #admits(reporter: string, nowMs: number): boolean {
@@ -108,5 +125,10 @@ export class HealthyMountSources extends MountSources {
 
   of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] {
     return this.#health.isDown(share, now) ? [] : this.#sources.of(file, share, now, caller);
+  }
+
+  standing(now: Date): number {
+    // Both only grow.
+    return this.#sources.standing(now) + this.#health.standing(now);
   }
 }
