@@ -135,17 +135,33 @@ export class MapFeeder<Position = unknown> {
     const beganAt = clock.now();
     const value = await source.position();
     const fresh = new ReplicaMap();
-    let rowCount = 0;
-    for (const topic of MAP_TOPICS) {
-      for await (const page of source.load(topic)) {
-        for (const row of page) fresh.put(row);
-        rowCount += page.length;
-      }
-    }
+    const topics = new AbortController();
+    const counts = await Promise.allSettled(MAP_TOPICS.map((topic) => this.#loadTopic(topic, fresh, topics)));
+    const failure = counts.find((each) => each.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+    const rowCount = counts.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
     fresh.asOf = beganAt;
     this.#map = fresh;
     onReport?.({ kind: 'loaded', rowCount, seconds: (clock.now().getTime() - beganAt.getTime()) / 1000 });
     return { value };
+  }
+
+  /** The topics are loaded at the same time: the database works for one while rows of another are put. One that fails ends the others. @returns how many rows there were. */
+  async #loadTopic(topic: MapTopic, map: ReplicaMap, topics: AbortController): Promise<number> {
+    let rowCount = 0;
+    try {
+      for await (const page of this.#options.source.load(topic)) {
+        if (topics.signal.aborted) break;
+        for (const row of page) {
+          map.put(row);
+          rowCount += row.topic === 'replicas' ? row.replicas.length : 1;
+        }
+      }
+    } catch (error) {
+      topics.abort();
+      throw error;
+    }
+    return rowCount;
   }
 
   /** All at once: no answer sees an image without what was told of its layers together with it. */

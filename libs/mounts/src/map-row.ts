@@ -95,6 +95,16 @@ export interface ReplicaRow {
   readonly state: MappedReplicaState;
 }
 
+/** All replicas of one layer in one row: how full loads and snapshots tell them. */
+export interface LayerReplicasRow {
+  readonly topic: 'replicas';
+  readonly layer: Digest;
+  readonly replicas: readonly Pick<ReplicaRow, 'share' | 'state'>[];
+}
+
+/** What a full load tells: rows of any topic, those of replicas alone or by layer. */
+export type LoadedRow = MapRow | LayerReplicasRow;
+
 /** One row of any topic. */
 export type MapRow = RepositoryRow | TagRow | ImageRow | LayerRow | ReplicaRow;
 

@@ -87,7 +87,7 @@ describe('a snapshot of a map', () => {
   it('is refused when it is of another form, another deployment, too old, or from the future', async () => {
     const bytes = written([expandedRow('a')]);
     const newer = Buffer.from(bytes);
-    newer.writeUInt16LE(2, 6);
+    newer.writeUInt16LE(3, 6);
     expect(await faultOf(newer)).toBe('SNAPSHOT_VERSION');
     expect(await faultOf(Buffer.from('something else entirely'))).toBe('SNAPSHOT_FOREIGN');
     expect(await faultOf(bytes, { origin: 'there' })).toBe('SNAPSHOT_FOREIGN');

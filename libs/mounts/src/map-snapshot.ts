@@ -7,9 +7,9 @@ import { readRow, writeRow } from './snapshot-rows.js';
 import type { ReplicaMap } from './replica-map.js';
 
 /** The version of the form; a snapshot of another one is not read. */
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 /** Rows are written until a frame has this many bytes: the writer's turn between two answers. */
-const FRAME_BYTES = 64 * KiB;
+const FRAME_BYTES = 32 * KiB;
 /** A frame is never longer: one row more than {@link FRAME_BYTES}, and the longest row is an image of a thousand layers. */
 const FRAME_BYTES_MAX = MiB;
 
@@ -95,7 +95,7 @@ export async function readSnapshot(bytes: SnapshotBytes, map: ReplicaMap, wanted
   if (version !== SNAPSHOT_VERSION) throw new SnapshotError('SNAPSHOT_VERSION', `the snapshot has the form ${version}, and ${SNAPSHOT_VERSION} is read here`);
   let all = 0;
   let header: SnapshotHeader | undefined;
-  const memory: SnapshotMemory = { names: [], numbers: new Map(), last: undefined };
+  const memory: SnapshotMemory = { names: [], numbers: new Map() };
   for (;;) {
     const content = await frame(bytes, all);
     if (content === undefined) break;

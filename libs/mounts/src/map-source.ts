@@ -1,4 +1,4 @@
-import type { MapKey, MapRow, MapTopic } from './map-row.js';
+import type { LoadedRow, MapKey, MapRow, MapTopic } from './map-row.js';
 
 /** One change in the feed: some row of that key is new, other, or gone. Topics that the map does not keep are told too and passed over. */
 export interface MapChange {
@@ -27,8 +27,8 @@ export abstract class MapSource<Position = unknown> {
   /** The end of the feed now. What changes after it, or was still under way then, is told by `changesAfter(position)`. */
   abstract position(): Promise<Position>;
 
-  /** Every row of a topic, in pages of a bounded size, each row at least once. Rows that change meanwhile may be told old or new. */
-  abstract load(topic: MapTopic): AsyncIterable<readonly MapRow[]>;
+  /** Every row of a topic, in pages of a bounded size, each row at least once. Rows that change meanwhile may be told old or new. All topics may be loaded at the same time. */
+  abstract load(topic: MapTopic): AsyncIterable<readonly LoadedRow[]>;
 
   /** Up to `limit` changes after `position`; fewer mean that there are no more for now. */
   abstract changesAfter(position: Position, limit: number): Promise<MapChanges<Position>>;

@@ -2,7 +2,7 @@ import type { Digest } from '#oci';
 
 import { type LayerRecord, LayerTable } from './layer-record.js';
 import { MappedImage, type MappedManifest } from './mapped-image.js';
-import type { ImageRow, LayerRow, ManifestContent, MapKey, MapRow, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
+import type { ImageRow, LayerReplicasRow, LayerRow, LoadedRow, ManifestContent, MapKey, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
 
 /** How much a map holds. */
 export interface MapCounts {
@@ -83,7 +83,7 @@ export class ReplicaMap {
    * Every row that it holds, in the order in which they are loaded. The map may change meanwhile: rows that come or go before they are told are told or not, and
    * what is told of a row was so when it was told.
    */
-  *rows(): Generator<MapRow, void> {
+  *rows(): Generator<LoadedRow, void> {
     for (const [name, { enabled }] of this.#repositories) if (enabled !== undefined) yield { topic: 'repository', name, enabled };
     for (const [repository, { tags }] of this.#repositories) for (const [tag, digest] of tags) yield { topic: 'tag', repository, tag, digest };
     const { digests, columns, replicas } = this.#layers;
@@ -94,13 +94,12 @@ export class ReplicaMap {
     for (const [repository, { images }] of this.#repositories) for (const [digest, image] of images) yield { topic: 'image', repository, digest, content: contentOf(image) };
     for (let number = 0; number < digests.end; number += 1) {
       if (replicas.countOf(number) === 0) continue;
-      const layer = digests.textOf(number);
-      for (const { share, state } of replicas.of(number)) yield { topic: 'replica', layer, share: this.#shareNames[share]!, state };
+      yield { topic: 'replicas', layer: digests.textOf(number), replicas: Array.from(replicas.of(number), ({ share, state }) => ({ share: this.#shareNames[share]!, state })) };
     }
   }
 
   /** Puts a row of any topic in the place of what its key had. */
-  put(row: MapRow): void {
+  put(row: LoadedRow): void {
     switch (row.topic) {
       case 'repository':
         return this.putRepository(row);
@@ -112,6 +111,8 @@ export class ReplicaMap {
         return this.putLayer(row);
       case 'replica':
         return this.putReplica(row);
+      case 'replicas':
+        return this.putReplicas(row);
     }
   }
 
@@ -196,10 +197,16 @@ export class ReplicaMap {
   }
 
   /** Puts the state of a replica. */
-  putReplica(row: Omit<ReplicaRow, 'topic'>): void {
+  putReplica({ layer, share, state }: Omit<ReplicaRow, 'topic'>): void {
+    this.putReplicas({ layer, replicas: [{ share, state }] });
+  }
+
+  /** Puts the states of several replicas of one layer; others that it has stay. */
+  putReplicas(row: Omit<LayerReplicasRow, 'topic'>): void {
+    if (row.replicas.length === 0) return;
     const { digests, replicas, columns } = this.#layers;
     const number = digests.add(row.layer);
-    if (replicas.set(number, this.#shareNumber(row.share), row.state)) this.#replicaCount += 1;
+    for (const { share, state } of row.replicas) if (replicas.set(number, this.#shareNumber(share), state)) this.#replicaCount += 1;
     columns.changed(number);
   }
 

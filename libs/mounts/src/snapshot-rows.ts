@@ -1,11 +1,13 @@
-import { type ImageRow, type LayerRow, MAP_TOPICS, type ManifestContent, type MapRow, REPLICA_STATES, type ReplicaRow } from './map-row.js';
+import { type ImageRow, type LayerReplicasRow, type LayerRow, type LoadedRow, MAP_TOPICS, type ManifestContent, REPLICA_STATES, type ReplicaRow } from './map-row.js';
 import type { SnapshotText } from './snapshot-text.js';
 
+/** Kinds of rows by their numbers. */
+const KINDS = [...MAP_TOPICS, 'replicas'] as const;
 const LAYER_STATES = ['wanted', 'expanding', 'expanded', 'refused'] as const;
 
-/** Writes one row of any topic: the number of its topic, then its fields in the order of its type. */
-export function writeRow(text: SnapshotText, row: MapRow): void {
-  text.putNumber(MAP_TOPICS.indexOf(row.topic));
+/** Writes one row of any kind: the number of its kind, then its fields in the order of its type. */
+export function writeRow(text: SnapshotText, row: LoadedRow): void {
+  text.putNumber(KINDS.indexOf(row.topic));
   switch (row.topic) {
     case 'repository':
       text.putText(row.name);
@@ -25,16 +27,20 @@ export function writeRow(text: SnapshotText, row: MapRow): void {
       writeContent(text, row.content);
       return;
     case 'replica':
-      text.putRepeated(row.layer);
-      text.putName(row.share);
-      text.putNumber(REPLICA_STATES.indexOf(row.state));
+      text.putDigest(row.layer);
+      writeReplica(text, row);
+      return;
+    case 'replicas':
+      text.putDigest(row.layer);
+      text.putNumber(row.replicas.length);
+      for (const replica of row.replicas) writeReplica(text, replica);
   }
 }
 
 /** Reads what {@link writeRow} wrote. */
-export function readRow(text: SnapshotText): MapRow {
-  const topic = MAP_TOPICS[text.number()];
-  if (topic === undefined) throw new Error('a row of no topic: the bytes were checked, so their writer is wrong');
+export function readRow(text: SnapshotText): LoadedRow {
+  const topic = KINDS[text.number()];
+  if (topic === undefined) throw new Error('a row of no kind: the bytes were checked, so their writer is wrong');
   switch (topic) {
     case 'repository':
       return { topic, name: text.text(), enabled: text.number() === 1 };
@@ -45,8 +51,19 @@ export function readRow(text: SnapshotText): MapRow {
     case 'image':
       return { topic, repository: text.text(), digest: text.digest(), content: readContent(text) };
     case 'replica':
-      return { topic, layer: text.repeated(), share: text.name(), state: REPLICA_STATES[text.number()] as ReplicaRow['state'] };
+      return { topic, layer: text.digest(), ...readReplica(text) };
+    case 'replicas':
+      return { topic, layer: text.digest(), replicas: Array.from({ length: text.number() }, () => readReplica(text)) };
   }
+}
+
+function writeReplica(text: SnapshotText, { share, state }: LayerReplicasRow['replicas'][number]): void {
+  text.putName(share);
+  text.putNumber(REPLICA_STATES.indexOf(state));
+}
+
+function readReplica(text: SnapshotText): LayerReplicasRow['replicas'][number] {
+  return { share: text.name(), state: REPLICA_STATES[text.number()] as ReplicaRow['state'] };
 }
 
 function writeLayer(text: SnapshotText, row: LayerRow): void {

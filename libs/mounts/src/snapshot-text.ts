@@ -9,8 +9,6 @@ export interface SnapshotMemory {
   /** Names that were told, in order. */
   readonly names: string[];
   readonly numbers: Map<string, number>;
-  /** The digest that was told last by `putRepeated`. */
-  last: Digest | undefined;
 }
 
 /** Numbers, texts and digests in a row of bytes, to be written or to be read. Numbers are LEB128: seven bits a byte, the lowest first. */
@@ -21,7 +19,7 @@ export class SnapshotText {
   readonly #memory: SnapshotMemory;
 
   /** With `content` it is read, from its beginning; `memory` is that of the frames before. */
-  constructor(content?: Buffer, memory: SnapshotMemory = { names: [], numbers: new Map(), last: undefined }) {
+  constructor(content?: Buffer, memory: SnapshotMemory = { names: [], numbers: new Map() }) {
     this.#memory = memory;
     this.#bytes = content ?? Buffer.allocUnsafe(ROOM_BYTES);
     this.#end = content?.length ?? 0;
@@ -110,22 +108,6 @@ export class SnapshotText {
     const { names } = this.#memory;
     const number = this.number();
     return names[number] ?? (names[number] = this.text());
-  }
-
-  /** A digest that is often the same as the one before. */
-  putRepeated(value: Digest): void {
-    const isNew = value !== this.#memory.last;
-    this.putNumber(isNew ? 1 : 0);
-    if (isNew) this.putDigest(value);
-    this.#memory.last = value;
-  }
-
-  repeated(): Digest {
-    const isNew = this.number() === 1;
-    const value = isNew ? this.digest() : this.#memory.last;
-    if (value === undefined) throw new Error('nothing was told before: the bytes were checked, so their writer is wrong');
-    this.#memory.last = value;
-    return value;
   }
 
   #room(bytes: number): void {

@@ -14,6 +14,12 @@ export interface PlaceableImage extends RecordedImage {
   readonly tags: readonly string[];
 }
 
+/** What a manifest stands for, and nothing else of it. */
+export interface ImageContent extends Pick<RecordedImage, 'repository' | 'digest' | 'kind' | 'viewDigest'> {
+  readonly layers: readonly Pick<RecordedImage['layers'][number], 'digest' | 'diffId' | 'sizeBytes'>[];
+  readonly children: RecordedImage['children'];
+}
+
 /** Rows that one call asks for or gets, at most. */
 export const CATALOGUE_ROWS_MAX = 5000;
 
@@ -38,6 +44,9 @@ export abstract class CatalogueReader {
 
   /** The repositories with images that have any of these layers, or merged views; ascending, at most `limit`, from 1 to {@link CATALOGUE_ROWS_MAX}. */
   abstract repositoriesOfLayers(digests: readonly Digest[], limit: number): Promise<string[]>;
+
+  /** The same as `imagesAfter`, of each only its contents: for full loads, which read nothing else of them. */
+  abstract contentsAfter(key: ImageKey | undefined, limit: number): Promise<ImageContent[]>;
 
   /** The images (not indexes) of enabled repositories that are tagged, or are children of tagged indexes, in the order of their keys. */
   abstract imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]>;

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 
 import type { Clock } from '#clock';
 import { type MapFeeder, readSnapshot, ReplicaMap, SnapshotError, writeSnapshot } from '#mounts';
-import { GiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
+import { GiB, KiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 
 /** How long to rest between two snapshots at least. */
 export const SNAPSHOT_EVERY_MS = MINUTE_MS;
@@ -12,9 +12,11 @@ const WRITING_RATIO_MAX = 0.1;
 /** Bytes of a snapshot at most; a million layers in sixty regions take a third of it. */
 export const SNAPSHOT_BYTES_MAX = GiB;
 /** Bytes written in a second at most while answers are given. */
-const BYTES_PER_SECOND_MAX = 32 * MiB;
-/** Bytes written at once. */
-const WRITE_BYTES = MiB;
+const BYTES_PER_SECOND_MAX = 8 * MiB;
+/** Bytes written at once while answers are given: each is one turn, of about a millisecond. */
+const WRITE_BYTES = 32 * KiB;
+/** Bytes read at once, and written at once when no answers are given any more. */
+const LARGE_BYTES = MiB;
 
 /** What happened to the file, for logs. */
 export type SnapshotReport =
@@ -122,7 +124,7 @@ export class MapSnapshotFile {
     // Others on the machine need not know which images there are.
     await using file = await open(path, 'wx', 0o600);
     let sizeBytes = 0;
-    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position }))) {
+    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position }), isLast ? LARGE_BYTES : WRITE_BYTES)) {
       if (!isLast && signal.aborted) return undefined;
       sizeBytes += bytes.length;
       if (sizeBytes > this.#bytesMax) throw new Error(`the map takes more than ${this.#bytesMax} bytes: no snapshot is kept of it`);
@@ -138,13 +140,13 @@ export class MapSnapshotFile {
   }
 }
 
-/** Frames joined to pieces of about {@link WRITE_BYTES}. */
-function* inPieces(frames: Iterable<Buffer>): Generator<Buffer, void> {
+/** Frames joined to pieces of about so many bytes. */
+function* inPieces(frames: Iterable<Buffer>, bytes: number): Generator<Buffer, void> {
   let [piece, length]: [Buffer[], number] = [[], 0];
   for (const frame of frames) {
     piece.push(frame);
     length += frame.length;
-    if (length < WRITE_BYTES) continue;
+    if (length < bytes) continue;
     yield Buffer.concat(piece);
     [piece, length] = [[], 0];
   }
@@ -156,7 +158,7 @@ function readerOf(file: FileHandle): (length: number) => Promise<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   return async (length) => {
     while (rest.length < length) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.max(WRITE_BYTES, length)), 0);
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.max(LARGE_BYTES, length)), 0);
       if (bytesRead === 0) break;
       rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
     }

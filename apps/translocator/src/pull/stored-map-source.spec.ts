@@ -33,7 +33,7 @@ beforeEach(() => {
 
 async function loaded(topic: MapTopic): Promise<MapRow[]> {
   const rows: MapRow[] = [];
-  for await (const page of source.load(topic)) rows.push(...page);
+  for await (const page of source.load(topic)) rows.push(...page.flatMap((row): MapRow[] => (row.topic === 'replicas' ? row.replicas.map((replica) => ({ topic: 'replica', layer: row.layer, ...replica })) : [row])));
   return rows;
 }
 

@@ -1,9 +1,9 @@
 import type { ChangeFeed, FeedPosition } from '#database';
 import type { ExpandedLayerStore, LayerStanding } from '#expansion';
-import type { ImageRow, LayerRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
+import type { ImageRow, LayerReplicasRow, LayerRow, LoadedRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
 import { MapSource } from '#mounts';
 import type { Digest } from '#oci';
-import type { CatalogueReader, RecordedImage } from '#registry';
+import type { CatalogueReader, ImageContent } from '#registry';
 import type { LayerReplicaStates, Replica, ReplicaStore } from '#replication';
 
 /** Rows read at once while loading. */
@@ -38,7 +38,7 @@ export class StoredMapSource extends MapSource<FeedPosition> {
     return { ...batch, changes: batch.changes.map(({ topic, key }) => ({ topic: topic === PROGRESS_TOPIC ? 'layer' : topic, key })) };
   }
 
-  load(topic: MapTopic): AsyncIterable<readonly MapRow[]> {
+  load(topic: MapTopic): AsyncIterable<readonly LoadedRow[]> {
     const { catalogue, layers, replicas } = this.#stores;
     switch (topic) {
       case 'repository':
@@ -46,11 +46,11 @@ export class StoredMapSource extends MapSource<FeedPosition> {
       case 'tag':
         return pages((after) => catalogue.tagsAfter(after, PAGE_ROWS), toTagRow);
       case 'image':
-        return pages((after) => catalogue.imagesAfter(after, PAGE_ROWS), toImageRow);
+        return pages((after) => catalogue.contentsAfter(after, PAGE_ROWS), toImageRow);
       case 'layer':
         return pages((after) => layers.standingsAfter(after?.digest, PAGE_ROWS), toLayerRow);
       case 'replica':
-        return flattened(pages((after) => replicas.statesAfter(after?.layer, PAGE_ROWS), toReplicaRows));
+        return pages((after) => replicas.statesAfter(after?.layer, PAGE_ROWS), toReplicasRow);
     }
   }
 
@@ -87,10 +87,6 @@ async function* pages<Stored, Row>(read: (after: Stored | undefined) => Promise<
   }
 }
 
-async function* flattened<Row>(all: AsyncIterable<readonly (readonly Row[])[]>): AsyncGenerator<Row[], void> {
-  for await (const page of all) yield page.flat();
-}
-
 function toRepositoryRow({ name, enabled }: { readonly name: string; readonly enabled: boolean }): MapRow {
   return { topic: 'repository', name, enabled };
 }
@@ -99,7 +95,7 @@ function toTagRow({ repository, tag, digest }: { readonly repository: string; re
   return { topic: 'tag', repository, tag, digest };
 }
 
-function toImageRow({ repository, digest, kind, layers, children, viewDigest }: RecordedImage): ImageRow {
+function toImageRow({ repository, digest, kind, layers, children, viewDigest }: ImageContent): ImageRow {
   const content: ImageRow['content'] =
     kind === 'image'
       ? { kind, layers: layers.map((layer) => ({ digest: layer.digest, diffId: layer.diffId, sizeBytes: layer.sizeBytes })), view: viewDigest }
@@ -118,8 +114,8 @@ function toLayerRow(record: LayerStanding): LayerRow {
   return state === 'expanding' ? { ...row, state, since, doneBytes: readBytes } : { ...row, state: 'wanted', since };
 }
 
-function toReplicaRows({ layer, replicas }: LayerReplicaStates): ReplicaRow[] {
-  return replicas.map(({ share, state }) => ({ topic: 'replica', layer, share, state }));
+function toReplicasRow({ layer, replicas }: LayerReplicaStates): LayerReplicasRow {
+  return { topic: 'replicas', layer, replicas };
 }
 
 function toReplicaRow({ layer, share, state }: Replica): ReplicaRow {

@@ -261,6 +261,10 @@ function readersConform(at: () => RegistryStores): void {
     const rest = await catalogue.imagesAfter(page.at(-1), 3);
     const named = (keys: readonly ImageKey[]): string[] => keys.map(({ repository, digest }) => `${repository} ${digest}`);
     expect(named([...page, ...rest])).toEqual(named(made).toSorted());
+    const contents = [...(await catalogue.contentsAfter(undefined, 3)), ...(await catalogue.contentsAfter(page.at(-1), 3))];
+    expect(named(contents)).toEqual(named([...page, ...rest]));
+    expect([...page, ...rest]).toMatchObject(contents);
+    expect(contents.map(({ layers, children, viewDigest }) => [layers.length, children.length, viewDigest])).toEqual([...page, ...rest].map(({ layers, children, viewDigest }) => [layers.length, children.length, viewDigest]));
   });
 
   it('tell which repositories have a layer or a merged view', async () => {

@@ -1,6 +1,6 @@
 import type { Digest } from '#oci';
 
-import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
+import { CatalogueReader, type ImageContent, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
 import { byKey, imageId, MemoryCatalogue } from './memory-catalogue.js';
 
@@ -37,6 +37,11 @@ export class MemoryCatalogueReader extends CatalogueReader {
 
   async imagesAfter(key: ImageKey | undefined, limit: number): Promise<RecordedImage[]> {
     return this.#images().filter((image) => key === undefined || byKey(key, image) < 0).slice(0, limit);
+  }
+
+  async contentsAfter(key: ImageKey | undefined, limit: number): Promise<ImageContent[]> {
+    const page = await this.imagesAfter(key, limit);
+    return page.map(({ repository, digest, kind, viewDigest, layers, children }) => ({ repository, digest, kind, ...(viewDigest === undefined ? {} : { viewDigest }), layers: layers.map((layer) => ({ digest: layer.digest, diffId: layer.diffId, sizeBytes: layer.sizeBytes })), children }));
   }
 
   async repositoriesOfLayers(digests: readonly Digest[], limit: number): Promise<string[]> {

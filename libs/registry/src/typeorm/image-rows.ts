@@ -1,5 +1,6 @@
 import type { Digest, Platform } from '#oci';
 
+import type { ImageContent } from '../catalogue-reader.js';
 import type { Image, ImageLayer, IndexChild, RecordedImage } from '../image.js';
 
 /** A row of `images` with its layers and children, as {@link IMAGE_COLUMNS} selects it. */
@@ -31,6 +32,30 @@ export const IMAGE_COLUMNS = `
                             ORDER BY child.place)
             FROM index_images AS child WHERE child.repository = image.repository AND child.index_digest = image.digest), '[]') AS children`;
 
+/** A row of `images` with its contents only, as {@link CONTENT_COLUMNS} selects it. */
+export interface ContentRow extends Pick<ImageRow, 'repository' | 'digest' | 'kind' | 'view_digest'> {
+  /** Digest, diffID and size of each layer, the lowest first, with a space between any two. */
+  readonly layers: string | null;
+  readonly children: ImageRow['children'] | null;
+}
+
+/** The columns of {@link ContentRow}; the table `images` must be named `image` in the query. Text costs both sides half of what JSON does. */
+export const CONTENT_COLUMNS = `
+  image.repository, image.digest, image.kind, image.view_digest,
+  (SELECT string_agg(layer.digest || ' ' || layer.diff_id || ' ' || layer.size_bytes, ' ' ORDER BY layer.place)
+   FROM image_layers AS layer WHERE layer.repository = image.repository AND layer.image = image.digest) AS layers,
+  CASE WHEN image.kind = 'index' THEN (SELECT json_agg(json_build_object('digest', child.digest, 'os', child.os, 'architecture', child.architecture, 'variant', child.variant)
+                            ORDER BY child.place)
+            FROM index_images AS child WHERE child.repository = image.repository AND child.index_digest = image.digest) END AS children`;
+
+/** What a row of contents holds. */
+export function contentOf({ repository, digest, kind, view_digest: view, layers, children }: ContentRow): ImageContent {
+  const words = layers?.split(' ') ?? [];
+  const described: ImageContent['layers'][number][] = [];
+  for (let at = 0; at + 2 < words.length; at += 3) described.push({ digest: words[at] as Digest, diffId: words[at + 1] as Digest, sizeBytes: Number(words[at + 2]) });
+  return { repository, digest, kind, ...(view === null ? {} : { viewDigest: view }), layers: described, children: (children ?? []).map(childOf) };
+}
+
 /** The value that a row holds. */
 export function imageOf(row: ImageRow): RecordedImage {
   return {
@@ -44,8 +69,12 @@ export function imageOf(row: ImageRow): RecordedImage {
     pushedAt: row.pushed_at,
     ...(row.view_digest === null ? {} : { viewDigest: row.view_digest }),
     layers: row.layers,
-    children: row.children.map((child): IndexChild => ({ digest: child.digest, platform: platformOf(child.os, child.architecture, child.variant) })),
+    children: row.children.map(childOf),
   };
+}
+
+function childOf({ digest, os, architecture, variant }: ImageRow['children'][number]): IndexChild {
+  return { digest, platform: platformOf(os, architecture, variant) };
 }
 
 function platformOf(os: string, architecture: string, variant: string | null): Platform {

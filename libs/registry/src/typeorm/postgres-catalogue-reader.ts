@@ -2,9 +2,9 @@ import type { DataSource } from 'typeorm';
 
 import type { Digest } from '#oci';
 
-import { CatalogueReader, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
+import { CatalogueReader, type ImageContent, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
-import { IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
+import { CONTENT_COLUMNS, contentOf, type ContentRow, IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
 
 /** {@link CatalogueReader} on PostgreSQL. */
 export class PostgresCatalogueReader extends CatalogueReader {
@@ -60,6 +60,15 @@ export class PostgresCatalogueReader extends CatalogueReader {
       [digests, limit],
     );
     return rows.map(({ repository }) => repository);
+  }
+
+  async contentsAfter(key: ImageKey | undefined, limit: number): Promise<ImageContent[]> {
+    const rows = await this.#dataSource.query<ContentRow[]>(
+      `SELECT ${CONTENT_COLUMNS} FROM images AS image WHERE (image.repository, image.digest) > ($1, $2)
+       ORDER BY image.repository, image.digest LIMIT $3`,
+      [key?.repository ?? '', key?.digest ?? '', limit],
+    );
+    return rows.map(contentOf);
   }
 
   async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {
