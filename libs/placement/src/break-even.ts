@@ -3,8 +3,9 @@ import type { PlacementParameters } from './region-facts.js';
 
 /** Which images bring back what they cost. */
 export interface BreakEven {
-  /** Pulls expected of each image. */
+  /** Pulls expected of each image, and its bytes. */
   readonly pulls: Float64Array;
+  readonly imageBytes: Float64Array;
   /** Pulls that bring back an image of which every byte is new. */
   readonly minimumPulls: number;
   /** Pulls without which no image is worth anything, however little it adds. */
@@ -16,20 +17,26 @@ export interface BreakEven {
 }
 
 /** The rule of the parameters, eased by `ratio` for all. */
-export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls'>, pulls: Float64Array, ratio = 1): BreakEven {
-  return { pulls, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio };
+export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls'>, of: Pick<BreakEven, 'pulls' | 'imageBytes'>, ratio = 1): BreakEven {
+  return { pulls: of.pulls, imageBytes: of.imageBytes, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio };
 }
 
 /** The pulls that are asked of an image which adds some of its bytes: as many as bring these back when every pull saves all of the image's bytes. */
-export function pullsAsked({ minimumPulls, leastPulls, eased, easedRatio = 1 }: BreakEven, image: number, bytes: { readonly added: number; readonly all: number }): number {
-  const ratio = eased?.[image] === 1 ? easedRatio : 1;
-  return ratio * Math.max(leastPulls, bytes.all === 0 ? 0 : (minimumPulls * bytes.added) / bytes.all);
+export function pullsAsked(rule: BreakEven, image: number, addedBytes: number): number {
+  const ratio = rule.eased !== undefined && rule.eased[image] === 1 ? (rule.easedRatio ?? 1) : 1;
+  const allBytes = rule.imageBytes[image]!;
+  return ratio * Math.max(rule.leastPulls, allBytes === 0 ? 0 : (rule.minimumPulls * addedBytes) / allBytes);
 }
 
 /** Whether an image brings back what it adds. An image of which nothing is expected never does. Whatever else is added first, it never ceases to. */
-export function bringsBack(rule: BreakEven, image: number, bytes: { readonly added: number; readonly all: number }): boolean {
+export function bringsBack(rule: BreakEven, image: number, addedBytes: number): boolean {
   const pulls = rule.pulls[image]!;
-  return pulls > 0 && pulls >= pullsAsked(rule, image, bytes);
+  return pulls > 0 && pulls >= pullsAsked(rule, image, addedBytes);
+}
+
+/** Whether it brings back all of its bytes. */
+export function bringsBackAll(rule: BreakEven, image: number): boolean {
+  return bringsBack(rule, image, rule.imageBytes[image]!);
 }
 
 /**
@@ -45,15 +52,14 @@ export function worthKeeping(table: LayerTable, rule: BreakEven, sets: { readonl
   };
   let doubtful: number[] = [];
   for (let image = 0; image < isKept.length; image += 1) {
-    const all = table.imageBytes[image]!;
-    if (!bringsBack(rule, image, { added: 0, all }) || !isWithin(table, image, sets.within)) continue;
-    if (bringsBack(rule, image, { added: all, all })) keep(image);
+    if (!bringsBack(rule, image, 0) || !isWithin(table, image, sets.within)) continue;
+    if (bringsBackAll(rule, image)) keep(image);
     else doubtful.push(image);
   }
   for (let before = -1; doubtful.length !== before;) {
     before = doubtful.length;
     doubtful = doubtful.filter((image) => {
-      const doesBringBack = bringsBack(rule, image, { added: marginal(table, image, paid), all: table.imageBytes[image]! });
+      const doesBringBack = bringsBack(rule, image, marginal(table, image, paid));
       if (doesBringBack) keep(image);
       return !doesBringBack;
     });

@@ -1,4 +1,4 @@
-import { bringsBack } from './break-even.js';
+import { bringsBackAll } from './break-even.js';
 import { type Choice, chooseByDensity, type Competition } from './choose-by-density.js';
 import { bytesOf, include, isWithin, type LayerSet, type LayerTable } from './layer-table.js';
 import { PricedBundles } from './price-bundles.js';
@@ -58,7 +58,7 @@ function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: 
   // What fits is chosen, what exceeds is not all; who is in the one and not in the other is undecided.
   const sets: LayerSet[] = [competition.base];
   let worth = 0;
-  let undecided = competition.candidates.filter((image) => rule === undefined || bringsBack(rule, image, { added: table.imageBytes[image]!, all: table.imageBytes[image]! }));
+  let undecided = competition.candidates.filter((image) => rule === undefined || bringsBackAll(rule, image));
   let price = firstPrice;
   for (let n = 0; n < PRICES_MAX && undecided.length > 0; n += 1) {
     const fits = sets.at(-1)!;

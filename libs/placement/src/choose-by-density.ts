@@ -47,7 +47,7 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
   for (let image = bids.best(); image >= 0; image = bids.best()) {
     const addedBytes = bids.addedBytes(image);
     // It bids again when somebody else has paid a part of it.
-    if (rule !== undefined && !bringsBack(rule, image, { added: addedBytes, all: table.imageBytes[image]! })) continue;
+    if (rule !== undefined && !bringsBack(rule, image, addedBytes)) continue;
     if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) {
       cutOffDensity ??= competition.values[image]! / addedBytes;
       continue;

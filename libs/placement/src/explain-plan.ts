@@ -12,7 +12,7 @@ import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Ve
 
 /** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
 export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
-  const { table, values, facts, pulls } = region;
+  const { table, values, facts, rule } = region;
   const met = target.pinTurns.filter((turn) => turn.met);
   const pinned = new Set(target.pinTurns.map((turn) => turn.image));
   const decisions = met.map((turn, at) => pinDecision(region, turn, at + 1));
@@ -22,7 +22,7 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const isIn = new Uint8Array(values.length);
   for (let image = 0; image < values.length; image += 1) if (isWithin(table, image, target.layers)) isIn[image] = 1;
   const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
-  const isValued = worthKeeping(table, breakEvenOf(facts.parameters, pulls, facts.parameters.keepRatio), { base: target.base, within: target.layers });
+  const isValued = worthKeeping(table, breakEvenOf(facts.parameters, rule, facts.parameters.keepRatio), { base: target.base, within: target.layers });
   const valued = inTarget.filter((image) => isValued[image] === 1);
   const turns = chooseByDensity(table, { candidates: valued, values, base: target.base, capacityBytes: Number.POSITIVE_INFINITY }).images;
   for (const image of [...turns, ...inTarget.filter((each) => isValued[each] !== 1)]) {
@@ -149,7 +149,7 @@ function refusal(region: RegionCase, image: number, chosen: { readonly layers: L
   const { facts, pulls, table, rule } = region;
   const expectedPulls = pulls[image]!;
   const marginalBytes = marginal(table, image, chosen.layers);
-  const missingPulls = pullsAsked(rule, image, { added: marginalBytes, all: table.imageBytes[image]! }) - expectedPulls;
+  const missingPulls = pullsAsked(rule, image, marginalBytes) - expectedPulls;
   if (expectedPulls === 0) return decision(region, image, { verdict: 'refused', reason: 'NO_DEMAND', marginalBytes, missingPulls });
   if (missingPulls > 0) return decision(region, image, { verdict: 'refused', reason: 'DEMAND_TOO_SMALL', marginalBytes, missingPulls });
   const missingBytes = chosen.usedBytes + marginalBytes - facts.capacityBytes;
@@ -162,11 +162,10 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
 
 function chosenReason(region: RegionCase, image: number, { marginalBytes, isValued, isRecent }: { readonly marginalBytes: number; readonly isValued: boolean; readonly isRecent: boolean }): DecisionReason {
   const { table, expected, rule, pulls } = region;
-  const all = table.imageBytes[image]!;
-  if (all === 0) return 'NOTHING_TO_STORE';
-  if (isRecent && !bringsBack(rule, image, { added: marginalBytes, all })) return 'RECENT_PULLS';
+  if (table.imageBytes[image] === 0) return 'NOTHING_TO_STORE';
+  if (isRecent && !bringsBack(rule, image, marginalBytes)) return 'RECENT_PULLS';
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
-  if (!bringsBack(rule, image, { added: marginalBytes, all })) return 'HELD_DEMAND';
+  if (!bringsBack(rule, image, marginalBytes)) return 'HELD_DEMAND';
   if (pulls[image]! < rule.minimumPulls) return 'FEW_NEW_BYTES';
   const { own, inherited } = expected[image]!;
   return inherited > own ? 'REPOSITORY_DEMAND' : 'DEMAND';

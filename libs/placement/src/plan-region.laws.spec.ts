@@ -58,7 +58,10 @@ describe('the laws of a plan', () => {
     const isThere = (image: PlacementImage): boolean => image.layers.every((layer) => ready.has(layer.digest));
     const isPinCopied = facts.pins.some((pin) => facts.images.some((image) => imageKey(image) === imageKey(pin.image) && !isThere(image)));
     const isHeldUp = isPinCopied || facts.replicas.some((replica) => replica.state === 'copying');
-    expect(isEmptyPlan(after) || isHeldUp).toBe(true);
+    // A layer that came is kept for an unfinished image from then on, and paid: with it as given, a better choice may be found; then that is at rest.
+    const isKeptSince = facts.unfinished.some((image) => image.layers.some((layer) => !ready.has(layer) && done.replicas.some((replica) => replica.layer === layer)));
+    if (isKeptSince) expect(isEmptyPlan(planRegion(applyOrders(done, after)))).toBe(true);
+    expect(isEmptyPlan(after) || isHeldUp || isKeptSince).toBe(true);
   }));
 
   it('planning again once its orders are written down repeats only orders for what is being removed, or turns once to images that need none of it, and gives none when that is gone', () => {

@@ -142,13 +142,13 @@ function chooseTarget(region: RegionCase, present: LayerSet): Target {
  * the result is `present` itself, which is how a plan made after this one begins.
  */
 function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): LayerSet {
-  const { facts, table, values, pulls, rule } = region;
+  const { facts, table, values, rule } = region;
   const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
-  const keepRule = breakEvenOf(facts.parameters, pulls, keepRatio);
+  const keepRule = breakEvenOf(facts.parameters, rule, keepRatio);
   const incumbents = worthKeeping(table, keepRule, { base, within: present });
   const kept = base.slice();
   for (let image = 0; image < values.length; image += 1) if (incumbents[image] === 1) include(table, image, kept);
-  const candidates = imagesWhere(table, (image) => incumbents[image] === 1 || bringsBack(rule, image, { added: 0, all: table.imageBytes[image]! }));
+  const candidates = imagesWhere(table, (image) => incumbents[image] === 1 || bringsBack(rule, image, 0));
   const competition = { candidates, values, held: present, heldBytesRatio, rule: { ...rule, eased: incumbents, easedRatio: keepRatio }, capacityBytes: facts.capacityBytes };
   const fresh = chooseBundles(table, { ...competition, base });
   if (bytesOf(table, kept) > Math.max(facts.capacityBytes, bytesOf(table, base))) return fresh.layers;

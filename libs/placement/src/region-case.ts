@@ -56,7 +56,7 @@ export function openCase(facts: RegionFacts): RegionCase {
   const expected = valueImages(table, facts);
   const pulls = Float64Array.from(expected, ({ total }) => total);
   const values = Float64Array.from(expected, ({ total, own }, image) => worthOf({ expectedPulls: total, ownPulls: own, probability: -Math.expm1(-total) }, table.imageBytes[image]!, facts.parameters));
-  const region = { facts, table, expected, pulls, values, rule: breakEvenOf(facts.parameters, pulls), replicaOf };
+  const region = { facts, table, expected, pulls, values, rule: breakEvenOf(facts.parameters, { pulls, imageBytes: table.imageBytes }), replicaOf };
   const stuck = stuckLayers(region);
   return {
     ...region,

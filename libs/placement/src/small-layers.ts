@@ -19,19 +19,21 @@ export function withSmallLayers(region: RegionCase, base: LayerSet): SmallLayers
   const { smallLayerBytes, smallLayersRatio } = facts.parameters;
   if (smallLayersRatio === 0) return { layers: base, bytes: 0 };
   const valueOf = new Map<number, number>();
+  // Those that are there anyway count, too: whether one cannot go, which may change, must not decide about another.
+  const counted = new Set<number>();
   const { starts, values: layers } = table.layersOf;
   for (let image = 0; image < table.images.length; image += 1) {
     for (let at = starts[image]!; at < starts[image + 1]!; at += 1) {
       const layer = layers[at]!;
-      if (base[layer] !== 1 && table.sizes[layer]! < smallLayerBytes) valueOf.set(layer, (valueOf.get(layer) ?? 0) + values[image]!);
+      if (table.sizes[layer]! >= smallLayerBytes) continue;
+      if (base[layer] === 1) counted.add(layer);
+      else valueOf.set(layer, (valueOf.get(layer) ?? 0) + values[image]!);
     }
   }
   if (valueOf.size === 0) return { layers: base, bytes: 0 };
   const byValue = [...valueOf].toSorted(([m, a], [n, b]) => b - a || table.sizes[m]! - table.sizes[n]! || m - n).map(([layer]) => layer);
   const all = base.slice();
-  let countedBytes = 0;
-  // Those that are there anyway count, too: whether one cannot go, which may change, must not decide about another.
-  for (let layer = 0; layer < base.length; layer += 1) if (base[layer] === 1 && table.sizes[layer]! < smallLayerBytes) countedBytes += table.sizes[layer]!;
+  const countedBytes = [...counted].reduce((sum, layer) => sum + table.sizes[layer]!, 0);
   const roomBytes = Math.min(smallLayersRatio * facts.capacityBytes - countedBytes, facts.capacityBytes - bytesOf(table, base));
   return { layers: all, bytes: keepFitting(region, byValue, { sets: [all], roomBytes }) };
 }

@@ -2,6 +2,7 @@ import { type PlacementImage, planRegion } from '#placement';
 
 import { type Bench, BenchError, type Figure, measured, median, ratioAtLeast, valueAtMost } from '../bench.js';
 import { Draws, zipfDemand } from './draws.js';
+import { fanOutFigures } from './fan-out-part.js';
 import { imagesByDensity, layersByDensity } from './peers.js';
 import { placementBound } from './placement-bound.js';
 import { openPlacementCase, type PlacementCase } from './placement-case.js';
@@ -31,24 +32,33 @@ interface Outcome {
   readonly tookMs: number;
 }
 
-/** How near plans come to the best that a share can hold, and how long they take: real images, demand that follows Zipf's law. */
+/** How near plans come to the best that a share can hold, and how long they take: real images, demand that follows Zipf's law; and what it costs to bring a layer to all regions. */
 export const placementBench: Bench = {
-  question: 'how near does a plan come to what a share can hold at best, and how long does it take?',
-  async run(tell) {
-    const catalogue = await readRealCatalogue();
-    const outcomes: Outcome[] = [];
-    for (const alpha of ALPHAS) {
-      for (const seed of SEEDS) {
-        const draws = new Draws(seed);
-        const images = placementImages(catalogue, drawImages(catalogue, IMAGES, draws));
-        const of = openPlacementCase(images, zipfDemand(images.length, alpha, draws));
-        for (const budget of BUDGETS) outcomes.push(await outcomeOf(of, budget));
-        tell(`alpha ${alpha}, seed ${seed}: ${of.sizes.length} layers, at least ${(100 * Math.min(...outcomes.slice(-BUDGETS.length).map(({ planned }) => planned))).toFixed(2)} % of the bound`);
-      }
-    }
-    return [...BUDGETS.flatMap((budget) => figuresOf(budget, outcomes.filter((outcome) => outcome.budget === budget))), ...largeRegion(catalogue)];
+  question: 'how near do plans come to what could be at best, how long do they take, and what do copies to all regions cost?',
+  parts: ['choice', 'large', 'fan-out'],
+  async run(tell, parts) {
+    const figures: Figure[] = [];
+    if (parts.includes('choice')) figures.push(...(await choiceFigures(tell)));
+    if (parts.includes('large')) figures.push(...largeFigures(await readRealCatalogue()));
+    if (parts.includes('fan-out')) figures.push(...(await fanOutFigures()));
+    return figures;
   },
 };
+
+async function choiceFigures(tell: (line: string) => void): Promise<Figure[]> {
+  const catalogue = await readRealCatalogue();
+  const outcomes: Outcome[] = [];
+  for (const alpha of ALPHAS) {
+    for (const seed of SEEDS) {
+      const draws = new Draws(seed);
+      const images = placementImages(catalogue, drawImages(catalogue, IMAGES, draws));
+      const of = openPlacementCase(images, zipfDemand(images.length, alpha, draws));
+      for (const budget of BUDGETS) outcomes.push(await outcomeOf(of, budget));
+      tell(`alpha ${alpha}, seed ${seed}: ${of.sizes.length} layers, at least ${(100 * Math.min(...outcomes.slice(-BUDGETS.length).map(({ planned }) => planned))).toFixed(2)} % of the bound`);
+    }
+  }
+  return BUDGETS.flatMap((budget) => figuresOf(budget, outcomes.filter((outcome) => outcome.budget === budget)));
+}
 
 async function outcomeOf(of: PlacementCase, budget: number): Promise<Outcome> {
   const capacityBytes = Math.floor(of.totalBytes * budget);
@@ -71,7 +81,7 @@ function figuresOf(budget: number, outcomes: readonly Outcome[]): Figure[] {
 }
 
 /** As large as a plan may have to be: 50,000 real images with all but their smallest layers, first into an empty region, then by the hour with other demand. */
-function largeRegion(catalogue: RealCatalogue): Figure[] {
+function largeFigures(catalogue: RealCatalogue): Figure[] {
   const draws = new Draws(SEEDS[0]!);
   const images: readonly PlacementImage[] = placementImages(catalogue, drawImages(catalogue, IMAGES_OF_LARGE, draws, Number.POSITIVE_INFINITY));
   const of = openPlacementCase(images, zipfDemand(images.length, 0.9, draws));

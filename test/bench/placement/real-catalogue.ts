@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 
 import { type Digest, digestOf } from '#oci';
 import type { PlacementImage } from '#placement';
 
-import { BenchError } from '../bench.js';
+import { traceFile } from '../trace-file.js';
 import type { Draws } from './draws.js';
 
 /** One image of the catalogue. */
@@ -27,7 +25,7 @@ export interface RealCatalogue {
 
 /**
  * Reads the catalogue: gzipped JSON lines, first `{layer_sizes_compressed_bytes}`, then `{repo, tags: [[tag, created, [layer, …]], …]}` for each repository.
- * @throws {BenchError} where there is none: `TRANSLOCATOR_TRACES` names its folder, `../shared/traces` unless it is set.
+ * @throws {BenchError} where there is none.
  */
 export async function readRealCatalogue(): Promise<RealCatalogue> {
   const lines = (await promisify(gunzip)(await readFile(traceFile('image_catalog.jsonl.gz')))).toString('utf8').split('\n').filter((line) => line !== '');
@@ -38,13 +36,6 @@ export async function readRealCatalogue(): Promise<RealCatalogue> {
     return tags.map(([tag, createdAt, layers]): CatalogueImage => ({ repository: repo, tag, createdAt, layers: [...new Set(layers)] }));
   });
   return { images, layerBytes };
-}
-
-/** The path of a trace file. @throws {BenchError} where it is missing. */
-export function traceFile(name: string): string {
-  const path = join(process.env.TRANSLOCATOR_TRACES ?? '../shared/traces', name);
-  if (!existsSync(path)) throw new BenchError(`this bench reads ${name}: put it into ../shared/traces, or have TRANSLOCATOR_TRACES name its folder`);
-  return path;
 }
 
 /** Repositories drawn from the catalogue, each with its first images, until there are `count` images. */
