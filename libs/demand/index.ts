@@ -1,7 +1,7 @@
-export * from './src/decayed-count.js';
+export * from './src/client-limits.js';
+export { addCounts, type DecayedCounts, weightsAt } from './src/decayed-counts.js';
 export * from './src/demand-recorder.js';
 export * from './src/demand-store.js';
-export * from './src/expected-pulls.js';
 export * from './src/observation.js';
 export * from './src/observation-buffer.js';
 export { Calibration } from './src/model/calibration.js';
@@ -11,3 +11,4 @@ export * from './src/model/demand-view.js';
 export * from './src/model/half-lives.js';
 export * from './src/history/history-recorder.js';
 export * from './src/history/pull-history.js';
+export * from './src/stored-forecasts.js';

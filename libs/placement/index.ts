@@ -1,5 +1,4 @@
 export * from './src/compare-plans.js';
-export * from './src/cross-region-demand.js';
 export * from './src/explain-displacement.js';
 export * from './src/gather-round.js';
 export * from './src/placement-error.js';

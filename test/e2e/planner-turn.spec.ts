@@ -187,6 +187,6 @@ async function fill(db: pg.Client): Promise<void> {
   );
   await db.query(`INSERT INTO replicas (layer, share, state, size_bytes, reason, wanted_at, ready_at) SELECT digest, '${HOME}', 'ready', ${LAYER_BYTES}, 'expanded here', now(), now() FROM unnest($1::text[]) AS digest`, [layers]);
   for (const region of FAR) {
-    await db.query(`INSERT INTO demand (region, repository, image, weight, at) SELECT $1, 'team/app', digest, 100 + ${IMAGE_COUNT} - place, now() FROM unnest($2::text[]) WITH ORDINALITY AS pulled (digest, place)`, [region, layers]);
+    await db.query(`INSERT INTO demand (region, repository, image, short_weight, weight, long_weight, at) SELECT $1, 'team/app', digest, pulls, pulls, pulls, now() FROM (SELECT digest, 100 + ${IMAGE_COUNT} - place AS pulls FROM unnest($2::text[]) WITH ORDINALITY AS pulled (digest, place)) AS counted`, [region, layers]);
   }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
+import { StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
 import { aPin, MemoryPinStore } from '#pins/testing';
 import { type PlacementDecision, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, Planner, type PlanTriggerKind, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from '#placement';
@@ -14,12 +15,12 @@ class Story {
   readonly clock = new ManualClock(SCENE_NOW);
   readonly world = new MemoryPlacementWorld();
   readonly pins = new MemoryPinStore();
-  readonly demand = new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs });
+  readonly demand = new MemoryDemandStore();
   readonly plans = new MemoryPlanStore();
   readonly #names = new Map<string, string>();
   readonly #lines: string[] = [''];
   readonly #planner = new Planner({
-    facts: this.world, orders: this.world.orders, pins: this.pins, demand: this.demand, plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
+    facts: this.world, orders: this.world.orders, pins: this.pins, forecasts: new StoredForecasts(this.demand), plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
     owner: 'story', parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
 
@@ -40,7 +41,7 @@ class Story {
   }
 
   async pulls(image: PlacementImage, region: string, count: number): Promise<void> {
-    const counts = [{ region, repository: image.repository, image: image.digest, count: { weight: count, at: this.clock.now() } }];
+    const counts = [{ region, repository: image.repository, image: image.digest, weights: [count, count, count] as const, at: this.clock.now() }];
     await this.demand.merge({ batchId: randomUUID(), drainedAt: this.clock.now(), counts }, this.clock.now());
   }
 
@@ -120,56 +121,56 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     Nodes in eastus pull app:v1 eight times and batch:v1 twice.
       eastus: 120 MiB of 250 MiB; copy 2, drain 0
-        team/app:v1 placed (DEMAND): 12.9 pulls expected, adds 120 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 3.2 pulls expected, adds 180 MiB, 50 MiB too many
+        team/app:v1 placed (DEMAND): 404.1 pulls expected, adds 120 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 37.2 pulls expected, adds 180 MiB, 50 MiB too many
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
+        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     An hour later app:v2 is pushed; nobody has pulled it yet.
       eastus: 145 MiB of 250 MiB; copy 1, drain 0
-        team/app:v1 kept (DEMAND): 12.8 pulls expected, adds 120 MiB
-        team/app:v2 placed (REPOSITORY_DEMAND): 6.4 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 3.2 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 kept (DEMAND): 256.3 pulls expected, adds 120 MiB
+        team/app:v2 placed (REPOSITORY_DEMAND): 34.1 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 32.5 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
-        team/app:v2 refused (NO_DEMAND): 0.0 pulls expected, adds 125 MiB, 1.0 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
+        team/app:v2 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 125 MiB, 1.0 pulls too few
+        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     An operator pins batch:v1 to eastus and southeastasia; eastus has no room for it and app together.
       eastus: 180 MiB of 250 MiB; copy 1, drain 3
-        team/batch:v1 pinned (PIN): 3.2 pulls expected, adds 180 MiB
-        team/app:v1 refused (OVER_CAPACITY): 12.8 pulls expected, adds 120 MiB, 50 MiB too many
-        team/app:v2 refused (OVER_CAPACITY): 6.4 pulls expected, adds 125 MiB, 55 MiB too many
+        team/batch:v1 pinned (PIN): 32.5 pulls expected, adds 180 MiB
+        team/app:v1 refused (OVER_CAPACITY): 256.3 pulls expected, adds 120 MiB, 50 MiB too many
+        team/app:v2 refused (OVER_CAPACITY): 34.1 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 1, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
-        team/app:v2 refused (NO_DEMAND): 0.0 pulls expected, adds 125 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
+        team/app:v2 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 125 MiB, 1.0 pulls too few
     A second pin asks southeastasia for more than is left there.
       eastus: 180 MiB of 250 MiB; copy 0, drain 0
-        team/batch:v1 pinned (PIN): 3.2 pulls expected, adds 180 MiB
-        team/app:v1 refused (OVER_CAPACITY): 12.8 pulls expected, adds 120 MiB, 50 MiB too many
-        team/app:v2 refused (OVER_CAPACITY): 6.4 pulls expected, adds 125 MiB, 55 MiB too many
+        team/batch:v1 pinned (PIN): 32.5 pulls expected, adds 180 MiB
+        team/app:v1 refused (OVER_CAPACITY): 256.3 pulls expected, adds 120 MiB, 50 MiB too many
+        team/app:v2 refused (OVER_CAPACITY): 34.1 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
         team/app:v2 unmet (PIN_OVER_CAPACITY): 0.0 pulls expected, adds 125 MiB, 55 MiB too many
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
     The first pin is removed while a node in southeastasia has batch:v1 mounted.
       eastus: 145 MiB of 250 MiB; copy 3, drain 1
-        team/app:v1 placed (DEMAND): 12.8 pulls expected, adds 120 MiB
-        team/app:v2 placed (REPOSITORY_DEMAND): 6.4 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 3.2 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 placed (DEMAND): 256.3 pulls expected, adds 120 MiB
+        team/app:v2 placed (REPOSITORY_DEMAND): 34.1 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 32.5 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 kept (LAYERS_HELD): 0.0 pulls expected, adds 0 B
         team/app:v2 unmet (PIN_OVER_CAPACITY): 0.0 pulls expected, adds 125 MiB, 55 MiB too many
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
     The node unmounts it.
       eastus: 145 MiB of 250 MiB; copy 0, drain 0
-        team/app:v1 kept (DEMAND): 12.8 pulls expected, adds 120 MiB
-        team/app:v2 kept (REPOSITORY_DEMAND): 6.4 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 3.2 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 kept (DEMAND): 256.3 pulls expected, adds 120 MiB
+        team/app:v2 kept (REPOSITORY_DEMAND): 34.1 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 32.5 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 125 MiB of 250 MiB; copy 2, drain 1
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 20 MiB, 0.1 pulls too few
+        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     Three weeks pass without a pull.
       eastus: 0 B of 250 MiB; copy 0, drain 3
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
@@ -177,8 +178,8 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
       southeastasia: 125 MiB of 250 MiB; copy 0, drain 0
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
+        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     "
   `);
 });

@@ -193,10 +193,7 @@ export const configSchema = z
       .prefault({}),
     leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), drainMax: duration('1d', SECOND_MS, 365 * DAY_MS) }).prefault({}),
     demand: z
-      .strictObject({
-        halfLife: duration('3d', MINUTE_MS, 90 * DAY_MS),
-        flushEvery: duration('5s', 50, 10 * MINUTE_MS),
-      })
+      .strictObject({ flushEvery: duration('5s', 50, 10 * MINUTE_MS) })
       .prefault({}),
     events: z
       .strictObject({

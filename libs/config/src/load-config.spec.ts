@@ -40,14 +40,14 @@ describe('the configuration', () => {
   });
 
   it('reports every problem at once, with field, value and rule', () => {
-    const found = problems('server: { port: 70000, hostt: x }\ndemand: { halfLife: soon }\nregions: { home: mars }\nshares: { kind: azure }', {
+    const found = problems('server: { port: 70000, hostt: x }\ndemand: { flushEvery: soon }\nregions: { home: mars }\nshares: { kind: azure }', {
       TRANSLOCATOR_ADMIN_TOKEN: 'short',
       TRANSLOCATOR_PROT: '1',
     });
     expect(found.map((problem) => problem.field)).toEqual(
-      expect.arrayContaining(['server.port', 'server.hostt', 'demand.halfLife', 'TRANSLOCATOR_ADMIN_TOKEN', 'TRANSLOCATOR_PROT']),
+      expect.arrayContaining(['server.port', 'server.hostt', 'demand.flushEvery', 'TRANSLOCATOR_ADMIN_TOKEN', 'TRANSLOCATOR_PROT']),
     );
-    expect(found.find((problem) => problem.field === 'demand.halfLife')).toMatchObject({ value: '"soon"', rule: expect.stringContaining('3d') });
+    expect(found.find((problem) => problem.field === 'demand.flushEvery')).toMatchObject({ value: '"soon"', rule: expect.stringContaining('5s') });
   });
 
   it('refuses fields that do not go together', () => {

@@ -4,7 +4,6 @@ import { ManualClock } from '#clock/testing';
 import { digestOf } from '#oci';
 import { SECOND_MS } from '#quantities';
 
-import { HALF_LIFE_DEFAULT_MS } from './decayed-count.js';
 import { DemandRecorder } from './demand-recorder.js';
 import type { DemandBatch, MergeOutcome } from './demand-store.js';
 import { ObservationBuffer } from './observation-buffer.js';
@@ -28,8 +27,8 @@ class CutStore extends MemoryDemandStore {
 
 function open(keysMax = 100): { clock: ManualClock; store: CutStore; buffer: ObservationBuffer; recorder: DemandRecorder; pull: () => void; flushes: string[] } {
   const clock = new ManualClock('2026-05-01T12:00:00.000Z');
-  const store = new CutStore({ halfLifeMs: HALF_LIFE_DEFAULT_MS });
-  const buffer = new ObservationBuffer({ halfLifeMs: HALF_LIFE_DEFAULT_MS, keysMax });
+  const store = new CutStore();
+  const buffer = new ObservationBuffer({ keysMax });
   const flushes: string[] = [];
   const recorder = new DemandRecorder({
     buffer, store, clock, flushEveryMs: 5 * SECOND_MS, onFlush: (flush) => flushes.push('outcome' in flush ? flush.outcome : String(flush.error)),
@@ -51,7 +50,7 @@ describe('a demand recorder', () => {
     await clock.advance(5 * SECOND_MS);
     await settle();
     expect(store.offered).toHaveLength(1);
-    expect(await store.weightOfImage(KEY, clock.now())).toBeCloseTo(1, 3);
+    expect((await store.weightsOfImage(KEY, clock.now()))[1]).toBeCloseTo(1, 3);
     await recorder.stop();
     expect(clock.sleeperCount).toBe(0);
   });
@@ -65,7 +64,7 @@ describe('a demand recorder', () => {
     }
     store.cut = undefined;
     expect(await recorder.flush()).toBe(true);
-    expect(await store.weightOfImage(KEY, clock.now())).toBe(7);
+    expect((await store.weightsOfImage(KEY, clock.now()))[1]).toBe(7);
     expect(flushes).toEqual([...Array<string>(7).fill('Error: connection refused'), 'merged', 'merged']);
   });
 
@@ -78,7 +77,7 @@ describe('a demand recorder', () => {
     expect(await recorder.flush()).toBe(false);
     store.cut = undefined;
     expect(await recorder.flush()).toBe(true);
-    expect(await store.weightOfImage(KEY, clock.now())).toBe(2);
+    expect((await store.weightsOfImage(KEY, clock.now()))[1]).toBe(2);
     expect(new Set(store.offered).size).toBe(2);
     expect(flushes.slice(-2)).toEqual(['repeated', 'merged']);
   });
@@ -109,7 +108,7 @@ describe('a demand recorder', () => {
     recorder.start();
     pull();
     expect(await recorder.stop()).toBe(true);
-    expect(await store.weightOfImage(KEY, clock.now())).toBe(1);
+    expect((await store.weightsOfImage(KEY, clock.now()))[1]).toBe(1);
     const other = open();
     other.store.cut = 'request';
     other.pull();

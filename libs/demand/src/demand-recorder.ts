@@ -1,9 +1,10 @@
 import type { Clock } from '#clock';
 import { SECOND_MS } from '#quantities';
 
+import type { PullVerdict } from './client-limits.js';
 import type { DemandBatch, DemandStore, MergeOutcome } from './demand-store.js';
 import type { Observation } from './observation.js';
-import type { ObservationBuffer, ObservationOutcome } from './observation-buffer.js';
+import type { ObservationBuffer } from './observation-buffer.js';
 
 /** How often what was observed is merged where nothing else is configured. */
 export const FLUSH_EVERY_DEFAULT_MS = 5 * SECOND_MS;
@@ -38,7 +39,7 @@ export class DemandRecorder {
   }
 
   /** Counts one pull. */
-  observe(observation: Observation): ObservationOutcome {
+  observe(observation: Observation): PullVerdict {
     const { buffer, clock, onCounted } = this.#options;
     const outcome = buffer.observe(observation, clock.now());
     if (outcome === 'counted') onCounted?.(observation);

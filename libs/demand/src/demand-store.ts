@@ -1,14 +1,14 @@
 import type { Digest } from '#oci';
-import { DAY_MS } from '#quantities';
+import { DAY_MS, HOUR_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import type { DecayedCount } from './decayed-count.js';
+import type { DecayedCounts } from './decayed-counts.js';
+import type { DemandModelState } from './model/demand-model.js';
+import type { Weights } from './model/half-lives.js';
 import type { DemandKey } from './observation.js';
 
-/** One key's count. */
-export interface CountedDemand extends DemandKey {
-  readonly count: DecayedCount;
-}
+/** One key's counts. */
+export interface CountedDemand extends DemandKey, DecayedCounts {}
 
 /** What one node saw since it last handed over; merged once, however often it is handed over. */
 export interface DemandBatch {
@@ -26,6 +26,12 @@ export const BATCH_COUNTS_MAX = 50_000;
 export const BATCH_AGE_MAX_MS = DAY_MS;
 /** Counts in a snapshot: ten regions of fifty thousand images. Beyond it the least demanded are left out. */
 export const SNAPSHOT_COUNTS_MAX = 500_000;
+/** Counts that are kept of one region: twice the images that are expected of a registry. Beyond it the least demanded are forgotten. */
+export const REGION_COUNTS_MAX = 100_000;
+/** The version of what models learn that is kept now. */
+export const MODEL_VERSION: DemandModelState['version'] = 1;
+/** How far ahead of the clock a model may have learned: clocks differ by seconds, and one that differs by more is wrong. */
+export const MODEL_AHEAD_MAX_MS = HOUR_MS;
 /** Counts on one page. */
 export const DEMAND_PAGE_MAX = 1000;
 
@@ -52,7 +58,7 @@ export interface DemandPage {
 /** All demand worth knowing at one instant. */
 export interface DemandSnapshot {
   readonly at: Date;
-  /** Each worth at least `WEIGHT_MIN`, all written down at `at`; the most demanded first, ties by key. */
+  /** Each worth at least `WEIGHT_MIN` by the longest half-life, all written down at `at`; the most demanded by that first, ties by key. */
   readonly counts: readonly CountedDemand[];
   /** True when there were more than {@link SNAPSHOT_COUNTS_MAX}. */
   readonly truncated: boolean;
@@ -60,13 +66,20 @@ export interface DemandSnapshot {
 
 /** How a store counts. */
 export interface DemandStoreOptions {
-  /** > 0; changing it over stored counts reads them by the new curve from the instant at which each was written down. */
-  readonly halfLifeMs: number;
+  /** {@link REGION_COUNTS_MAX} unless a test says otherwise. */
+  readonly regionCountsMax?: number;
+}
+
+/** What was forgotten. */
+export interface PrunedDemand {
+  /** Counts worth nothing any more, and those of regions with too many. */
+  readonly counts: number;
+  readonly batches: number;
 }
 
 /**
- * Keeps the decayed count of every (region, repository, image). Nodes merge what they saw in batches; merging is addition, so that the order of
- * batches, late ones included, makes no difference beyond rounding. A repository's count is the sum of its images'.
+ * Keeps the decayed counts of every (region, repository, image), and what was learned from them. Nodes merge what they saw in batches; merging is addition, so that the order of
+ * batches, late ones included, makes no difference beyond rounding. A repository's counts are the sum of its images'.
  */
 export abstract class DemandStore {
   /**
@@ -75,11 +88,11 @@ export abstract class DemandStore {
    */
   abstract merge(batch: DemandBatch, now: Date): Promise<MergeOutcome>;
 
-  /** What one image of one repository is worth in one region at `now`; 0 when nothing is known. */
-  abstract weightOfImage(key: DemandKey, now: Date): Promise<number>;
+  /** What one image of one repository is worth in one region at `now`; zeros when nothing is known. */
+  abstract weightsOfImage(key: DemandKey, now: Date): Promise<Weights>;
 
   /** What all images of a repository are worth together in one region at `now`. */
-  abstract weightOfRepository(region: RegionName, repository: string, now: Date): Promise<number>;
+  abstract weightsOfRepository(region: RegionName, repository: string, now: Date): Promise<Weights>;
 
   /** Counts by filters, written down at `now`. */
   abstract list(query: DemandQuery, now: Date): Promise<DemandPage>;
@@ -87,8 +100,23 @@ export abstract class DemandStore {
   /** Everything, for planning. */
   abstract snapshot(now: Date): Promise<DemandSnapshot>;
 
-  /** Forgets up to `limit` counts worth less than `WEIGHT_MIN`, and up to `limit` batch ids that no retry can bring any more. */
-  abstract prune(now: Date, limit: number): Promise<{ readonly counts: number; readonly batches: number }>;
+  /**
+   * What the model that was kept last has learned. Undefined before the first; when it is of another version of the model, which then begins anew; and when it learned until later than
+   * {@link MODEL_AHEAD_MAX_MS} from `now`: whoever kept that had a wrong clock.
+   */
+  abstract model(now: Date): Promise<DemandModelState | undefined>;
+
+  /**
+   * Keeps what a model has learned, unless one that learned until later is kept already, and is not from the future of `now`: whoever lags behind undoes nothing.
+   * @returns whether it was kept.
+   */
+  abstract keepModel(state: DemandModelState, now: Date): Promise<boolean>;
+
+  /**
+   * Forgets up to `limit` counts worth less than `WEIGHT_MIN` by the longest half-life, and the least demanded of regions with more than {@link REGION_COUNTS_MAX}; and up to `limit` batch ids
+   * that no retry can bring any more.
+   */
+  abstract prune(now: Date, limit: number): Promise<PrunedDemand>;
 }
 
 /** Orders keys by region, repository and image. */

@@ -4,14 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 
-import { HALF_LIFE_DEFAULT_MS, weightAt } from './decayed-count.js';
+import { REPEAT_WINDOW_MS } from './client-limits.js';
+import { weightsAt } from './decayed-counts.js';
 import type { Observation } from './observation.js';
-import { ObservationBuffer, REPEAT_WINDOW_MS } from './observation-buffer.js';
+import { ObservationBuffer } from './observation-buffer.js';
 
 const noon = new Date('2026-05-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(noon.getTime() + ms);
 const pull = (changes: Partial<Observation> = {}): Observation => ({ region: 'eastus', repository: 'team/app', image: digestOf('image'), at: noon, ...changes });
-const open = (bounds: { keysMax?: number; rememberedMax?: number } = {}): ObservationBuffer => new ObservationBuffer({ halfLifeMs: HALF_LIFE_DEFAULT_MS, ...bounds });
+const open = (bounds: { keysMax?: number; rememberedMax?: number } = {}): ObservationBuffer => new ObservationBuffer(bounds);
 
 describe('an observation buffer', () => {
   it('drains what it counted, one count for each image and region, and begins anew', () => {
@@ -20,7 +21,7 @@ describe('an observation buffer', () => {
     buffer.observe(pull(), noon);
     buffer.observe(pull({ region: 'westeurope' }), noon);
     const batch = buffer.drain(later(5));
-    expect(batch?.counts.map(({ region, count }) => [region, count])).toEqual([['eastus', { weight: 2, at: noon }], ['westeurope', { weight: 1, at: noon }]]);
+    expect(batch?.counts.map(({ region, weights, at }) => [region, weights, at])).toEqual([['eastus', [2, 2, 2], noon], ['westeurope', [1, 1, 1], noon]]);
     expect(batch?.drainedAt).toEqual(later(5));
     expect(buffer.drain(later(6))).toBeUndefined();
     buffer.observe(pull(), noon);
@@ -50,13 +51,13 @@ describe('an observation buffer', () => {
   it('counts every pull of clients without a name', () => {
     const buffer = open();
     for (let n = 0; n < 5; n += 1) buffer.observe(pull(), noon);
-    expect(buffer.drain(noon)?.counts[0]?.count.weight).toBe(5);
+    expect(buffer.drain(noon)?.counts[0]?.weights).toEqual([5, 5, 5]);
   });
 
   it('takes a pull from the future as of now', () => {
     const buffer = open();
     buffer.observe(pull({ at: later(40 * DAY_MS) }), noon);
-    expect(buffer.drain(noon)?.counts[0]?.count).toEqual({ weight: 1, at: noon });
+    expect(buffer.drain(noon)?.counts[0]).toMatchObject({ weights: [1, 1, 1], at: noon });
   });
 
   it('lets the least demanded keys go when a flood of keys comes, keeps the hot one, and counts the loss', () => {
@@ -65,7 +66,7 @@ describe('an observation buffer', () => {
     for (let n = 0; n < 5000; n += 1) buffer.observe(pull({ repository: `flood/r${n}` }), later(n));
     expect(buffer.keyCount).toBeLessThanOrEqual(100);
     const counts = buffer.drain(later(5000))?.counts ?? [];
-    expect(counts.find((counted) => counted.repository === 'team/app')?.count.weight).toBeCloseTo(50, 3);
+    expect(counts.find((counted) => counted.repository === 'team/app')?.weights[1]).toBeCloseTo(50, 3);
     expect(counts.length + buffer.losses.keys).toBe(5001);
     expect(buffer.losses.weight).toBeCloseTo(5001 - counts.length, 1);
   });
@@ -85,13 +86,12 @@ describe('an observation buffer', () => {
           const buffer = open();
           for (const { ms, image } of ordered) buffer.observe(pull({ at: later(ms), image: digestOf(image) }), noon);
           const counts = buffer.drain(noon)?.counts ?? [];
-          return ['x', 'y'].map((image) => {
+          return ['x', 'y'].flatMap((image) => {
             const counted = counts.find((each) => each.image === digestOf(image));
-            return counted === undefined ? 0 : weightAt(counted.count, noon, HALF_LIFE_DEFAULT_MS);
+            return counted === undefined ? [0, 0, 0] : weightsAt(counted, noon);
           });
         });
-        expect(weights[0]?.[0]).toBeCloseTo(weights[1]?.[0] ?? Number.NaN, 9);
-        expect(weights[0]?.[1]).toBeCloseTo(weights[1]?.[1] ?? Number.NaN, 9);
+        for (const [n, weight] of weights[0]!.entries()) expect(weights[1]![n]).toBeCloseTo(weight, 9);
       }),
     );
   });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
+import { StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
 import { MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
@@ -24,14 +25,14 @@ function open(): { readonly world: MemoryPlacementWorld; readonly plans: MemoryP
   world.setBudget({ bytesPerDay: 100 * MiB, usdPerGb: 0.05, spentUsd: 0, pushReserveRatio: 0 });
   world.push(small, large);
   world.hold('westeurope', replicasOf([...small.layers, ...large.layers]));
-  const [clock, plans, demand] = [new ManualClock(SCENE_NOW), new MemoryPlanStore(), new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs })];
+  const [clock, plans, demand] = [new ManualClock(SCENE_NOW), new MemoryPlanStore(), new MemoryDemandStore()];
   const planner = new Planner({
-    facts: world, orders: world.orders, pins: new MemoryPinStore(), demand, plans, turn: new MemoryPlannerTurn(), clock, owner: 'one',
+    facts: world, orders: world.orders, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand), plans, turn: new MemoryPlannerTurn(), clock, owner: 'one',
     parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
   const pull = async (image: PlacementImage, weight: number): Promise<void> => {
-    const count = { weight, at: clock.now() };
-    await demand.merge({ batchId: randomUUID(), drainedAt: count.at, counts: [{ region: 'eastus', repository: image.repository, image: image.digest, count }] }, count.at);
+    const at = clock.now();
+    await demand.merge({ batchId: randomUUID(), drainedAt: at, counts: [{ region: 'eastus', repository: image.repository, image: image.digest, weights: [weight, weight, weight], at }] }, at);
   };
   return { world, plans, planner, pull };
 }

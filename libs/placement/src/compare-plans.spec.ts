@@ -5,15 +5,15 @@ import { MiB } from '#quantities';
 import { COMPARED_IMAGES_MAX, comparePlans } from './compare-plans.js';
 import { planRegion } from './plan-region.js';
 import type { RegionFacts } from './region-facts.js';
-import { aDemand, aLayer, anImage, aRegion, aRegionPin } from './testing/region-scene.js';
+import { aLayer, anImage, aRegion, aRegionPin, expecting } from './testing/region-scene.js';
 
 const images = ['a', 'b', 'c'].map((name) => anImage(`team/${name}:v1`, [aLayer(name, 40)]));
-const demand = aDemand({ 'team/a:v1': 9, 'team/b:v1': 6, 'team/c:v1': 3 });
-const planned = (changes: Partial<RegionFacts> = {}) => planRegion(aRegion({ images, demand, capacityBytes: 80 * MiB, ...changes }));
+const forecasts = expecting({ 'team/a:v1': 9, 'team/b:v1': 6, 'team/c:v1': 3 });
+const planned = (changes: Partial<RegionFacts> = {}) => planRegion(aRegion({ images, forecasts, capacityBytes: 80 * MiB, ...changes }));
 
 describe('two plans', () => {
   it('are the same whatever their numbers are', () => {
-    const comparison = comparePlans(planned(), planned({ demand: aDemand({ 'team/a:v1': 90, 'team/b:v1': 60, 'team/c:v1': 30 }) }));
+    const comparison = comparePlans(planned(), planned({ forecasts: expecting({ 'team/a:v1': 90, 'team/b:v1': 60, 'team/c:v1': 30 }) }));
     expect(comparison).toMatchObject({ comes: [], goes: [], otherwise: [], counts: { comes: 0, goes: 0, otherwise: 0, same: 3 } });
     expect(comparison.servedPulls.after).toBeCloseTo(10 * comparison.servedPulls.before);
   });
@@ -34,8 +34,8 @@ describe('two plans', () => {
 
   it('name no more images than are of use, and count all', () => {
     const many = Array.from({ length: COMPARED_IMAGES_MAX + 5 }, (_, n) => anImage(`team/many-${n}:v1`, [aLayer(`many ${n}`, 1)]));
-    const wanted = aDemand(Object.fromEntries(many.map(({ repository }, n) => [`${repository}:v1`, 2 + n])));
-    const comparison = comparePlans(planned({ images: many, demand: wanted, capacityBytes: 0 }), planned({ images: many, demand: wanted, capacityBytes: 5000 * MiB }));
+    const wanted = expecting(Object.fromEntries(many.map(({ repository }, n) => [`${repository}:v1`, 2 + n])));
+    const comparison = comparePlans(planned({ images: many, forecasts: wanted, capacityBytes: 0 }), planned({ images: many, forecasts: wanted, capacityBytes: 5000 * MiB }));
     expect(comparison.counts.comes).toBe(many.length);
     expect(comparison.comes).toHaveLength(COMPARED_IMAGES_MAX);
     expect(comparison.comes[0]?.repository).toBe(`team/many-${many.length - 1}`);

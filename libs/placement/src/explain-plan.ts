@@ -8,7 +8,7 @@ import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-p
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
-import type { DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
+import type { DecidedForecast, DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
 
 /** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
 export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
@@ -118,18 +118,18 @@ function imagePriorities(region: RegionCase, target: Target): Float64Array {
   return priorities;
 }
 
-type Outcome = Omit<PlacementDecision, keyof ImageName | 'expectedPulls' | 'ownPulls' | 'inheritedPulls' | 'imageBytes' | 'pullsPerGiB'>;
+type Outcome = Omit<PlacementDecision, keyof ImageName | keyof DecidedForecast | 'imageBytes' | 'pullsPerGiB'>;
 
 function decision(region: RegionCase, image: number, outcome: Outcome): PlacementDecision {
   const { table, expected } = region;
-  const pulls = expected[image] ?? { total: 0, own: 0, inherited: 0 };
+  const { expectedPulls, ownPulls, inheritedPulls, elsewherePulls, probability, low, high } = expected[image]!;
   return {
     ...nameOf(region, image),
-    expectedPulls: pulls.total,
-    ownPulls: pulls.own,
-    inheritedPulls: pulls.inherited,
+    expectedPulls, ownPulls, inheritedPulls, elsewherePulls, probability,
+    lowPulls: low,
+    highPulls: high,
     imageBytes: table.imageBytes[image]!,
-    ...(outcome.marginalBytes > 0 ? { pullsPerGiB: pulls.total / (outcome.marginalBytes / GiB) } : {}),
+    ...(outcome.marginalBytes > 0 ? { pullsPerGiB: expectedPulls / (outcome.marginalBytes / GiB) } : {}),
     ...outcome,
   };
 }
@@ -167,8 +167,9 @@ function chosenReason(region: RegionCase, image: number, { marginalBytes, isValu
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
   if (!bringsBack(rule, image, marginalBytes)) return 'HELD_DEMAND';
   if (pulls[image]! < rule.minimumPulls) return 'FEW_NEW_BYTES';
-  const { own, inherited } = expected[image]!;
-  return inherited > own ? 'REPOSITORY_DEMAND' : 'DEMAND';
+  const { ownPulls, inheritedPulls, elsewherePulls } = expected[image]!;
+  if (ownPulls >= Math.max(inheritedPulls, elsewherePulls)) return 'DEMAND';
+  return inheritedPulls >= elsewherePulls ? 'REPOSITORY_DEMAND' : 'DEMAND_ELSEWHERE';
 }
 
 function nameOf(region: RegionCase, image: number): ImageName {

@@ -1,13 +1,13 @@
 import type { Clock } from '#clock';
-import { type CountedDemand, DEMAND_PAGE_MAX, type DemandKey, type DemandStore } from '#demand';
+import type { ForecastWorld, RegionForecasts, StoredForecasts } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
 import type { RegionName } from '#regions';
 
-import { crossRegionDemand } from './cross-region-demand.js';
+import { forecastImages } from './image-generations.js';
 import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion } from './placement-ports.js';
-import type { CatalogueImages, HeldReplica, PlacementParameters, RegionDemand } from './region-facts.js';
+import type { CatalogueImages, HeldReplica, PlacementParameters } from './region-facts.js';
 import { resolvePins, type ResolvedPins } from './resolve-pins.js';
 import type { TransferBudget } from './transfer-budget.js';
 
@@ -20,7 +20,7 @@ export const PLACEMENT_LAYERS_MAX = 1_000_000;
 export interface RoundSources {
   readonly facts: PlacementFacts;
   readonly pins: PinStore;
-  readonly demand: DemandStore;
+  readonly forecasts: Pick<StoredForecasts, 'ofAll'>;
   readonly clock: Clock;
 }
 
@@ -32,7 +32,7 @@ export interface PlanningRound {
   readonly images: CatalogueImages;
   readonly referenced: ReadonlySet<Digest>;
   readonly replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>;
-  readonly demand: ReadonlyMap<RegionName, RegionDemand>;
+  readonly forecasts: RegionForecasts;
   readonly pins: ResolvedPins;
   /** The pins that the round knows. */
   readonly pinIds: ReadonlySet<string>;
@@ -48,7 +48,7 @@ export interface PlanningRound {
 }
 
 /** Gathers what plans for everything are made from. @throws {PlacementError} `FACTS_TOO_MANY`. */
-export async function gatherRound({ facts, demand, pins, clock }: RoundSources, { crossRegionRatio }: PlacementParameters): Promise<PlanningRound> {
+export async function gatherRound({ facts, forecasts, pins, clock }: RoundSources, { horizonMs }: PlacementParameters): Promise<PlanningRound> {
   const now = clock.now();
   // Pins before images: a pin made in between is found before anything is drained, and planned next time; an image deleted in between leaves a pin without an image.
   const activePins = await listActivePins(pins, now);
@@ -64,9 +64,9 @@ export async function gatherRound({ facts, demand, pins, clock }: RoundSources, 
     replicas.set(region, held);
   }
   const budget = await facts.transferBudget(now);
-  const { counts } = await demand.snapshot(now);
+  const foretold = await forecasts.ofAll(worldOf(now, regions, images), horizonMs);
   const pinIds = new Set(activePins.map((pin) => pin.id));
-  return { now, regions, images, referenced, replicas, demand: demandByRegion(counts, crossRegionRatio), pins: resolvePins(activePins, images), pinIds, ...(budget === undefined ? {} : { budget }) };
+  return { now, regions, images, referenced, replicas, forecasts: foretold, pins: resolvePins(activePins, images), pinIds, ...(budget === undefined ? {} : { budget }) };
 }
 
 /**
@@ -74,7 +74,7 @@ export async function gatherRound({ facts, demand, pins, clock }: RoundSources, 
  * such a plan only adds: what should give way is for a plan that sees everything.
  * @throws {PlacementError} `FACTS_TOO_MANY`.
  */
-export async function gatherRoundOf(names: readonly string[], { facts, demand, pins, clock }: RoundSources, { crossRegionRatio }: PlacementParameters): Promise<PlanningRound> {
+export async function gatherRoundOf(names: readonly string[], { facts, forecasts, pins, clock }: Omit<RoundSources, 'forecasts'> & { readonly forecasts: Pick<StoredForecasts, 'ofSome'> }, { horizonMs }: PlacementParameters): Promise<PlanningRound> {
   const now = clock.now();
   const repositories = [...new Set(names)].toSorted();
   const activePins = (await listActivePins(pins, now)).filter(({ repository }) => repositories.includes(repository));
@@ -82,30 +82,22 @@ export async function gatherRoundOf(names: readonly string[], { facts, demand, p
   const { images, replicas, otherBytes } = await facts.ofRepositories(repositories, PLACEMENT_IMAGES_MAX);
   requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
   const budget = await facts.transferBudget(now);
-  const counts: CountedDemand[] = [];
-  for (const repository of repositories) counts.push(...(await countsOf(repository, demand, now)));
+  const foretold = await forecasts.ofSome(worldOf(now, regions, images), horizonMs);
   const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining' }))]));
   const pinIds = new Set(activePins.map((pin) => pin.id));
   return {
     now, regions, images, pinIds,
     referenced: new Set(),
     replicas: fixed,
-    demand: demandByRegion(counts, crossRegionRatio),
+    forecasts: foretold,
     pins: resolvePins(activePins, images),
     only: { repositories, otherBytes },
     ...(budget === undefined ? {} : { budget }),
   };
 }
 
-async function countsOf(repository: string, demand: DemandStore, now: Date): Promise<CountedDemand[]> {
-  const counts: CountedDemand[] = [];
-  let after: DemandKey | undefined;
-  do {
-    const page = await demand.list({ repository, limit: DEMAND_PAGE_MAX, ...(after === undefined ? {} : { after }) }, now);
-    counts.push(...page.counts);
-    after = page.next;
-  } while (after !== undefined);
-  return counts;
+function worldOf(at: Date, regions: readonly PlacementRegion[], images: CatalogueImages): ForecastWorld {
+  return { at, regions: regions.map(({ region }) => region), images: forecastImages(images) };
 }
 
 function byName(regions: readonly PlacementRegion[]): PlacementRegion[] {
@@ -114,9 +106,4 @@ function byName(regions: readonly PlacementRegion[]): PlacementRegion[] {
 
 function requireFewer(what: string, count: number, max: number): void {
   if (count >= max) throw new PlacementError('FACTS_TOO_MANY', `there are ${max} ${what} or more: no plan is made on a part of them`, { details: { what, max } });
-}
-
-function demandByRegion(counts: readonly CountedDemand[], crossRegionRatio: number): Map<RegionName, RegionDemand> {
-  const weights = counts.map(({ region, repository, image, count }) => ({ region, image: { repository, digest: image }, weight: count.weight }));
-  return crossRegionDemand(weights, crossRegionRatio);
 }

@@ -96,7 +96,7 @@ describe('the laws of a plan', () => {
           referenced: new Set(turn([...facts.referenced])),
           mustKeep: new Set(turn([...facts.mustKeep])),
           recentPulls: new Map(turn([...(facts.recentPulls ?? [])])),
-          demand: { images: new Map(turn([...facts.demand.images])), repositories: new Map(turn([...facts.demand.repositories])) },
+          forecasts: new Map(turn([...facts.forecasts])),
         };
         expect(planRegion(turned)).toEqual(planRegion(facts));
       }),
@@ -110,7 +110,7 @@ describe('the laws of a plan', () => {
       const alone = planRegion({
         ...facts,
         pins: facts.pins.filter((pin) => pin.priority > (own?.priority ?? 0) || pin === own || (pin.priority === own?.priority && pin.createdAt <= own.createdAt)),
-        demand: { images: new Map(), repositories: new Map() },
+        forecasts: new Map(),
       });
       expect(alone.decisions.find((decision) => imageKey(decision) === imageKey(unmet))?.verdict).toBe('unmet');
       expect(unmet.missingBytes).toBeGreaterThan(0);

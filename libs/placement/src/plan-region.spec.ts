@@ -11,7 +11,7 @@ import { MiB } from '#quantities';
 import { planRegion } from './plan-region.js';
 import { imageKey, type PlacementImage, type RegionFacts } from './region-facts.js';
 import { isEmptyPlan, type PlacementDecision, type RegionPlan } from './region-plan.js';
-import { aDemand, aLayer, anImage, applyOrders, aRegion, aRegionPin, completeOrders, replicasOf, SCENE_NOW, unfinished } from './testing/region-scene.js';
+import { aForecast, aLayer, anImage, applyOrders, aRegion, aRegionPin, expecting, completeOrders, replicasOf, SCENE_NOW, unfinished } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
 const digests = (orders: readonly { readonly layer: string }[]): string[] => orders.map((order) => order.layer).toSorted();
@@ -25,18 +25,18 @@ describe('a plan for a region', () => {
   it('places an image that is pulled, and refuses one that is not, saying what it lacks', () => {
     const idle = anImage('team/idle:v1', [aLayer('idle', 5)]);
     const seldom = anImage('team/seldom:v1', [aLayer('seldom', 5)]);
-    const plan = planRegion(aRegion({ images: [app, idle, seldom], demand: aDemand({ 'team/app:v1': 6, 'team/seldom:v1': 0.25 }) }));
+    const plan = planRegion(aRegion({ images: [app, idle, seldom], forecasts: expecting({ 'team/app:v1': 10, 'team/seldom:v1': 0.4 }) }));
     expect(of(plan, app)).toMatchObject({ verdict: 'placed', reason: 'DEMAND', rank: 1, marginalBytes: 120 * MiB, usedBytesAfter: 120 * MiB });
     expect(of(plan, idle)).toMatchObject({ verdict: 'refused', reason: 'NO_DEMAND', missingPulls: 1 });
     expect(of(plan, seldom)).toMatchObject({ verdict: 'refused', reason: 'DEMAND_TOO_SMALL' });
-    expect(of(plan, seldom)?.missingPulls).toBeCloseTo(1 - 0.25 * Math.LN2 * (7 / 3), 9);
+    expect(of(plan, seldom)?.missingPulls).toBeCloseTo(0.6, 9);
     expect(digests(plan.wants)).toEqual(layerDigests(base, code));
   });
 
   it('wants a new tag before its first pull, because its repository is pulled', () => {
     const old = anImage('team/app:v1', [base, code], 48);
     const fresh = anImage('team/app:v2', [base, aLayer('new code', 20)], 0);
-    const plan = planRegion(aRegion({ images: [old, fresh], demand: aDemand({ 'team/app:v1': 6 }), replicas: replicasOf(old.layers) }));
+    const plan = planRegion(aRegion({ images: [old, fresh], forecasts: expecting({ 'team/app:v1': 10, 'team/app:v2': { inheritedPulls: 5 } }), replicas: replicasOf(old.layers) }));
     expect(of(plan, fresh)).toMatchObject({ verdict: 'placed', reason: 'REPOSITORY_DEMAND', ownPulls: 0, marginalBytes: 20 * MiB });
     expect(digests(plan.wants)).toEqual(layerDigests(aLayer('new code', 20)));
   });
@@ -44,18 +44,18 @@ describe('a plan for a region', () => {
   it('has the merged view follow its image, once there is one, and go with it', () => {
     const view = aLayer('view', 2);
     const viewed = { ...app, view };
-    const scene = { images: [viewed], demand: aDemand({ 'team/app:v1': 6 }), referenced: new Set([...app.layers, view].map((layer) => layer.digest)) };
+    const scene = { images: [viewed], forecasts: expecting({ 'team/app:v1': 10 }), referenced: new Set([...app.layers, view].map((layer) => layer.digest)) };
     expect(digests(planRegion(aRegion(scene)).wants)).toEqual(layerDigests(base, code, view));
     expect(planRegion(aRegion(scene)).wants.map((want) => [want.layer, want.isView]).filter(([, isView]) => isView)).toEqual([[view.digest, true]]);
     const later = planRegion(aRegion({ ...scene, replicas: replicasOf(app.layers) }));
     expect([of(later, viewed)?.verdict, digests(later.wants), later.wants[0]?.image.digest]).toEqual(['kept', layerDigests(view), app.digest]);
-    const idle = planRegion(aRegion({ ...scene, demand: aDemand({}), replicas: replicasOf([...app.layers, view]) }));
+    const idle = planRegion(aRegion({ ...scene, forecasts: expecting({}), replicas: replicasOf([...app.layers, view]) }));
     expect(digests(idle.drains)).toEqual(layerDigests(base, code, view));
   });
 
   it('leaves an image alone that has no room for its merged view, or is kept by less demand than a newcomer needs', () => {
     const view = aLayer('view', 2);
-    const scene = { images: [{ ...app, view }], demand: aDemand({ 'team/app:v1': 0.4 }), replicas: replicasOf(app.layers) };
+    const scene = { images: [{ ...app, view }], forecasts: expecting({ 'team/app:v1': 0.65 }), replicas: replicasOf(app.layers) };
     const plan = planRegion(aRegion(scene));
     expect([plan.drains, digests(plan.wants)]).toEqual([[], layerDigests(view)]);
     expect(isEmptyPlan(planRegion(aRegion({ ...scene, capacityBytes: 121 * MiB })))).toBe(true);
@@ -70,7 +70,7 @@ describe('a plan for a region', () => {
 
   it('pays a shared layer once', () => {
     const other = anImage('team/other:v1', [base, aLayer('other', 30)]);
-    const plan = planRegion(aRegion({ capacityBytes: 150 * MiB, images: [app, other], demand: aDemand({ 'team/app:v1': 5, 'team/other:v1': 5 }) }));
+    const plan = planRegion(aRegion({ capacityBytes: 150 * MiB, images: [app, other], forecasts: expecting({ 'team/app:v1': 8, 'team/other:v1': 8 }) }));
     expect([of(plan, app)?.verdict, of(plan, other)?.verdict]).toEqual(['placed', 'placed']);
     expect(plan.usedBytes).toBe(150 * MiB);
   });
@@ -80,7 +80,7 @@ describe('a plan for a region', () => {
     const carrier = anImage('team/carrier:v1', [base, aLayer('carried', 40)]);
     const dense = anImage('team/dense:v1', [aLayer('dense', 9)]);
     const plan = planRegion(aRegion({
-      capacityBytes: 150 * MiB, images: [huge, carrier, dense], demand: aDemand({ 'team/huge:v1': 8, 'team/carrier:v1': 8, 'team/dense:v1': 9 }),
+      capacityBytes: 150 * MiB, images: [huge, carrier, dense], forecasts: expecting({ 'team/huge:v1': 8, 'team/carrier:v1': 8, 'team/dense:v1': 9 }),
     }));
     expect(plan.decisions.map((decision) => decision.verdict)).toEqual(['placed', 'placed', 'placed']);
   });
@@ -91,7 +91,7 @@ describe('a plan for a region', () => {
     const tempting = anImage('c/tempting:v1', [aLayer('s', 8), aLayer('x', 4)]);
     const facts = aRegion({
       capacityBytes: 20 * MiB, images: [held, fresh, tempting], replicas: replicasOf(held.layers),
-      demand: aDemand({ 'a/held:v1': 10, 'b/fresh:v1': 12, 'c/tempting:v1': 9 }),
+      forecasts: expecting({ 'a/held:v1': 10, 'b/fresh:v1': 12, 'c/tempting:v1': 9 }),
     });
     const plan = planRegion(facts);
     expect([held, fresh, tempting].map((image) => of(plan, image)?.verdict)).toEqual(['kept', 'placed', 'refused']);
@@ -104,7 +104,7 @@ describe('a plan for a region', () => {
     const rival = anImage('b/rival:v1', [aLayer('b', 100)]);
     const verdicts = (weight: number): unknown[] => {
       const plan = planRegion(aRegion({
-        capacityBytes: 150 * MiB, images: [held, rival], replicas: replicasOf(held.layers), demand: aDemand({ 'a/held:v1': 10, 'b/rival:v1': weight }),
+        capacityBytes: 150 * MiB, images: [held, rival], replicas: replicasOf(held.layers), forecasts: expecting({ 'a/held:v1': 10, 'b/rival:v1': weight }),
       }));
       return [of(plan, held)?.verdict, of(plan, rival)?.verdict, plan.drains.length];
     };
@@ -113,10 +113,10 @@ describe('a plan for a region', () => {
   });
 
   it('keeps what is there at half of the demand that it takes to come', () => {
-    const plan = (weight: number): RegionPlan => planRegion(aRegion({ images: [app], demand: aDemand({ 'team/app:v1': weight }), replicas: replicasOf(app.layers) }));
-    expect(of(plan(0.5), app)).toMatchObject({ verdict: 'kept', reason: 'HELD_DEMAND' });
-    expect(of(plan(0.25), app)).toMatchObject({ verdict: 'refused' });
-    expect(plan(0.25).drains).toHaveLength(2);
+    const plan = (weight: number): RegionPlan => planRegion(aRegion({ images: [app], forecasts: expecting({ 'team/app:v1': weight }), replicas: replicasOf(app.layers) }));
+    expect(of(plan(0.8), app)).toMatchObject({ verdict: 'kept', reason: 'HELD_DEMAND' });
+    expect(of(plan(0.4), app)).toMatchObject({ verdict: 'refused' });
+    expect(plan(0.4).drains).toHaveLength(2);
   });
 
   it('says of a pin that does not fit how much is missing, and still serves the lower one that fits', () => {
@@ -137,7 +137,7 @@ describe('a plan for a region', () => {
 
   it('copies image by image: no layer of a less wanted image before the last of a more wanted one', () => {
     const images = [3, 1, 2].map((n) => anImage(`team/n${n}:v1`, [1, 2, 3].map((part) => aLayer(`${n} ${part}`, 10))));
-    const plan = planRegion(aRegion({ images, demand: aDemand({ 'team/n1:v1': 2, 'team/n2:v1': 20, 'team/n3:v1': 200 }) }));
+    const plan = planRegion(aRegion({ images, forecasts: expecting({ 'team/n1:v1': 2, 'team/n2:v1': 20, 'team/n3:v1': 200 }) }));
     expect(plan.wants.map((want) => want.image.repository)).toEqual([...Array<string>(3).fill('team/n3'), ...Array<string>(3).fill('team/n2'), ...Array<string>(3).fill('team/n1')]);
   });
 
@@ -164,7 +164,7 @@ describe('a plan for a region', () => {
   it('places nothing new on a share whose capacity was cut below what is leased', () => {
     const leased = anImage('team/leased:v1', [aLayer('leased', 400)]);
     const plan = planRegion(aRegion({
-      capacityBytes: 100 * MiB, images: [leased, app], replicas: [...replicasOf(leased.layers, 'ready', true), ...replicasOf(app.layers)], demand: aDemand({ 'team/app:v1': 50 }),
+      capacityBytes: 100 * MiB, images: [leased, app], replicas: [...replicasOf(leased.layers, 'ready', true), ...replicasOf(app.layers)], forecasts: expecting({ 'team/app:v1': 50 }),
     }));
     expect(plan.wants).toEqual([]);
     expect(digests(plan.drains)).toEqual(layerDigests(base, code));
@@ -201,7 +201,7 @@ describe('a plan for a region', () => {
   it('keeps what is pulled while a layer of it is expanded again, and drains what nobody pulls', () => {
     const other = anImage('team/other:v1', [base]);
     const plan = (weight: number): RegionPlan =>
-      planRegion(aRegion({ images: [other], unfinished: [unfinished(app)], demand: aDemand({ 'team/app:v1': weight }), replicas: replicasOf([base]) }));
+      planRegion(aRegion({ images: [other], unfinished: [unfinished(app)], forecasts: expecting({ 'team/app:v1': weight }), replicas: replicasOf([base]) }));
     expect(plan(5).drains).toEqual([]);
     expect(digests(plan(0.1).drains)).toEqual(layerDigests(base));
   });
@@ -209,7 +209,7 @@ describe('a plan for a region', () => {
   it('goes on keeping what a repository\'s pulls brought when the tag moves to an image that is still being expanded', () => {
     const [past, old] = [anImage('team/app:v0', [aLayer('past', 5)], 48), { ...app, tags: [] }];
     const fresh = unfinished(anImage('team/app:v2', [base, aLayer('new code', 20)]));
-    const plan = planRegion(aRegion({ images: [past, old], unfinished: [fresh], demand: aDemand({ 'team/app:v0': 6 }), replicas: replicasOf(old.layers) }));
+    const plan = planRegion(aRegion({ images: [past, old], unfinished: [fresh], forecasts: expecting({ 'team/app:v0': 10, 'team/app:v1': { inheritedPulls: 5 } }), replicas: replicasOf(old.layers) }));
     expect(of(plan, old)).toMatchObject({ verdict: 'kept', reason: 'REPOSITORY_DEMAND' });
     expect(plan.drains).toEqual([]);
   });
@@ -240,8 +240,8 @@ describe('what a plan is worth', () => {
 
   function factsOf(input: { readonly images: readonly { readonly parts: readonly number[]; readonly weight: number }[]; readonly sizes: readonly number[]; readonly capacityMiB: number }): RegionFacts {
     const images = input.images.map(({ parts }, n) => anImage(`r${n}:v1`, parts.map((part) => aLayer(`${part}`, input.sizes[part] ?? 1))));
-    const demand = aDemand(Object.fromEntries(input.images.map(({ weight }, n) => [`r${n}:v1`, weight])));
-    return aRegion({ images, demand, capacityBytes: input.capacityMiB * MiB });
+    const forecasts = expecting(Object.fromEntries(input.images.map(({ weight }, n) => [`r${n}:v1`, weight])));
+    return aRegion({ images, forecasts, capacityBytes: input.capacityMiB * MiB });
   }
 
   it('is the optimum where every image fits, and never more than the optimum', () => {
@@ -288,11 +288,9 @@ describe.skipIf(!existsSync(CATALOG))('a plan of 1,500 real images', () => {
       repository: repo, digest: digestOf(`${repo}:${tag}`), tags: [tag], pushedAt: new Date(`${created}Z`),
       layers: [...new Set(layers)].map((layer) => ({ digest: digestOf(`${layer}`), sizeBytes: 3 * (sizes[layer] ?? 0) })),
     }));
-    const weights = new Map(images.map((image, n) => [imageKey(image), 1000 / (1 + ((n * 7919) % 1500)) ** 0.9]));
-    const perRepository = new Map<string, number>();
-    for (const image of images) perRepository.set(image.repository, (perRepository.get(image.repository) ?? 0) + (weights.get(imageKey(image)) ?? 0));
+    const forecasts = new Map(images.map((image, n) => [imageKey(image), aForecast(1000 / (1 + ((n * 7919) % 1500)) ** 0.9)]));
     const bytes = [...new Map(images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.sizeBytes]))).values()].reduce((sum, size) => sum + size, 0);
-    return aRegion({ images, demand: { images: weights, repositories: perRepository }, capacityBytes: Math.floor(bytes * capacityRatio) });
+    return aRegion({ images, forecasts, capacityBytes: Math.floor(bytes * capacityRatio) });
   }
 
   it.each([0.02, 0.1, 0.4])('fills %d of the catalogue with whole images within capacity, and nothing moves the second time', (capacityRatio) => {

@@ -53,7 +53,7 @@ function* eachRegion(round: PlanningRound, parameters: PlacementParameters): Gen
       capacityBytes: Math.max(0, capacityBytes - (only?.otherBytes.get(region) ?? 0)),
       images: images.placeable,
       unfinished: images.unfinished,
-      demand: round.demand.get(region) ?? { images: new Map(), repositories: new Map() },
+      forecasts: round.forecasts.get(region) ?? new Map(),
       pins: round.pins.byRegion.get(region) ?? [],
       readyElsewhere: home ? readyOutside(region, round.replicas) : new Set(),
       mustKeep: lastReady(replicas, readyCounts, referenced),

@@ -130,8 +130,8 @@ export function storedPlan(
 }
 
 /** What plans with these parameters go by. */
-export function termsOf({ forecast, minimumExpectedPulls, keepRatio }: PlacementParameters): PlanTerms {
-  return { horizonMs: forecast.horizonMs, breakEvenPulls: minimumExpectedPulls, keepPulls: minimumExpectedPulls * keepRatio };
+export function termsOf({ horizonMs, minimumExpectedPulls, keepRatio }: PlacementParameters): PlanTerms {
+  return { horizonMs, breakEvenPulls: minimumExpectedPulls, keepPulls: minimumExpectedPulls * keepRatio };
 }
 
 /** True when both decide the same of every image, and know the same pins as without an image. Numbers, which change with every minute, do not count. */

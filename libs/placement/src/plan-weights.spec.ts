@@ -6,12 +6,11 @@ import { worthOf } from './image-worth.js';
 import { planRegion } from './plan-region.js';
 import { imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RecentPulls, type RegionFacts } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
-import { aDemand, aLayer, anImage, aRegion, applyOrders, SCENE_NOW } from './testing/region-scene.js';
+import { aLayer, anImage, applyOrders, aRegion, expecting, SCENE_NOW } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
-/** Demand of which nothing but an image's own pulls counts: `weight` of them are expected. */
 const parameters = (changes: Partial<PlacementParameters> = {}): PlacementParameters => ({
-  ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, forecast: { halfLifeMs: Math.LN2 * 1000, horizonMs: 1000, inheritRatio: 0 }, ...changes,
+  ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, ...changes,
 });
 const recently = (pulled: readonly (readonly [PlacementImage, minutesAgo: number, pulls?: number])[]): ReadonlyMap<string, RecentPulls> =>
   new Map(pulled.map(([image, minutesAgo, pulls = 1]) => [imageKey(image), { lastPulledAt: new Date(SCENE_NOW.getTime() - minutesAgo * 60_000), pulls }]));
@@ -20,25 +19,25 @@ describe('what an image must bring back', () => {
   const base = aLayer('base', 90);
   const often = anImage('team/often:v1', [base, aLayer('often', 10)]);
   const seldom = anImage('team/seldom:v1', [base, aLayer('seldom', 10)]);
-  const scene = (weights: RegionFacts['demand'], changes: Partial<PlacementParameters> = {}): RegionPlan => planRegion(aRegion({ images: [often, seldom], demand: weights, parameters: parameters(changes) }));
+  const scene = (weights: RegionFacts['forecasts'], changes: Partial<PlacementParameters> = {}): RegionPlan => planRegion(aRegion({ images: [often, seldom], forecasts: weights, parameters: parameters(changes) }));
 
   it('is what it adds: a tenth of the pulls are enough for a tenth of its bytes', () => {
-    expect(of(scene(aDemand({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 })), seldom)).toMatchObject({ verdict: 'placed', reason: 'FEW_NEW_BYTES', marginalBytes: 10 * MiB });
-    expect(of(scene(aDemand({ 'team/seldom:v1': 0.3 })), seldom)).toMatchObject({ verdict: 'refused', reason: 'DEMAND_TOO_SMALL' });
-    expect(of(scene(aDemand({ 'team/seldom:v1': 0.3 })), seldom)?.missingPulls).toBeCloseTo(0.7, 9);
+    expect(of(scene(expecting({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 })), seldom)).toMatchObject({ verdict: 'placed', reason: 'FEW_NEW_BYTES', marginalBytes: 10 * MiB });
+    expect(of(scene(expecting({ 'team/seldom:v1': 0.3 })), seldom)).toMatchObject({ verdict: 'refused', reason: 'DEMAND_TOO_SMALL' });
+    expect(of(scene(expecting({ 'team/seldom:v1': 0.3 })), seldom)?.missingPulls).toBeCloseTo(0.7, 9);
   });
 
   it('is never less than the least pulls, however little it adds', () => {
-    const plan = scene(aDemand({ 'team/often:v1': 5, 'team/seldom:v1': 0.15 }));
+    const plan = scene(expecting({ 'team/often:v1': 5, 'team/seldom:v1': 0.15 }));
     expect(of(plan, seldom)).toMatchObject({ verdict: 'refused', reason: 'DEMAND_TOO_SMALL' });
     expect(of(plan, seldom)?.missingPulls).toBeCloseTo(0.05, 9);
-    expect(of(scene(aDemand({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 }), { leastExpectedPulls: 1 }), seldom)).toMatchObject({ reason: 'DEMAND_TOO_SMALL' });
+    expect(of(scene(expecting({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 }), { leastExpectedPulls: 1 }), seldom)).toMatchObject({ reason: 'DEMAND_TOO_SMALL' });
   });
 
   it('goes with the image that brought the rest: what then lacks pulls for all of its bytes goes, too', () => {
-    const facts = aRegion({ images: [often, seldom], demand: aDemand({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 }), parameters: parameters() });
+    const facts = aRegion({ images: [often, seldom], forecasts: expecting({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 }), parameters: parameters() });
     const there = applyOrders(facts, planRegion(facts));
-    const later = planRegion({ ...there, replicas: there.replicas.map((replica) => ({ ...replica, state: 'ready' })), demand: aDemand({ 'team/seldom:v1': 0.3 }) });
+    const later = planRegion({ ...there, replicas: there.replicas.map((replica) => ({ ...replica, state: 'ready' })), forecasts: expecting({ 'team/seldom:v1': 0.3 }) });
     expect(later.drains.map((drain) => drain.layer).toSorted()).toEqual([...often.layers, ...seldom.layers.slice(1)].map((layer) => layer.digest).toSorted());
   });
 });
@@ -63,14 +62,14 @@ describe('small layers', () => {
 
   it('are wanted of images that nobody pulls, after everything else', () => {
     const pulled = anImage('team/app:v1', [aLayer('app', 20)]);
-    const plan = planRegion(aRegion({ images: [idle, pulled], demand: aDemand({ 'team/app:v1': 3 }), parameters: parameters({ smallLayersRatio: 0.01 }) }));
+    const plan = planRegion(aRegion({ images: [idle, pulled], forecasts: expecting({ 'team/app:v1': 3 }), parameters: parameters({ smallLayersRatio: 0.01 }) }));
     expect(plan.wants.map((want) => want.layer)).toEqual([...pulled.layers, small].map((layer) => layer.digest));
     expect([plan.smallLayerBytes, of(plan, idle)?.verdict]).toEqual([MiB / 2, 'refused']);
   });
 
   it('take no more than their share of the capacity, those of pulled images first', () => {
     const flood = Array.from({ length: 100 }, (_, n) => anImage(`flood/a${n}:v1`, [aLayer(`flood ${n}`, 0.9)]));
-    const plan = planRegion(aRegion({ capacityBytes: 100 * MiB, images: [...flood, idle], demand: aDemand({ 'team/idle:v1': 0.5 }), parameters: parameters({ smallLayersRatio: 0.02 }) }));
+    const plan = planRegion(aRegion({ capacityBytes: 100 * MiB, images: [...flood, idle], forecasts: expecting({ 'team/idle:v1': 0.5 }), parameters: parameters({ smallLayersRatio: 0.02 }) }));
     expect([plan.wants.some((want) => want.layer === small.digest), plan.smallLayerBytes]).toEqual([true, small.sizeBytes + flood[0]!.layers[0]!.sizeBytes]);
   });
 });
@@ -80,7 +79,7 @@ describe('the reactive window', () => {
   const burst = anImage('team/burst:v1', [aLayer('burst', 15)]);
   const earlier = anImage('team/earlier:v1', [aLayer('earlier', 10)]);
   const scene = (changes: Partial<RegionFacts> = {}): RegionFacts => aRegion({
-    capacityBytes: 100 * MiB, images: [planned, burst, earlier], demand: aDemand({ 'team/planned:v1': 9 }), parameters: parameters({ reactiveRatio: 0.2 }), ...changes,
+    capacityBytes: 100 * MiB, images: [planned, burst, earlier], forecasts: expecting({ 'team/planned:v1': 9 }), parameters: parameters({ reactiveRatio: 0.2 }), ...changes,
   });
 
   it('has what was pulled last, whatever is expected of it, as long as it fits', () => {
@@ -91,7 +90,7 @@ describe('the reactive window', () => {
 
   it('leaves its room to demand where nothing was pulled lately, or that is not known', () => {
     const large = anImage('team/large:v1', [aLayer('large', 95)]);
-    const facts = scene({ images: [large], demand: aDemand({ 'team/large:v1': 4 }) });
+    const facts = scene({ images: [large], forecasts: expecting({ 'team/large:v1': 4 }) });
     expect([facts, { ...facts, recentPulls: new Map() }].map((each) => of(planRegion(each), large)?.verdict)).toEqual(['placed', 'placed']);
   });
 

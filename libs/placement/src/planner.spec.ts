@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
+import { StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
 import { type Digest } from '#oci';
 import { aPin, MemoryPinStore } from '#pins/testing';
@@ -20,6 +21,7 @@ const base = aLayer('base', 100);
 const app = anImage('team/app:v1', [base, aLayer('code', 20)]);
 
 interface Open extends PlannerOptions {
+  readonly demand: MemoryDemandStore;
   readonly world: MemoryPlacementWorld;
   readonly clock: ManualClock;
   readonly planner: Planner;
@@ -33,18 +35,19 @@ function open(): Open {
   world.push(app);
   world.hold('westeurope', replicasOf(app.layers));
   const clock = new ManualClock(SCENE_NOW);
+  const demand = new MemoryDemandStore();
   const options: PlannerOptions = {
-    facts: world, orders: world.orders, pins: new MemoryPinStore(), demand: new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs }),
+    facts: world, orders: world.orders, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand),
     plans: new MemoryPlanStore(), turn: new MemoryPlannerTurn(), clock, owner: 'one', parameters: PLACEMENT_PARAMETERS_DEFAULT,
     turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   };
   const another = (changes: Partial<PlannerOptions> = {}): Planner => new Planner({ ...options, ...changes });
-  return { ...options, world, clock, planner: another(), another };
+  return { ...options, demand, world, clock, planner: another(), another };
 }
 
 async function pull(at: Open, image: PlacementImage, region: string, weight: number): Promise<void> {
-  const count = { weight, at: at.clock.now() };
-  await at.demand.merge({ batchId: randomUUID(), drainedAt: count.at, counts: [{ region, repository: image.repository, image: image.digest, count }] }, count.at);
+  const now = at.clock.now();
+  await at.demand.merge({ batchId: randomUUID(), drainedAt: now, counts: [{ region, repository: image.repository, image: image.digest, weights: [weight, weight, weight], at: now }] }, now);
 }
 
 const layersHeld = (world: MemoryPlacementWorld, region: string): Digest[] => world.held(region).map((replica) => replica.layer).toSorted();
@@ -150,8 +153,8 @@ describe('a planner', () => {
         await at.pins.create(pin);
         return super.snapshot(now);
       }
-    })({ halfLifeMs: 1 });
-    await at.another({ demand }).planAll('schedule');
+    })();
+    await at.another({ forecasts: new StoredForecasts(demand) }).planAll('schedule');
     const states = new Map(at.world.held('eastus').map(({ layer, state }) => [layer, state]));
     expect([...app.layers, ...idle.layers].map((layer) => states.get(layer.digest))).toEqual(['ready', 'ready', 'draining']);
   });

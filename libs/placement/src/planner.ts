@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { WriteFence } from '#claims';
 import type { Clock } from '#clock';
-import type { DemandStore } from '#demand';
+import type { StoredForecasts } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
 import { SECOND_MS } from '#quantities';
@@ -32,7 +32,7 @@ export interface PlannerOptions {
   readonly facts: PlacementFacts;
   readonly orders: ReplicaOrders;
   readonly pins: PinStore;
-  readonly demand: DemandStore;
+  readonly forecasts: StoredForecasts;
   readonly plans: PlanStore;
   readonly turn: PlannerTurn;
   readonly clock: Clock;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { planRegion } from './plan-region.js';
 import { isEmptyPlan } from './region-plan.js';
-import { aDemand, aLayer, anImage, applyOrders, aRegion, replicasOf } from './testing/region-scene.js';
+import { aLayer, anImage, applyOrders, aRegion, expecting, replicasOf } from './testing/region-scene.js';
 
 describe('a plan that recalls what drains', () => {
   it('gives no orders when made again, though the recalled layer is the last ready one from then on and makes another image denser', () => {
@@ -11,10 +11,10 @@ describe('a plan that recalls what drains', () => {
     const facts = aRegion({
       images,
       capacityBytes: shared.sizeBytes + lower.sizeBytes + upper.sizeBytes,
-      demand: aDemand({ 'a:tall': 0.101, 'b:other': 0.1, 'c:short': 0.1 }),
+      forecasts: expecting({ 'a:tall': 0.101, 'b:other': 0.1, 'c:short': 0.1 }),
       replicas: replicasOf([shared], 'draining'),
       mustKeep: new Set([shared.digest]),
-      parameters: { ...aRegion().parameters, minimumExpectedPulls: 0, keepRatio: 0, switchGainRatio: 0, forecast: { ...aRegion().parameters.forecast, inheritRatio: 0 } },
+      parameters: { ...aRegion().parameters, minimumExpectedPulls: 0, keepRatio: 0, switchGainRatio: 0 },
     });
     const plan = planRegion(facts);
     expect(plan.usedBytes).toBeGreaterThanOrEqual(shared.sizeBytes);

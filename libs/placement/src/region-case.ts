@@ -1,10 +1,9 @@
-import type { ExpectedPulls } from '#demand';
+import type { ImageForecast } from '#demand';
 
 import { type BreakEven, breakEvenOf } from './break-even.js';
 import { worthOf } from './image-worth.js';
 import { hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
 import type { HeldReplica, RegionFacts, RegionPin } from './region-facts.js';
-import { valueImages } from './value-images.js';
 
 /** A pin at its turn: the bytes it adds, and the bytes used once it was placed, or, unmet, before it. */
 export interface PinTurn {
@@ -19,7 +18,7 @@ export interface PinTurn {
 export interface RegionCase {
   readonly facts: RegionFacts;
   readonly table: LayerTable;
-  readonly expected: readonly ExpectedPulls[];
+  readonly expected: readonly ImageForecast[];
   /** Pulls expected of each image. */
   readonly pulls: Float64Array;
   /** What each image is worth; 0 where nothing is expected. */
@@ -50,12 +49,14 @@ export interface Target {
   readonly layers: LayerSet;
 }
 
+const NOTHING_EXPECTED: ImageForecast = { expectedPulls: 0, ownPulls: 0, inheritedPulls: 0, elsewherePulls: 0, probability: 0, low: 0, high: 0 };
+
 /** Numbers the facts, values the images, and finds what cannot go. */
 export function openCase(facts: RegionFacts): RegionCase {
   const { table, replicaOf } = tabulate(facts.images, facts.replicas);
-  const expected = valueImages(table, facts);
-  const pulls = Float64Array.from(expected, ({ total }) => total);
-  const values = Float64Array.from(expected, ({ total, own }, image) => worthOf({ expectedPulls: total, ownPulls: own, probability: -Math.expm1(-total) }, table.imageBytes[image]!, facts.parameters));
+  const expected = table.keys.map((key) => facts.forecasts.get(key) ?? NOTHING_EXPECTED);
+  const pulls = Float64Array.from(expected, ({ expectedPulls }) => expectedPulls);
+  const values = Float64Array.from(expected, (forecast, image) => worthOf(forecast, table.imageBytes[image]!, facts.parameters));
   const region = { facts, table, expected, pulls, values, rule: breakEvenOf(facts.parameters, { pulls, imageBytes: table.imageBytes }), replicaOf };
   const stuck = stuckLayers(region);
   return {

@@ -1,4 +1,4 @@
-import { type ForecastParameters, HALF_LIFE_DEFAULT_MS } from '#demand';
+import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
 import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
@@ -35,6 +35,8 @@ export interface StoredLayer {
 
 /** An image that may not be placed yet: some of its layers are still to be expanded, or expanded again. Plans only keep what it will need. */
 export interface UnfinishedImage extends NamedImage {
+  /** Absent when only its name is known. */
+  readonly pushedAt?: Date;
   /** The layers that are known, expanded or not. */
   readonly layers: readonly Digest[];
 }
@@ -65,17 +67,10 @@ export interface RegionPin {
   readonly createdAt: Date;
 }
 
-/** Decayed counts of one region, all worth what they are at the same instant. */
-export interface RegionDemand {
-  /** By `imageKey`. */
-  readonly images: ReadonlyMap<string, number>;
-  /** By repository: the sum over all of its images, known to the plan or not. */
-  readonly repositories: ReadonlyMap<string, number>;
-}
-
 /** How a plan weighs. */
 export interface PlacementParameters {
-  readonly forecast: ForecastParameters;
+  /** How far ahead demand is looked at: about how long a replica stays. */
+  readonly horizonMs: number;
   /**
    * An image is placed when the bytes that the pulls expected of it would fetch are this many times the bytes that it adds: at 1 a copy is worth its bytes. So an image of which every byte is
    * new needs this many pulls within the horizon, and one that adds a tenth of its bytes a tenth of them. >= 0.
@@ -89,8 +84,6 @@ export interface PlacementParameters {
   readonly heldBytesRatio: number;
   /** Images that are there give way only when what comes is worth more than what goes by this ratio; >= 0. */
   readonly switchGainRatio: number;
-  /** What pulls elsewhere count for, at this region's volume, as a prior of its own; 0 (each region by itself) up to 1. */
-  readonly crossRegionRatio: number;
   /** What a gigabyte of an image adds to the worth of each of its pulls: 0 counts hits, more counts the bytes that they save. >= 0. */
   readonly gigabyteWeight: number;
   /** What the first pull of an image counts besides where it was never pulled before; >= 0. */
@@ -109,12 +102,11 @@ export interface PlacementParameters {
 
 /** The parameters where nothing else is configured. */
 export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
-  forecast: { halfLifeMs: HALF_LIFE_DEFAULT_MS, horizonMs: 7 * DAY_MS, inheritRatio: 0.5 },
+  horizonMs: 7 * DAY_MS,
   minimumExpectedPulls: 1,
   keepRatio: 0.5,
   heldBytesRatio: 0.5,
   switchGainRatio: 0.1,
-  crossRegionRatio: 0,
   leastExpectedPulls: 0.2,
   gigabyteWeight: 0,
   firstPullWeight: 0,
@@ -142,7 +134,8 @@ export interface RegionFacts {
   readonly images: readonly PlacementImage[];
   /** The images of the same repositories that may not be placed yet; none of them is among `images`. */
   readonly unfinished: readonly UnfinishedImage[];
-  readonly demand: RegionDemand;
+  /** What is expected of each image, unfinished ones included, by `imageKey`; of those that lack, nothing. */
+  readonly forecasts: ReadonlyMap<string, ImageForecast>;
   /** Images that were pulled within some hours, by `imageKey`; absent where that is not known, and then there is no reactive window. */
   readonly recentPulls?: ReadonlyMap<string, RecentPulls>;
   readonly pins: readonly RegionPin[];

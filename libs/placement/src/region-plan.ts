@@ -11,22 +11,30 @@ import type { WaitReason } from './transfer-budget.js';
 export type Verdict = 'pinned' | 'placed' | 'kept' | 'refused' | 'unmet';
 
 /**
- * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `HELD_DEMAND`: too few to come, enough to
+ * Why. `DEMAND`: mostly its own pulls; `REPOSITORY_DEMAND`: mostly pulls of its repository's other images; `DEMAND_ELSEWHERE`: mostly pulls in other regions; `HELD_DEMAND`: too few to come, enough to
  * stay; `FEW_NEW_BYTES`: too few for all of its bytes, enough for those that it adds; `RECENT_PULLS`: it was pulled lately; `LAYERS_SHARED`: all of its layers are there for others; `LAYERS_HELD`: its layers cannot go now (leased, copying, last ready);
  * `NOTHING_TO_STORE`: it has no bytes; `HOME_REGION`: expanded there, and brought back where it is lacking.
  */
 export type DecisionReason =
-  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'HELD_DEMAND' | 'FEW_NEW_BYTES' | 'RECENT_PULLS' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'
+  | 'PIN' | 'DEMAND' | 'REPOSITORY_DEMAND' | 'DEMAND_ELSEWHERE' | 'HELD_DEMAND' | 'FEW_NEW_BYTES' | 'RECENT_PULLS' | 'LAYERS_SHARED' | 'LAYERS_HELD' | 'NOTHING_TO_STORE' | 'HOME_REGION'
   | 'NO_DEMAND' | 'DEMAND_TOO_SMALL' | 'OVER_CAPACITY' | 'PIN_OVER_CAPACITY';
 
-/** What was decided about one image, and the numbers behind it. */
-export interface PlacementDecision extends ImageName {
-  readonly verdict: Verdict;
-  readonly reason: DecisionReason;
-  /** Pulls expected in this region within the horizon; the sum of the next two. */
+/** What was expected of an image when a plan was made; see `ImageForecast`. */
+export interface DecidedForecast {
+  /** Pulls expected in this region within the horizon; the sum of the next three. */
   readonly expectedPulls: number;
   readonly ownPulls: number;
   readonly inheritedPulls: number;
+  readonly elsewherePulls: number;
+  readonly probability: number;
+  readonly lowPulls: number;
+  readonly highPulls: number;
+}
+
+/** What was decided about one image, and the numbers behind it. */
+export interface PlacementDecision extends ImageName, DecidedForecast {
+  readonly verdict: Verdict;
+  readonly reason: DecisionReason;
   /** All of its layers; its merged view, some hundred bytes for each of its files, is counted only in what the plan uses in all. */
   readonly imageBytes: number;
   /** What it adds to the layers that are there before it; for a refused image, to all that were chosen. */

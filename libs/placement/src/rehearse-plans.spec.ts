@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
+import { StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
 import { MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
@@ -18,10 +19,11 @@ async function rehearse(changes: RehearsedChanges): Promise<{ readonly plans: re
   world.push(much, little);
   world.hold('westeurope', replicasOf([...much.layers, ...little.layers]));
   world.hold('eastus', replicasOf(much.layers));
-  const demand = new MemoryDemandStore({ halfLifeMs: PLACEMENT_PARAMETERS_DEFAULT.forecast.halfLifeMs });
+  const demand = new MemoryDemandStore();
   const counts = [[much, 20], [little, 2]] as const;
-  await demand.merge({ batchId: 'b', drainedAt: SCENE_NOW, counts: counts.map(([image, weight]) => ({ region: 'eastus', repository: image.repository, image: image.digest, count: { weight, at: SCENE_NOW } })) }, SCENE_NOW);
-  const plans = await rehearsePlans({ facts: world, pins: new MemoryPinStore(), demand, clock: new ManualClock(SCENE_NOW) }, PLACEMENT_PARAMETERS_DEFAULT, changes);
+  await demand.merge({ batchId: 'b', drainedAt: SCENE_NOW, counts: counts.map(([image, weight]) => ({ region: 'eastus', repository: image.repository, image: image.digest, weights: [weight, weight, weight] as const, at: SCENE_NOW })) }, SCENE_NOW);
+  const plans = await rehearsePlans({ facts: world, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand), clock: new ManualClock(SCENE_NOW) }, PLACEMENT_PARAMETERS_DEFAULT, changes);
+  expect(await demand.model(SCENE_NOW)).toBeUndefined();
   return { plans, world };
 }
 
@@ -34,7 +36,7 @@ it('a rehearsal tells what half the room would take away, and does nothing', asy
 });
 
 it('a rehearsal of other parameters tells what they would bring and what they would not', async () => {
-  const { plans } = await rehearse({ parameters: { minimumExpectedPulls: 10 } });
+  const { plans } = await rehearse({ parameters: { minimumExpectedPulls: 100 } });
   expect(plans[0]?.comparison.goes).toMatchObject([{ repository: 'team/little', after: { reason: 'DEMAND_TOO_SMALL' } }]);
   expect((await rehearse({})).plans[0]?.comparison.counts.same).toBe(2);
 });

@@ -1,3 +1,4 @@
+import type { StoredForecasts } from '#demand';
 import type { RegionName } from '#regions';
 
 import { comparePlans, type PlanComparison } from './compare-plans.js';
@@ -16,6 +17,11 @@ export interface RehearsedChanges {
   readonly capacityBytes?: ReadonlyMap<RegionName, number>;
 }
 
+/** Where the facts of a rehearsal come from. */
+export interface RehearsalSources extends RoundSources {
+  readonly forecasts: Pick<StoredForecasts, 'inPassing' | 'ofAll'>;
+}
+
 /** What a region's plan would be if something was otherwise. */
 export interface RehearsedPlan {
   readonly region: RegionName;
@@ -31,8 +37,9 @@ export interface RehearsedPlan {
  * Plans every region twice on the same facts, as things are and with changes. Writes nothing and needs no turn; a plan that is being carried out meanwhile is seen in part. Cost: of two plans.
  * @throws {PlacementError} `FACTS_TOO_MANY`; whatever the sources throw.
  */
-export async function rehearsePlans(sources: RoundSources, parameters: PlacementParameters, changes: RehearsedChanges): Promise<RehearsedPlan[]> {
-  const round = await gatherRound(sources, parameters);
+export async function rehearsePlans(sources: RehearsalSources, parameters: PlacementParameters, changes: RehearsedChanges): Promise<RehearsedPlan[]> {
+  const { forecasts } = sources;
+  const round = await gatherRound({ ...sources, forecasts: { ofAll: (world, horizonMs) => forecasts.inPassing(world, horizonMs) } }, parameters);
   const regions = round.regions.map((place) => ({ ...place, capacityBytes: changes.capacityBytes?.get(place.region) ?? place.capacityBytes }));
   const asIs = [...planRound(round, parameters)];
   const changed = [...planRound({ ...round, regions }, { ...parameters, ...changes.parameters })];

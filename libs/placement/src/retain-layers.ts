@@ -4,7 +4,6 @@ import { bytesOf, imagesWhere, isWithin, type LayerSet, layerSet, listed, union 
 import { keepFitting, placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
 import { imageKey } from './region-facts.js';
-import { valueUnfinished } from './value-images.js';
 
 /**
  * Adds to what cannot go the ready layers that are kept because an image that needs them, or will replace them, is not there yet (I2). One rule: while a
@@ -34,7 +33,7 @@ export function retain(region: RegionCase): RegionCase {
   const there = layerSet(table, (layer) => ready[layer] === 1 || replicaOf[layer]?.state === 'draining');
   const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, there));
   const demanded = unfinished.filter((image) => {
-    const value = valueUnfinished(image, facts);
+    const value = facts.forecasts.get(imageKey(image))?.expectedPulls ?? 0;
     return value > 0 && value >= minimumExpectedPulls * keepRatio;
   });
   const layers = [

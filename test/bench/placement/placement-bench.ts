@@ -87,7 +87,7 @@ function largeFigures(catalogue: RealCatalogue): Figure[] {
   const of = openPlacementCase(images, zipfDemand(images.length, 0.9, draws));
   const facts = emptyRegion(of, Math.floor(0.15 * of.totalBytes));
   const first = timedPlan(facts);
-  const later = { ...carriedOut(facts, first.plan), demand: emptyRegion({ ...of, demand: of.demand.map((demand) => demand * (0.7 + 0.6 * draws.next())) }, facts.capacityBytes).demand };
+  const later = { ...carriedOut(facts, first.plan), forecasts: emptyRegion({ ...of, demand: of.demand.map((demand) => demand * (0.7 + 0.6 * draws.next())) }, facts.capacityBytes).forecasts };
   const next = timedPlan(later);
   if (planRegion(later).usedBytes > later.capacityBytes) throw new BenchError('a plan uses more than there is');
   return [

@@ -1,3 +1,4 @@
+import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
 import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, planRegion, type RegionFacts, type RegionPlan } from '#placement';
 
@@ -8,14 +9,16 @@ const PULLS = 1e6;
 
 /** An empty region, as the planner sees it, in which everything that is pulled may be placed: what is left is what to choose for the room that there is. */
 export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: number): RegionFacts {
-  const { forecast } = PLACEMENT_PARAMETERS_DEFAULT;
-  const weights = new Map(images.map((image, n) => [imageKey(image), demand[n]! * PULLS]));
+  const forecasts = new Map(images.map((image, n) => [imageKey(image), ownForecast(demand[n]! * PULLS)]));
   return {
-    region: 'eastus', home: false, capacityBytes, images,
+    region: 'eastus', home: false, capacityBytes, images, forecasts,
     unfinished: [], pins: [], replicas: [], referenced: new Set(), mustKeep: new Set(), readyElsewhere: new Set(),
-    demand: { images: weights, repositories: new Map() },
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 0, forecast: { ...forecast, inheritRatio: 0 } },
+    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 0 },
   };
+}
+
+function ownForecast(pulls: number): ImageForecast {
+  return { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: -Math.expm1(-pulls), low: pulls, high: pulls };
 }
 
 /** A plan by the product's own planner, and how long it took. */

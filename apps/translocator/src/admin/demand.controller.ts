@@ -30,6 +30,6 @@ export class DemandController {
   }
 }
 
-function toEntry({ region, repository, image, count }: CountedDemand): DemandEntry {
-  return { region, repository, image, weight: count.weight, at: count.at.toISOString() };
+function toEntry({ region, repository, image, weights, at }: CountedDemand): DemandEntry {
+  return { region, repository, image, weight: weights[1], at: at.toISOString() };
 }

@@ -42,7 +42,7 @@ function historyRecorder(history: PullHistory, clock: Clock, { config }: Setting
 }
 
 function demandRecorder(...[store, history, clock, { config }, metrics, logger]: [DemandStore, HistoryRecorder, Clock, Settings, Metrics, Logger]): DemandRecorder {
-  const buffer = new ObservationBuffer({ halfLifeMs: config.demand.halfLife });
+  const buffer = new ObservationBuffer();
   let lostKeys = 0;
   return new DemandRecorder({
     buffer,

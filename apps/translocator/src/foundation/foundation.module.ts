@@ -44,7 +44,7 @@ const PROBE_MAX_MS = 2 * SECOND_MS;
 export class FoundationModule {
   static with({ settings, clock, logger, resources }: Foundation): DynamicModule {
     const registry = new RegistryClient({ url: settings.config.registry.url, credentials: registryCredentials(settings), clock, limits: { probeMaxMs: PROBE_MAX_MS } });
-    const stores = [DemandModule.with({ halfLifeMs: settings.config.demand.halfLife }), EventStoresModule, ExpansionModule, MountsModule, PinsModule, PlacementModule, RegistryModule, ReplicationModule];
+    const stores = [DemandModule, EventStoresModule, ExpansionModule, MountsModule, PinsModule, PlacementModule, RegistryModule, ReplicationModule];
     const providers = [
       { provide: Settings, useValue: settings },
       { provide: Clock, useValue: clock },

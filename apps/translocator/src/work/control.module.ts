@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { ServiceTokenStore, TrailStore } from '#access';
 import { ChangeFeed } from '#database';
-import { DemandStore, PullHistory } from '#demand';
+import { DemandStore, PullHistory, StoredForecasts } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { PinStore } from '#pins';
@@ -58,7 +58,7 @@ import { WorkSurroundings } from './work-surroundings.js';
         ...[surroundings, facts, shares, replicas, pins, demand, plans, turn]: [
           WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn,
         ]
-      ) => planner(surroundings, { facts, pins, demand, plans, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
+      ) => planner(surroundings, { facts, pins, forecasts: new StoredForecasts(demand), plans, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
       inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn],
     },
     { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed, catalogue: CatalogueReader) => new Planning(surroundings, made, { feed, catalogue }), inject: [WorkSurroundings, Planner, ChangeFeed, CatalogueReader] },

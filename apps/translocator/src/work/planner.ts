@@ -3,14 +3,13 @@ import { PLACEMENT_PARAMETERS_DEFAULT, Planner, type PlannerOptions, TURN_WAIT_D
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** The planner of the configuration. */
-export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'demand' | 'plans' | 'turn'>): Planner {
+export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'forecasts' | 'plans' | 'turn'>): Planner {
   const { every: _every, plansKept: _plansKept, usdPerDay: _usdPerDay, pushReserveRatio: _pushReserveRatio, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
-  const forecast = { ...PLACEMENT_PARAMETERS_DEFAULT.forecast, halfLifeMs: config.demand.halfLife };
   return new Planner({
     ...tools,
     clock,
     owner,
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, forecast, smallLayerBytes, ...weights },
+    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, smallLayerBytes, ...weights },
     turnLeaseMs: turnLease,
     turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });

@@ -134,10 +134,10 @@ export class StoredPlacementFacts extends PlacementFacts {
       for (const image of page) {
         const { repository, digest, pushedAt } = image;
         const { tags: ofImage, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
-        const named = { repository, digest, tags: [...ofImage].toSorted(), indexes };
+        const named = { repository, digest, pushedAt, tags: [...ofImage].toSorted(), indexes };
         const layers = expandedLayers(image, records);
         if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
-        else placeable.push({ ...named, pushedAt, layers, view: expandedView(image, records) });
+        else placeable.push({ ...named, layers, view: expandedView(image, records) });
       }
     }
     const known = new Set(images.map(imageKey));

@@ -191,6 +191,31 @@ describe('a demand model', () => {
     expect(again.state).toEqual(world.model.state);
   });
 
+  it('learns nothing of a time at whose beginning it did not look, when it is made again from its state', () => {
+    const world = new World();
+    world.images = [image('v1'), image('v0', BEGAN_MS, 1)];
+    world.pass(9 * 24, () => 2);
+    const again = new DemandModel(world.model.state);
+    world.pass(6, () => 2);
+    again.learn(world.view());
+    expect(again.state.profiles).toEqual(new DemandModel(again.state).state.profiles);
+    const [before, after] = [world.model, again].map((model) => model.forecast(world.view(), DAY_MS).get('east')!);
+    for (const [n, { expectedPulls }] of after!.entries()) expect(expectedPulls / before![n]!.expectedPulls).toBeCloseTo(1, 1);
+    world.pass(6, () => 2);
+    again.learn(world.view());
+    expect(again.state.learnedMs).toBe(world.model.state.learnedMs);
+  });
+
+  it('takes the first pulls ever for what a day brings', () => {
+    const world = new World();
+    world.images = [image('v1', BEGAN_MS - 9 * DAY_MS)];
+    world.model.learn(world.view());
+    world.counters.add({ region: 'east', repository: 'team/app', image: digestOf('v1') }, BEGAN_MS + MINUTE_MS, 8);
+    const ofView = world.model.forecast(world.view(BEGAN_MS + 2 * MINUTE_MS), 7 * DAY_MS).get('east')![0]!;
+    expect(ofView.expectedPulls).toBeGreaterThan(8);
+    expect(ofView.expectedPulls).toBeLessThan(8 * 7 * 1.5);
+  });
+
   it('waits for a clock that was set back', () => {
     const world = new World();
     world.images = [image('v1')];

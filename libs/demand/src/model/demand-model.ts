@@ -1,4 +1,4 @@
-import { DAY_MS, HOUR_MS } from '#quantities';
+import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { AgeShares, type AgeSharesState } from './age-shares.js';
@@ -14,6 +14,8 @@ import { WeekProfile, type WeekProfileState } from './week-profile.js';
 const SCORED_MS = DAY_MS;
 /** Pushes that are followed at a time; beyond it the oldest are taken for not pulled. */
 const FOLLOWED_PUSHES_MAX = 10_000;
+/** What is counted first is taken for what came within so long: the first minutes of a service tell little of a week. */
+const BEGUN_MIN_MS = DAY_MS;
 const LASTING = 2;
 
 /** What a model has learned, as JSON keeps it. Counters are not part of it. */
@@ -122,7 +124,8 @@ export class DemandModel implements LearnedDemand {
     const fromMs = Number.isNaN(this.#learnedMs) ? this.#startedMs : this.#learnedMs;
     if (atMs <= fromMs) return;
     const now = this.#lasting(view, atMs);
-    this.#learnPeriod(view, { fromMs, toMs: atMs, now });
+    // Of one that goes on from its state nobody knows what was counted when it last learned, and so not what came since.
+    if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) this.#learnPeriod(view, { fromMs, toMs: atMs, now });
     this.#follow(view, atMs);
     this.#before = now;
     this.#learnedMs = atMs;
@@ -157,7 +160,7 @@ export class DemandModel implements LearnedDemand {
     return { startedMs: this.#begunMs(view), everywhere, ages, pushes, weekdays, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
   }
 
-  /** When counting may have begun, by what is there: the shortest counter is full after a day, and the longest tells how many days that was. */
+  /** When counting may have begun, by what is there: the shorter counter is full after some days, and the longer tells how many days that was. */
   #begunMs(view: DemandView): number {
     const atMs = view.at.getTime();
     let [short, long] = [0, 0];
@@ -166,9 +169,9 @@ export class DemandModel implements LearnedDemand {
       short += all[1];
       long += all[2];
     }
-    if (long === 0) return atMs - HOUR_MS;
+    if (long === 0) return atMs - BEGUN_MIN_MS;
     // Of a steady demand since then, both would have this ratio.
-    let days = 0.25;
+    let days = BEGUN_MIN_MS / DAY_MS;
     for (; days < 56; days *= 1.25) if (steady(days, 2) / steady(days, 1) >= long / short) break;
     return atMs - days * DAY_MS;
   }

@@ -5,16 +5,21 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
 import { DAY_MS, HOUR_MS } from '#quantities';
 
-import { type CountedDemand, type DemandBatch, type DemandStore, type DemandStoreOptions } from '../demand-store.js';
+import { type CountedDemand, type DemandBatch, type DemandStore, type DemandStoreOptions, MODEL_AHEAD_MAX_MS } from '../demand-store.js';
+import { DemandModel, type DemandModelState } from '../model/demand-model.js';
+import { HALF_LIVES, HALF_LIVES_MS } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
 
-/** The half-life that the suite opens stores with. */
-export const SUITE_HALF_LIFE_MS = 3 * DAY_MS;
+/** What batches are worth is mostly looked at by the middle half-life. */
+const MIDDLE = 1;
+const MIDDLE_MS = HALF_LIVES_MS[MIDDLE];
+const LONG_MS = HALF_LIVES_MS[2];
 
 const noon = new Date('2026-05-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(noon.getTime() + ms);
 const key = (image: string, region = 'eastus', repository = 'team/app'): DemandKey => ({ region, repository, image: digestOf(image) });
-const counted = (of: DemandKey, weight: number, at = noon): CountedDemand => ({ ...of, count: { weight, at } });
+const counted = (of: DemandKey, weight: number, at = noon): CountedDemand => ({ ...of, weights: [weight, weight, weight], at });
+const state = (learnedMs: number, startedMs = 0): DemandModelState => ({ ...new DemandModel().state, startedMs, learnedMs });
 const batch = (counts: readonly CountedDemand[], drainedAt = noon): DemandBatch => ({ batchId: randomUUID(), drainedAt, counts });
 
 /** Checks that an implementation keeps the contract of {@link DemandStore}; `open` gives an empty store for every test. */
@@ -22,44 +27,58 @@ export function demandStoreConformance(name: string, open: (options: DemandStore
   describe(`${name} keeps the contract of a demand store`, () => {
     let store: DemandStore;
     beforeEach(() => {
-      store = open({ halfLifeMs: SUITE_HALF_LIFE_MS });
+      store = open({ regionCountsMax: 20_000 });
     });
 
     describe('merging', () => mergingConforms(() => store));
     describe('reading', () => readingConforms(() => store));
     describe('pruning', () => pruningConforms(() => store));
+    describe('keeping what was learned', () => learningConforms(() => store));
+
+    it('keeps the most demanded of a region with too many counts, and lets other regions be', async () => {
+      store = open({ regionCountsMax: 2 });
+      const crowd = ['a', 'b', 'c', 'd'].map((image, n) => counted(key(image), n + 1));
+      await store.merge(batch([...crowd, counted(key('a', 'westeurope'), 0.5)]), noon);
+      expect((await store.prune(noon, 1)).counts).toBe(1);
+      expect((await store.prune(noon, 10)).counts).toBe(1);
+      expect((await store.prune(noon, 10)).counts).toBe(0);
+      expect((await store.snapshot(noon)).counts.map(({ image, region }) => [region, image])).toEqual([['eastus', key('d').image], ['eastus', key('c').image], ['westeurope', key('a').image]]);
+    });
   });
 }
 
 function mergingConforms(store: () => DemandStore): void {
-  it('halves a count with every half-life', async () => {
-    await store().merge(batch([counted(key('a'), 8)]), noon);
-    expect(await store().weightOfImage(key('a'), noon)).toBeCloseTo(8, 9);
-    expect(await store().weightOfImage(key('a'), later(SUITE_HALF_LIFE_MS))).toBeCloseTo(4, 9);
-    expect(await store().weightOfImage(key('a'), later(3 * SUITE_HALF_LIFE_MS))).toBeCloseTo(1, 9);
-    expect(await store().weightOfImage(key('unknown'), noon)).toBe(0);
+  it('halves each weight with every half-life of its own', async () => {
+    await store().merge(batch([{ ...key('a'), weights: [8, 16, 32], at: noon }]), noon);
+    for (const halfLife of HALF_LIVES) {
+      const weight = 2 ** (3 + halfLife);
+      expect((await store().weightsOfImage(key('a'), noon))[halfLife]).toBeCloseTo(weight, 9);
+      expect((await store().weightsOfImage(key('a'), later(HALF_LIVES_MS[halfLife])))[halfLife]).toBeCloseTo(weight / 2, 9);
+      expect((await store().weightsOfImage(key('a'), later(3 * HALF_LIVES_MS[halfLife])))[halfLife]).toBeCloseTo(weight / 8, 9);
+    }
+    expect(await store().weightsOfImage(key('unknown'), noon)).toEqual([0, 0, 0]);
   });
 
   it('merges a batch once, however often it comes', async () => {
     const once = batch([counted(key('a'), 2)]);
     expect(await store().merge(once, noon)).toBe('merged');
     expect(await store().merge(once, later(HOUR_MS))).toBe('repeated');
-    expect(await store().weightOfImage(key('a'), noon)).toBeCloseTo(2, 9);
+    expect((await store().weightsOfImage(key('a'), noon))[MIDDLE]).toBeCloseTo(2, 9);
   });
 
   it('merges a batch once when it comes several times at the same instant', async () => {
     const once = batch([counted(key('a'), 2)]);
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => store().merge(once, noon)));
     expect(outcomes.toSorted()).toEqual(['merged', 'repeated', 'repeated', 'repeated']);
-    expect(await store().weightOfImage(key('a'), noon)).toBeCloseTo(2, 9);
+    expect((await store().weightsOfImage(key('a'), noon))[MIDDLE]).toBeCloseTo(2, 9);
   });
 
   it('comes to the same counts in whatever order batches arrive', async () => {
     const counts = [counted(key('a'), 3, later(-20 * HOUR_MS)), counted(key('a'), 5, later(-1 * HOUR_MS)), counted(key('a'), 7, later(-9 * HOUR_MS))];
     for (const count of counts) await store().merge(batch([{ ...count, region: 'forward' }]), noon);
     for (const count of counts.toReversed()) await store().merge(batch([{ ...count, region: 'backward' }]), noon);
-    const forward = await store().weightOfImage(key('a', 'forward'), noon);
-    expect(await store().weightOfImage(key('a', 'backward'), noon)).toBeCloseTo(forward, 9);
+    const forward = (await store().weightsOfImage(key('a', 'forward'), noon))[MIDDLE];
+    expect((await store().weightsOfImage(key('a', 'backward'), noon))[MIDDLE]).toBeCloseTo(forward, 9);
     expect(forward).toBeCloseTo(3 * 2 ** -(20 / 72) + 5 * 2 ** -(1 / 72) + 7 * 2 ** -(9 / 72), 9);
   });
 
@@ -67,26 +86,26 @@ function mergingConforms(store: () => DemandStore): void {
     const keys = Array.from({ length: 40 }, (_, n) => key(`image ${n}`));
     const batches = Array.from({ length: 6 }, (_, n) => batch((n % 2 === 0 ? keys : keys.toReversed()).map((of) => counted(of, 1))));
     await Promise.all(batches.map((each) => store().merge(each, noon)));
-    expect(await store().weightOfRepository('eastus', 'team/app', noon)).toBeCloseTo(240, 6);
+    expect((await store().weightsOfRepository('eastus', 'team/app', noon))[MIDDLE]).toBeCloseTo(240, 6);
   });
 
   it('takes counts from the future as of now', async () => {
     await store().merge(batch([counted(key('a'), 4, later(30 * DAY_MS))]), noon);
-    expect(await store().weightOfImage(key('a'), noon)).toBeCloseTo(4, 9);
-    expect(await store().weightOfImage(key('a'), later(SUITE_HALF_LIFE_MS))).toBeCloseTo(2, 9);
+    expect((await store().weightsOfImage(key('a'), noon))[MIDDLE]).toBeCloseTo(4, 9);
+    expect((await store().weightsOfImage(key('a'), later(MIDDLE_MS)))[MIDDLE]).toBeCloseTo(2, 9);
   });
 
   it('takes counts that are older than any number can tell', async () => {
     await store().merge(batch([counted(key('a'), 1, new Date(0))]), noon);
     await store().merge(batch([counted(key('a'), 1)]), noon);
-    expect(await store().weightOfImage(key('a'), noon)).toBeCloseTo(1, 9);
-    expect(await store().weightOfImage(key('a'), new Date('2300-01-01T00:00:00.000Z'))).toBeLessThan(1e-100);
+    expect((await store().weightsOfImage(key('a'), noon))[MIDDLE]).toBeCloseTo(1, 9);
+    expect((await store().weightsOfImage(key('a'), new Date('2300-01-01T00:00:00.000Z')))[MIDDLE]).toBeLessThan(1e-100);
   });
 
   it('leaves out a batch so old that its id may be forgotten', async () => {
     const old = batch([counted(key('a'), 1, later(-DAY_MS))], later(-DAY_MS - 1));
     expect(await store().merge(old, noon)).toBe('expired');
-    expect(await store().weightOfImage(key('a'), noon)).toBe(0);
+    expect((await store().weightsOfImage(key('a'), noon))[MIDDLE]).toBe(0);
   });
 
   it('takes a batch of ten thousand counts in one go', async () => {
@@ -100,8 +119,8 @@ function readingConforms(store: () => DemandStore): void {
   it('sums a repository over its images, in one region', async () => {
     const counts = [counted(key('a'), 2), counted(key('b'), 3), counted(key('a', 'westeurope'), 50), counted(key('a', 'eastus', 'team/app2'), 70)];
     await store().merge(batch(counts), noon);
-    expect(await store().weightOfRepository('eastus', 'team/app', noon)).toBeCloseTo(5, 9);
-    expect(await store().weightOfRepository('eastus', 'team/none', noon)).toBe(0);
+    expect((await store().weightsOfRepository('eastus', 'team/app', noon))[MIDDLE]).toBeCloseTo(5, 9);
+    expect((await store().weightsOfRepository('eastus', 'team/none', noon))[MIDDLE]).toBe(0);
   });
 
   it('lists each count once over pages, by region, repository and image', async () => {
@@ -117,10 +136,10 @@ function readingConforms(store: () => DemandStore): void {
     } while (after !== undefined);
     const text = (of: DemandKey): string => `${of.region} ${of.repository} ${of.image}`;
     expect(seen.map(text)).toEqual(keys.map(text).toSorted());
-    const filtered = await store().list({ limit: 10, region: 'eastus2', repository: 'team-a' }, later(SUITE_HALF_LIFE_MS));
+    const filtered = await store().list({ limit: 10, region: 'eastus2', repository: 'team-a' }, later(MIDDLE_MS));
     expect(filtered.counts.map((count) => count.repository)).toEqual(['team-a', 'team-a']);
-    expect(filtered.counts.map((count) => count.count.at)).toEqual([later(SUITE_HALF_LIFE_MS), later(SUITE_HALF_LIFE_MS)]);
-    expect(filtered.counts.reduce((sum, count) => sum + count.count.weight, 0)).toBeCloseTo((7 + 8) / 2, 9);
+    expect(filtered.counts.map((count) => count.at)).toEqual([later(MIDDLE_MS), later(MIDDLE_MS)]);
+    expect(filtered.counts.reduce((sum, count) => sum + count.weights[MIDDLE], 0)).toBeCloseTo((7 + 8) / 2, 9);
   });
 
   it('gives a snapshot of all that is worth knowing, the most demanded first', async () => {
@@ -135,8 +154,8 @@ function readingConforms(store: () => DemandStore): void {
 function pruningConforms(store: () => DemandStore): void {
   it('forgets counts that are worth less than a thousandth of a pull, and no others', async () => {
     await store().merge(batch([counted(key('hot'), 100), counted(key('cold'), 1)]), noon);
-    const tenHalfLives = later(10 * SUITE_HALF_LIFE_MS);
-    expect((await store().prune(later(9 * SUITE_HALF_LIFE_MS), 10)).counts).toBe(0);
+    const tenHalfLives = later(10 * LONG_MS);
+    expect((await store().prune(later(9 * LONG_MS), 10)).counts).toBe(0);
     expect((await store().prune(tenHalfLives, 10)).counts).toBe(1);
     expect((await store().list({ limit: 10 }, tenHalfLives)).counts.map((count) => count.image)).toEqual([key('hot').image]);
   });
@@ -154,5 +173,38 @@ function pruningConforms(store: () => DemandStore): void {
     await store().merge(batch(['a', 'b', 'c'].map((image) => counted(key(image), 0.0001))), noon);
     expect((await store().prune(noon, 2)).counts).toBe(2);
     expect((await store().prune(noon, 2)).counts).toBe(1);
+  });
+}
+
+function learningConforms(store: () => DemandStore): void {
+  it('knows nothing before anything was learned, and then what was learned last', async () => {
+    expect(await store().model(noon)).toBeUndefined();
+    expect(await store().keepModel(state(noon.getTime() - HOUR_MS), noon)).toBe(true);
+    expect(await store().keepModel(state(noon.getTime(), 7), noon)).toBe(true);
+    expect(await store().model(noon)).toEqual(state(noon.getTime(), 7));
+    expect(new DemandModel(await store().model(noon)).state).toEqual(state(noon.getTime(), 7));
+  });
+
+  it('lets no model undo what one has learned that is ahead of it', async () => {
+    await store().keepModel(state(noon.getTime()), noon);
+    expect(await store().keepModel(state(noon.getTime() - 1, 7), noon)).toBe(false);
+    expect(await store().model(noon)).toEqual(state(noon.getTime()));
+    expect(await store().keepModel(state(noon.getTime(), 7), noon)).toBe(true);
+  });
+
+  it('passes over what was learned by a clock that ran ahead, and takes the next in its place', async () => {
+    await store().keepModel(state(noon.getTime() + 400 * DAY_MS), later(400 * DAY_MS));
+    expect(await store().model(noon)).toBeUndefined();
+    expect(await store().keepModel(state(noon.getTime()), noon)).toBe(true);
+    expect(await store().model(noon)).toEqual(state(noon.getTime()));
+    const ahead = state(noon.getTime() + MODEL_AHEAD_MAX_MS);
+    expect(await store().keepModel(ahead, noon)).toBe(true);
+    expect(await store().model(noon)).toEqual(ahead);
+  });
+
+  it('passes over what another version of the model has learned', async () => {
+    await store().keepModel({ ...state(noon.getTime()), version: 0 as 1 }, noon);
+    expect(await store().model(noon)).toBeUndefined();
+    expect(await store().keepModel(state(noon.getTime() + 1), noon)).toBe(true);
   });
 }

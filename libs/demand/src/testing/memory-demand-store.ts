@@ -1,46 +1,52 @@
 import type { RegionName } from '#regions';
 
-import { add, decayTo, type DecayedCount, WEIGHT_MIN, weightAt } from '../decayed-count.js';
+import { WEIGHT_MIN, weightsAt } from '../decayed-counts.js';
 import {
-  BATCH_AGE_MAX_MS, compareDemandKeys, type CountedDemand, type DemandBatch, demandKeyText, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore,
-  type DemandStoreOptions, type MergeOutcome, SNAPSHOT_COUNTS_MAX,
+  BATCH_AGE_MAX_MS, compareDemandKeys, type CountedDemand, type DemandBatch, demandKeyText, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions,
+  type MergeOutcome, MODEL_AHEAD_MAX_MS, MODEL_VERSION, type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
 } from '../demand-store.js';
+import { type DemandModelState } from '../model/demand-model.js';
+import type { Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
+import { addDemand } from '../observation-buffer.js';
 
 /** Demand in memory: for tests, gone with the object. */
 export class MemoryDemandStore extends DemandStore {
-  readonly #halfLifeMs: number;
+  readonly #regionCountsMax: number;
   readonly #counts = new Map<string, CountedDemand>();
   /** When each merged batch was closed. */
   readonly #batches = new Map<string, number>();
+  #model: DemandModelState | undefined;
 
-  constructor(options: DemandStoreOptions) {
+  constructor({ regionCountsMax = REGION_COUNTS_MAX }: DemandStoreOptions = {}) {
     super();
-    this.#halfLifeMs = options.halfLifeMs;
+    this.#regionCountsMax = regionCountsMax;
   }
 
   async merge(batch: DemandBatch, now: Date): Promise<MergeOutcome> {
     if (batch.drainedAt.getTime() < now.getTime() - BATCH_AGE_MAX_MS) return 'expired';
     if (this.#batches.has(batch.batchId)) return 'repeated';
     this.#batches.set(batch.batchId, Math.min(batch.drainedAt.getTime(), now.getTime()));
-    for (const { region, repository, image, count } of batch.counts) {
-      const key = { region, repository, image };
-      const merged: DecayedCount = { weight: count.weight, at: count.at > now ? now : count.at };
-      const stored = this.#counts.get(demandKeyText(key));
-      this.#counts.set(demandKeyText(key), { ...key, count: stored === undefined ? merged : add(stored.count, merged, this.#halfLifeMs) });
+    for (const given of batch.counts) {
+      const counted = given.at > now ? { ...given, at: now } : given;
+      const stored = this.#counts.get(demandKeyText(counted));
+      this.#counts.set(demandKeyText(counted), stored === undefined ? counted : addDemand(stored, counted));
     }
     return 'merged';
   }
 
-  async weightOfImage(key: DemandKey, now: Date): Promise<number> {
+  async weightsOfImage(key: DemandKey, now: Date): Promise<Weights> {
     const counted = this.#counts.get(demandKeyText(key));
-    return counted === undefined ? 0 : weightAt(counted.count, now, this.#halfLifeMs);
+    return counted === undefined ? [0, 0, 0] : weightsAt(counted, now);
   }
 
-  async weightOfRepository(region: RegionName, repository: string, now: Date): Promise<number> {
-    return [...this.#counts.values()]
-      .filter((counted) => counted.region === region && counted.repository === repository)
-      .reduce((sum, counted) => sum + weightAt(counted.count, now, this.#halfLifeMs), 0);
+  async weightsOfRepository(region: RegionName, repository: string, now: Date): Promise<Weights> {
+    const sum: [number, number, number] = [0, 0, 0];
+    for (const counted of this.#counts.values()) {
+      if (counted.region !== region || counted.repository !== repository) continue;
+      for (const [n, weight] of weightsAt(counted, now).entries()) sum[n]! += weight;
+    }
+    return sum;
   }
 
   async list(query: DemandQuery, now: Date): Promise<DemandPage> {
@@ -56,21 +62,38 @@ export class MemoryDemandStore extends DemandStore {
   }
 
   async snapshot(now: Date): Promise<DemandSnapshot> {
-    const counts = this.#at(now)
-      .filter((counted) => counted.count.weight >= WEIGHT_MIN)
-      .toSorted((a, b) => b.count.weight - a.count.weight || compareDemandKeys(a, b));
+    const counts = this.#at(now).filter((counted) => counted.weights[2] >= WEIGHT_MIN).toSorted(mostDemandedFirst);
     return { at: now, counts: counts.slice(0, SNAPSHOT_COUNTS_MAX), truncated: counts.length > SNAPSHOT_COUNTS_MAX };
   }
 
-  async prune(now: Date, limit: number): Promise<{ counts: number; batches: number }> {
-    const worthless = [...this.#counts].filter(([, counted]) => weightAt(counted.count, now, this.#halfLifeMs) < WEIGHT_MIN).slice(0, limit);
-    for (const [text] of worthless) this.#counts.delete(text);
+  async model(now: Date): Promise<DemandModelState | undefined> {
+    const kept = this.#model;
+    return kept?.version === MODEL_VERSION && kept.learnedMs <= now.getTime() + MODEL_AHEAD_MAX_MS ? structuredClone(kept) : undefined;
+  }
+
+  async keepModel(state: DemandModelState, now: Date): Promise<boolean> {
+    const keptMs = this.#model?.learnedMs ?? Number.NEGATIVE_INFINITY;
+    if (keptMs > state.learnedMs && keptMs <= now.getTime() + MODEL_AHEAD_MAX_MS) return false;
+    this.#model = structuredClone(state);
+    return true;
+  }
+
+  async prune(now: Date, limit: number): Promise<PrunedDemand> {
+    const all = this.#at(now);
+    const crowding = [...Map.groupBy(all, ({ region }) => region).values()].flatMap((ofRegion) => ofRegion.toSorted(mostDemandedFirst).slice(this.#regionCountsMax));
+    const worthless = all.filter((counted) => counted.weights[2] < WEIGHT_MIN);
+    const forgotten = [...new Set([...worthless, ...crowding].map(demandKeyText))].slice(0, limit);
+    for (const text of forgotten) this.#counts.delete(text);
     const old = [...this.#batches].filter(([, drainedAt]) => drainedAt < now.getTime() - 2 * BATCH_AGE_MAX_MS).slice(0, limit);
     for (const [id] of old) this.#batches.delete(id);
-    return { counts: worthless.length, batches: old.length };
+    return { counts: forgotten.length, batches: old.length };
   }
 
   #at(now: Date): CountedDemand[] {
-    return [...this.#counts.values()].map((counted) => ({ ...counted, count: decayTo(counted.count, now, this.#halfLifeMs) }));
+    return [...this.#counts.values()].map((counted) => ({ ...counted, weights: weightsAt(counted, now), at: now }));
   }
+}
+
+function mostDemandedFirst(a: CountedDemand, b: CountedDemand): number {
+  return b.weights[2] - a.weights[2] || compareDemandKeys(a, b);
 }

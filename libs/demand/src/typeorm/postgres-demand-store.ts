@@ -3,50 +3,66 @@ import type { DataSource } from 'typeorm';
 import { parseDigest } from '#oci';
 import type { RegionName } from '#regions';
 
-import { HALVINGS_MAX, WEIGHT_MIN } from '../decayed-count.js';
+import { HALVINGS_MAX, WEIGHT_MIN } from '../decayed-counts.js';
 import {
-  BATCH_AGE_MAX_MS, type CountedDemand, type DemandBatch, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions, type MergeOutcome,
-  SNAPSHOT_COUNTS_MAX,
+  BATCH_AGE_MAX_MS, type CountedDemand, type DemandBatch, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions, type MergeOutcome, MODEL_AHEAD_MAX_MS, MODEL_VERSION,
+  type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
 } from '../demand-store.js';
+import { type DemandModelState } from '../model/demand-model.js';
+import { HALF_LIVES_MS, type Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
 
-interface DemandRow {
+interface WeightRow {
+  readonly short_weight: number;
+  readonly weight: number;
+  readonly long_weight: number;
+}
+
+interface DemandRow extends WeightRow {
   readonly region: string;
   readonly repository: string;
   readonly image: string;
-  readonly weight: number;
 }
+
+/** A weight for each half-life, the shortest first. */
+const COLUMNS = ['short_weight', 'weight', 'long_weight'] as const;
 
 /**
  * The factor by which a weight at `at` becomes one at `to`, both SQL expressions. PostgreSQL answers an underflow with an error, so the exponent is
- * bounded; the half-life is a number of our own configuration and stands in the text, so that no statement needs it as a parameter.
+ * bounded; the half-life is a number of our own and stands in the text, so that no statement needs it as a parameter.
  */
 function decay(at: string, to: string, halfLifeMs: number): string {
   const halvings = `extract(epoch FROM (${to}) - (${at}))::float8 * 1000 / ${halfLifeMs}`;
   return `power(2::float8, -greatest(-${HALVINGS_MAX}, least(${HALVINGS_MAX}, ${halvings})))`;
 }
 
-/** Demand in the tables `demand` and `demand_batches`. */
+const LATER = 'greatest(demand.at, excluded.at)';
+const ADDED = COLUMNS.map((column, n) => {
+  const halfLifeMs = HALF_LIVES_MS[n]!;
+  return `${column} = demand.${column} * ${decay('demand.at', LATER, halfLifeMs)} + excluded.${column} * ${decay('excluded.at', LATER, halfLifeMs)}`;
+});
+// In the order of the key, so that two merges never wait for each other in a circle.
+const MERGE = `
+  INSERT INTO demand (region, repository, image, short_weight, weight, long_weight, at)
+  SELECT region, repository, image, short_weight, weight, long_weight, least(at, $8)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::timestamptz[])
+    AS counted (region, repository, image, short_weight, weight, long_weight, at)
+  ORDER BY region COLLATE "C", repository COLLATE "C", image COLLATE "C"
+  ON CONFLICT (region, repository, image) DO UPDATE SET at = ${LATER}, ${ADDED.join(', ')}`;
+/** The weights at the instant `$1`, as expressions and as columns. */
+const NOW = COLUMNS.map((column, n) => `${column} * ${decay('at', '$1::timestamptz', HALF_LIVES_MS[n]!)}`);
+const NOW_COLUMNS = NOW.map((weight, n) => `${weight} AS ${COLUMNS[n]}`).join(', ');
+const LONG_NOW = NOW[2]!;
+
+/** Demand in the tables `demand`, `demand_batches` and `demand_model`. */
 export class PostgresDemandStore extends DemandStore {
   readonly #dataSource: DataSource;
-  readonly #merge: string;
-  /** The weight at the instant `$1`. */
-  readonly #weightNow: string;
+  readonly #regionCountsMax: number;
 
-  constructor(dataSource: DataSource, options: DemandStoreOptions) {
+  constructor(dataSource: DataSource, { regionCountsMax = REGION_COUNTS_MAX }: DemandStoreOptions = {}) {
     super();
     this.#dataSource = dataSource;
-    const halfLifeMs = options.halfLifeMs;
-    const later = 'greatest(demand.at, excluded.at)';
-    // In the order of the key, so that two merges never wait for each other in a circle.
-    this.#merge = `
-      INSERT INTO demand (region, repository, image, weight, at)
-      SELECT region, repository, image, weight, least(at, $6) FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[])
-        AS counted (region, repository, image, weight, at)
-      ORDER BY region COLLATE "C", repository COLLATE "C", image COLLATE "C"
-      ON CONFLICT (region, repository, image) DO UPDATE SET at = ${later},
-        weight = demand.weight * ${decay('demand.at', later, halfLifeMs)} + excluded.weight * ${decay('excluded.at', later, halfLifeMs)}`;
-    this.#weightNow = `weight * ${decay('at', '$1::timestamptz', halfLifeMs)}`;
+    this.#regionCountsMax = regionCountsMax;
   }
 
   async merge(batch: DemandBatch, now: Date): Promise<MergeOutcome> {
@@ -58,38 +74,36 @@ export class PostgresDemandStore extends DemandStore {
         [batch.batchId, batch.drainedAt, now],
       );
       if (fresh.length === 0) return 'repeated';
-      await manager.query(this.#merge, [
+      await manager.query(MERGE, [
         counts.map((counted) => counted.region),
         counts.map((counted) => counted.repository),
         counts.map((counted) => counted.image),
-        counts.map((counted) => counted.count.weight),
-        counts.map((counted) => counted.count.at),
+        ...COLUMNS.map((_, n) => counts.map((counted) => counted.weights[n])),
+        counts.map((counted) => counted.at),
         now,
       ]);
       return 'merged';
     });
   }
 
-  async weightOfImage(key: DemandKey, now: Date): Promise<number> {
-    const rows = await this.#dataSource.query<{ weight: number }[]>(
-      `SELECT ${this.#weightNow} AS weight FROM demand WHERE region = $2 AND repository = $3 AND image = $4`,
+  async weightsOfImage(key: DemandKey, now: Date): Promise<Weights> {
+    const rows = await this.#dataSource.query<WeightRow[]>(
+      `SELECT ${NOW_COLUMNS} FROM demand WHERE region = $2 AND repository = $3 AND image = $4`,
       [now, key.region, key.repository, key.image],
     );
-    return rows[0]?.weight ?? 0;
+    return weightsOf(rows[0]);
   }
 
-  async weightOfRepository(region: RegionName, repository: string, now: Date): Promise<number> {
-    const rows = await this.#dataSource.query<{ weight: number }[]>(
-      `SELECT coalesce(sum(${this.#weightNow}), 0)::float8 AS weight FROM demand WHERE region = $2 AND repository = $3`,
-      [now, region, repository],
-    );
-    return rows[0]?.weight ?? 0;
+  async weightsOfRepository(region: RegionName, repository: string, now: Date): Promise<Weights> {
+    const sums = NOW.map((weight, n) => `coalesce(sum(${weight}), 0)::float8 AS ${COLUMNS[n]}`).join(', ');
+    const rows = await this.#dataSource.query<WeightRow[]>(`SELECT ${sums} FROM demand WHERE region = $2 AND repository = $3`, [now, region, repository]);
+    return weightsOf(rows[0]);
   }
 
   async list(query: DemandQuery, now: Date): Promise<DemandPage> {
     const { region, repository, after, limit } = query;
     const rows = await this.#dataSource.query<DemandRow[]>(
-      `SELECT region, repository, image, ${this.#weightNow} AS weight FROM demand
+      `SELECT region, repository, image, ${NOW_COLUMNS} FROM demand
        WHERE ($2::text IS NULL OR region = $2) AND ($3::text IS NULL OR repository = $3)
          AND ($4::text IS NULL OR (region, repository, image) > ($4, $5::text, $6::text))
        ORDER BY region, repository, image LIMIT $7`,
@@ -103,28 +117,66 @@ export class PostgresDemandStore extends DemandStore {
 
   async snapshot(now: Date): Promise<DemandSnapshot> {
     const rows = await this.#dataSource.query<DemandRow[]>(
-      `SELECT * FROM (SELECT region, repository, image, ${this.#weightNow} AS weight FROM demand) AS decayed
-       WHERE weight >= $2 ORDER BY weight DESC, region, repository, image LIMIT $3`,
+      `SELECT * FROM (SELECT region, repository, image, ${NOW_COLUMNS} FROM demand) AS decayed
+       WHERE long_weight >= $2 ORDER BY long_weight DESC, region, repository, image LIMIT $3`,
       [now, WEIGHT_MIN, SNAPSHOT_COUNTS_MAX + 1],
     );
     return { at: now, counts: rows.slice(0, SNAPSHOT_COUNTS_MAX).map((row) => countedOf(row, now)), truncated: rows.length > SNAPSHOT_COUNTS_MAX };
   }
 
-  async prune(now: Date, limit: number): Promise<{ counts: number; batches: number }> {
+  async model(now: Date): Promise<DemandModelState | undefined> {
+    const rows = await this.#dataSource.query<{ readonly state: DemandModelState }[]>('SELECT state FROM demand_model WHERE learned_ms <= $1', [now.getTime() + MODEL_AHEAD_MAX_MS]);
+    const kept = rows[0]?.state;
+    return kept?.version === MODEL_VERSION ? kept : undefined;
+  }
+
+  async keepModel(state: DemandModelState, now: Date): Promise<boolean> {
+    const kept = await this.#dataSource.query<unknown[]>(
+      `INSERT INTO demand_model (learned_ms, state) VALUES ($1, $2)
+       ON CONFLICT (singleton) DO UPDATE SET learned_ms = excluded.learned_ms, state = excluded.state
+       WHERE demand_model.learned_ms <= excluded.learned_ms OR demand_model.learned_ms > $3
+       RETURNING learned_ms`,
+      [state.learnedMs, JSON.stringify(state), now.getTime() + MODEL_AHEAD_MAX_MS],
+    );
+    return kept.length > 0;
+  }
+
+  async prune(now: Date, limit: number): Promise<PrunedDemand> {
     // The weight is looked at again when the row is deleted: a merge in between may have made it worth keeping.
-    const [, counts] = (await this.#dataSource.query(
-      `DELETE FROM demand WHERE (region, repository, image) IN (SELECT region, repository, image FROM demand WHERE ${this.#weightNow} < $2 LIMIT $3)
-         AND ${this.#weightNow} < $2`,
+    const [, worthless] = (await this.#dataSource.query(
+      `DELETE FROM demand WHERE (region, repository, image) IN (SELECT region, repository, image FROM demand WHERE ${LONG_NOW} < $2 LIMIT $3)
+         AND ${LONG_NOW} < $2`,
       [now, WEIGHT_MIN, limit],
     )) as [unknown, number];
     const [, batches] = (await this.#dataSource.query(
       'DELETE FROM demand_batches WHERE batch_id IN (SELECT batch_id FROM demand_batches WHERE drained_at < $1 ORDER BY drained_at LIMIT $2)',
       [new Date(now.getTime() - 2 * BATCH_AGE_MAX_MS), limit],
     )) as [unknown, number];
-    return { counts, batches };
+    return { counts: worthless + (await this.#pruneCrowded(now, limit - worthless)), batches };
+  }
+
+  /** Forgets the least demanded of regions that have too many. */
+  async #pruneCrowded(now: Date, limit: number): Promise<number> {
+    const crowded = await this.#dataSource.query<{ readonly region: string }[]>('SELECT region FROM demand GROUP BY region HAVING count(*) > $1', [this.#regionCountsMax]);
+    let forgotten = 0;
+    for (const { region } of crowded) {
+      const [, count] = (await this.#dataSource.query(
+        `DELETE FROM demand WHERE region = $2 AND (repository, image) IN (
+           SELECT repository, image FROM (
+             SELECT repository, image FROM demand WHERE region = $2 ORDER BY ${LONG_NOW} DESC, repository, image OFFSET $3) AS beyond
+           LIMIT $4)`,
+        [now, region, this.#regionCountsMax, limit - forgotten],
+      )) as [unknown, number];
+      forgotten += count;
+    }
+    return forgotten;
   }
 }
 
 function countedOf(row: DemandRow, at: Date): CountedDemand {
-  return { region: row.region, repository: row.repository, image: parseDigest(row.image), count: { weight: row.weight, at } };
+  return { region: row.region, repository: row.repository, image: parseDigest(row.image), weights: weightsOf(row), at };
+}
+
+function weightsOf(row: WeightRow | undefined): Weights {
+  return row === undefined ? [0, 0, 0] : [row.short_weight, row.weight, row.long_weight];
 }

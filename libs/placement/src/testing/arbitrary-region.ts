@@ -3,12 +3,14 @@ import fc from 'fast-check';
 import { DAY_MS, HOUR_MS, MiB } from '#quantities';
 
 import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
-import { aLayer, anImage, aRegion, SCENE_NOW, unfinished } from './region-scene.js';
+import { aForecast, aLayer, anImage, aRegion, SCENE_NOW, unfinished } from './region-scene.js';
 
 const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
 
 /** Merged views are small, and sometimes nothing at all. */
 const views = fc.array(fc.nat({ max: 6 }), { minLength: 3, maxLength: 3 }).map((sizes) => sizes.map((size, n) => aLayer(`view ${n}`, size)));
+
+const somePulls = fc.oneof(fc.constantFrom(0, 0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true }));
 
 const rarely = fc.nat({ max: 7 }).map((draw) => draw === 0);
 
@@ -17,7 +19,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
   const all = [...ofImages, ...viewsOfImages];
   const some = fc.oneof(fc.subarray(ofImages), fc.subarray(ofImages, { maxLength: Math.min(3, ofImages.length) }));
   const image = fc.record({
-    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), weight: fc.oneof(fc.constantFrom(0, 1, 2, 3, 4), fc.double({ min: 0.01, max: 50, noNaN: true })),
+    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls,
   });
   const replica = fc.option(
     fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
@@ -40,8 +42,6 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
     })
     .map(({ images, held, elsewhere, pins, capacityMiB, parameters, recent }) => {
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
-      const repositories = new Map<string, number>();
-      for (const of of images) repositories.set(of.repository, (repositories.get(of.repository) ?? 0) + of.weight);
       const replicas = all.flatMap((layer, n): HeldReplica[] => {
         const of = held[n];
         return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready' }];
@@ -51,7 +51,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
         unfinished: placed.filter((_, n) => images[n]?.expanded === false).map(unfinished),
         referenced: new Set(placed.flatMap((of) => [...of.layers, ...(of.view === undefined ? [] : [of.view])].map((layer) => layer.digest))),
         capacityBytes: capacityMiB * MiB,
-        demand: { images: new Map(placed.map((of, n) => [imageKey(of), images[n]?.weight ?? 0])), repositories },
+        forecasts: new Map(placed.map((of, n) => [imageKey(of), aForecast(images[n]!)])),
         replicas,
         mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true).map((layer) => layer.digest)),
         readyElsewhere: new Set(all.filter((_, n) => elsewhere[n] === true).map((layer) => layer.digest)),

@@ -8,14 +8,14 @@ import { planRegion } from '../plan-region.js';
 import { type PlanCursor, type PlanStore, storedPlan, type StoredPlan, termsOf } from '../plan-store.js';
 import type { PlannerToken, PlannerTurn } from '../planner-turn.js';
 import { PLACEMENT_PARAMETERS_DEFAULT } from '../region-facts.js';
-import { aDemand, aLayer, anImage, aRegion, SCENE_NOW } from './region-scene.js';
+import { aLayer, anImage, aRegion, expecting, SCENE_NOW } from './region-scene.js';
 
 const later = (ms: number): Date => new Date(SCENE_NOW.getTime() + ms);
 const LEASE_MS = 1000;
 
 function aPlan(minute: number, region = 'eastus'): StoredPlan {
   const images = [anImage('team/app:v1', [aLayer('a', 3)]), anImage('team/idle:v1', [aLayer('b', 4)])];
-  const plan = planRegion(aRegion({ region, images, demand: aDemand({ 'team/app:v1': 5 }), capacityBytes: 5 * 2 ** 40 }));
+  const plan = planRegion(aRegion({ region, images, forecasts: expecting({ 'team/app:v1': 5 }), capacityBytes: 5 * 2 ** 40 }));
   return storedPlan(plan, { id: randomUUID(), madeAt: later(minute * 60_000), trigger: 'push', terms: termsOf(PLACEMENT_PARAMETERS_DEFAULT), unresolvedPins: [randomUUID()] });
 }
 

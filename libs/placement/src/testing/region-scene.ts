@@ -1,3 +1,4 @@
+import type { ImageForecast } from '#demand';
 import { digestOf, type Digest } from '#oci';
 import { MiB } from '#quantities';
 
@@ -23,16 +24,19 @@ export function unfinished({ repository, digest, tags, layers }: PlacementImage)
   return { repository, digest, tags, layers: layers.map((layer) => layer.digest) };
 }
 
-/** Demand as decayed pulls of images by `repository:tag`; a repository's is the sum. */
-export function aDemand(weights: Readonly<Record<`${string}:${string}`, number>>): RegionFacts['demand'] {
-  const images = new Map<string, number>();
-  const repositories = new Map<string, number>();
-  for (const [name, weight] of Object.entries(weights)) {
+/** A forecast of pulls; of its own demand where nothing else is said. */
+export function aForecast(pulls: number | Partial<Pick<ImageForecast, 'ownPulls' | 'inheritedPulls' | 'elsewherePulls'>>): ImageForecast {
+  const { ownPulls = 0, inheritedPulls = 0, elsewherePulls = 0 } = typeof pulls === 'number' ? { ownPulls: pulls } : pulls;
+  const expectedPulls = ownPulls + inheritedPulls + elsewherePulls;
+  return { expectedPulls, ownPulls, inheritedPulls, elsewherePulls, probability: -Math.expm1(-expectedPulls), low: 0, high: 3 * expectedPulls };
+}
+
+/** Forecasts of images by `repository:tag`. */
+export function expecting(pulls: Readonly<Record<`${string}:${string}`, Parameters<typeof aForecast>[0]>>): RegionFacts['forecasts'] {
+  return new Map(Object.entries(pulls).map(([name, of]) => {
     const [repository = ''] = name.split(':');
-    images.set(imageKey({ repository, digest: digestOf(`image ${name}`) }), weight);
-    repositories.set(repository, (repositories.get(repository) ?? 0) + weight);
-  }
-  return { images, repositories };
+    return [imageKey({ repository, digest: digestOf(`image ${name}`) }), aForecast(of)];
+  }));
 }
 
 /** A pin of an image; its id tells the image and the priority. */
@@ -54,7 +58,7 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
     capacityBytes: 1000 * MiB,
     images,
     unfinished: [],
-    demand: aDemand({}),
+    forecasts: new Map(),
     pins: [],
     replicas: [],
     referenced: new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest))),

@@ -1,9 +1,9 @@
-import { add, type DecayedCount, weightAt } from '#demand';
+import { DemandCounters, DemandModel, type DemandView, type ImageForecast } from '#demand';
 import { HOUR_MS } from '#quantities';
 
 import { planRegion } from '../../plan-region.js';
-import { crossRegionDemand } from '../../cross-region-demand.js';
-import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionDemand, type RegionFacts, type RegionPin } from '../../region-facts.js';
+import { forecastImages } from '../../image-generations.js';
+import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts, type RegionPin } from '../../region-facts.js';
 import { ReplayPolicy, type ReplayWorld, type SeenPull } from '../replay-policy.js';
 
 /** How the planned policy plans. */
@@ -33,8 +33,8 @@ export class PlannedPolicy extends ReplayPolicy {
   readonly #world: ReplayWorld;
   readonly #options: PlannedOptions;
   readonly #images = new Map<number, PlacementImage>();
-  /** By region, home last, then by image. */
-  readonly #counts: Map<number, DecayedCount>[];
+  readonly #counters = new DemandCounters();
+  readonly #model = new DemandModel();
   readonly #pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>[];
   #planAtMs = Number.NEGATIVE_INFINITY;
 
@@ -43,7 +43,6 @@ export class PlannedPolicy extends ReplayPolicy {
     this.name = options.oracle === undefined ? 'planned' : 'perfect-forecast';
     this.#world = world;
     this.#options = options;
-    this.#counts = [...world.shares, undefined].map(() => new Map());
     this.#pins = world.shares.map(() => new Map());
   }
 
@@ -55,10 +54,9 @@ export class PlannedPolicy extends ReplayPolicy {
   }
 
   override pulled({ image, share, atMs }: SeenPull): void {
-    const counts = this.#counts.at(share)!;
-    const one = { weight: 1, at: new Date(atMs) };
-    const known = counts.get(image);
-    counts.set(image, known === undefined ? one : add(known, one, this.#options.parameters.forecast.halfLifeMs));
+    const { catalogue, places } = this.#world;
+    const { repository, digest } = catalogue.images[image]!;
+    this.#counters.add({ region: places.regions[share]?.region ?? places.home, repository, image: digest }, atMs);
     this.#planAtMs = Math.max(this.#planAtMs, Number.MIN_SAFE_INTEGER);
   }
 
@@ -78,11 +76,11 @@ export class PlannedPolicy extends ReplayPolicy {
     if (this.#planAtMs === Number.NEGATIVE_INFINITY || atMs < this.#planAtMs) return;
     this.#planAtMs = atMs + this.#options.everyMs;
     const images = [...this.#images.values()];
-    const demand = this.#options.oracle === undefined ? this.#demand(atMs) : this.#foreseen(atMs, this.#options.oracle);
-    for (const n of this.#world.shares.keys()) this.#plan(n, images, { atMs, demand: demand[n]! });
+    const forecasts = this.#options.oracle === undefined ? this.#foretold(images, atMs) : this.#foreseen(atMs, this.#options.oracle);
+    for (const n of this.#world.shares.keys()) this.#plan(n, images, { atMs, forecasts: forecasts[n]! });
   }
 
-  #plan(n: number, images: readonly PlacementImage[], { atMs, demand }: { readonly atMs: number; readonly demand: RegionDemand }): void {
+  #plan(n: number, images: readonly PlacementImage[], { atMs, forecasts }: { readonly atMs: number; readonly forecasts: RegionFacts['forecasts'] }): void {
     const { catalogue, shares } = this.#world;
     const share = shares[n]!;
     const replicas: HeldReplica[] = [];
@@ -91,7 +89,7 @@ export class PlannedPolicy extends ReplayPolicy {
       region: share.region.region,
       home: false,
       capacityBytes: share.capacityBytes,
-      images, demand, replicas,
+      images, forecasts, replicas,
       unfinished: [],
       pins: [...this.#pins[n]!.values()].filter(({ untilMs }) => untilMs > atMs).map(({ pin }) => pin),
       referenced: new Set(),
@@ -106,31 +104,24 @@ export class PlannedPolicy extends ReplayPolicy {
     for (const { layer } of plan.wants) share.copy(catalogue.layerNumber.get(layer) ?? -1);
   }
 
-  #demand(atMs: number): RegionDemand[] {
-    const at = new Date(atMs);
-    const { halfLifeMs } = this.#options.parameters.forecast;
-    const { catalogue, places } = this.#world;
-    const counts = this.#counts.flatMap((of, n) =>
-      [...of].map(([image, count]) => ({ region: places.regions[n]?.region ?? places.home, image: catalogue.images[image]!, weight: weightAt(count, at, halfLifeMs) })),
-    );
-    const byRegion = crossRegionDemand(counts, this.#options.parameters.crossRegionRatio);
-    return places.regions.map(({ region }) => byRegion.get(region) ?? { images: new Map(), repositories: new Map() });
+  /** As the planner has it: every plan learns from what came since the last one. */
+  #foretold(placeable: readonly PlacementImage[], atMs: number): RegionFacts['forecasts'][] {
+    const { places } = this.#world;
+    const regions = [...places.regions.map(({ region }) => region), places.home];
+    const images = forecastImages({ placeable, unfinished: [] });
+    const view: DemandView = { at: new Date(atMs), regions, counters: this.#counters, images };
+    this.#model.learn(view);
+    const foretold = this.#model.forecast(view, this.#options.parameters.horizonMs);
+    const keys = images.map(imageKey);
+    return places.regions.map(({ region }) => new Map(foretold.get(region)!.map((forecast, n) => [keys[n]!, forecast])));
   }
 
-  /** Demand of which the forecast is just what will be pulled. */
-  #foreseen(atMs: number, oracle: NonNullable<PlannedOptions['oracle']>): RegionDemand[] {
-    const { horizonMs, halfLifeMs } = this.#options.parameters.forecast;
-    const weightPerPull = halfLifeMs / (Math.LN2 * horizonMs);
-    return this.#world.shares.map((_, n) => {
-      const images = new Map<string, number>();
-      const repositories = new Map<string, number>();
-      for (const [number, image] of this.#images) {
-        const weight = oracle(n, number, atMs, atMs + horizonMs) * weightPerPull;
-        if (weight === 0) continue;
-        images.set(imageKey(image), weight);
-        repositories.set(image.repository, (repositories.get(image.repository) ?? 0) + weight);
-      }
-      return { images, repositories };
-    });
+  /** Forecasts that are just what will be pulled. */
+  #foreseen(atMs: number, oracle: NonNullable<PlannedOptions['oracle']>): RegionFacts['forecasts'][] {
+    const { horizonMs } = this.#options.parameters;
+    return this.#world.shares.map((_, n) => new Map([...this.#images].map(([number, image]): [string, ImageForecast] => {
+      const pulls = oracle(n, number, atMs, atMs + horizonMs);
+      return [imageKey(image), { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: Math.min(1, pulls), low: pulls, high: pulls }];
+    })));
   }
 }

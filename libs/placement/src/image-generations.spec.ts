@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import { digestOf } from '#oci';
 
-import { imageKey, PLACEMENT_PARAMETERS_DEFAULT } from './region-facts.js';
-import { aDemand, anImage, unfinished } from './testing/region-scene.js';
-import { generationsOf, valueImages } from './value-images.js';
+import { forecastImages, generationsOf } from './image-generations.js';
+import { imageKey } from './region-facts.js';
+import { anImage, SCENE_NOW, unfinished } from './testing/region-scene.js';
 
 describe('generations of images', () => {
   it('count newer pushes of the same repository', () => {
@@ -21,13 +21,10 @@ describe('generations of images', () => {
     expect([amd64, arm64, older].map((image) => generations.get(imageKey(image)))).toEqual([0, 0, 1]);
   });
 
-  it('leave out images that no tag names: they inherit nothing and keep their own demand', () => {
+  it('leave out images that no tag names', () => {
     const untagged = { ...anImage('a:v1', [], 0), tags: [] };
     const tagged = anImage('a:v2', [], 10);
     expect(generationsOf([untagged, tagged])).toEqual(new Map([[imageKey(tagged), 0]]));
-    const [own, fresh] = valueImages({ images: [untagged, tagged], keys: [untagged, tagged].map(imageKey) }, { demand: aDemand({ 'a:v1': 4 }), unfinished: [], parameters: PLACEMENT_PARAMETERS_DEFAULT });
-    expect(own).toMatchObject({ inherited: 0 });
-    expect(fresh?.total).toBeCloseTo((own?.total ?? 0) / 2, 9);
   });
 
   it('count the newest push as tagged while the tag names an image that is still being expanded', () => {
@@ -35,5 +32,16 @@ describe('generations of images', () => {
     const older = anImage('a:v0', [], 20);
     expect(generationsOf([older, left], [unfinished(anImage('a:v2', []))])).toEqual(new Map([[imageKey(left), 0], [imageKey(older), 1]]));
     expect(generationsOf([older, left], [unfinished({ ...anImage('a:v2', []), tags: [] })])).toEqual(new Map([[imageKey(older), 0]]));
+  });
+});
+
+describe('images as forecasts see them', () => {
+  it('are of the newest push while they are expanded, as far as a tag names them and it is known when they were pushed', () => {
+    const placed = anImage('a:v1', [], 30);
+    const expanding = { ...unfinished(anImage('a:v2', [])), pushedAt: SCENE_NOW };
+    const untagged = { ...unfinished(anImage('a:v0', [])), tags: [], pushedAt: SCENE_NOW };
+    const onlyNamed = unfinished(anImage('a:v3', []));
+    const images = forecastImages({ placeable: [placed], unfinished: [expanding, untagged, onlyNamed] });
+    expect(images.map(({ digest, generation }) => [digest, generation])).toEqual([[placed.digest, 0], [expanding.digest, 0], [untagged.digest, undefined]]);
   });
 });

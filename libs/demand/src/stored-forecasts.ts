@@ -1,0 +1,121 @@
+import { HOUR_MS, MINUTE_MS } from '#quantities';
+import type { RegionName } from '#regions';
+
+import { DEMAND_PAGE_MAX, type DemandStore } from './demand-store.js';
+import { DemandCounters } from './model/demand-counters.js';
+import { DemandModel } from './model/demand-model.js';
+import { type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
+import type { HalfLife } from './model/half-lives.js';
+import type { DemandKey } from './observation.js';
+
+/** How long counts that were read are good enough for what a forecast of some images needs of all others: in so long the shortest of them loses three parts of a hundred. */
+export const COUNTS_AGE_MAX_MS = 15 * MINUTE_MS;
+/** How long a model goes on by itself: one that has not learned for longer gives way to what another process has learned since. */
+export const MODEL_AGE_MAX_MS = HOUR_MS;
+/** How far apart what was learned is kept: a process that dies takes as much with it. */
+export const MODEL_KEPT_EVERY_MS = 5 * MINUTE_MS;
+
+/** What there is to be pulled, and where, at an instant. */
+export interface ForecastWorld {
+  readonly at: Date;
+  /** Regions to foretell for; those in which anybody pulls are looked at, too. */
+  readonly regions: readonly RegionName[];
+  /** Each once. */
+  readonly images: readonly ForecastImage[];
+}
+
+/** By region, then by `forecastKey`. */
+export type RegionForecasts = ReadonlyMap<RegionName, ReadonlyMap<string, ImageForecast>>;
+
+interface ReadCounts {
+  readonly at: Date;
+  readonly counters: DemandCounters;
+}
+
+/**
+ * Forecasts from what a store keeps. Every look at the whole world learns from what came since the last one, so what is learned depends on the instants of these looks, and not on which process
+ * has them: a process that begins goes on from what was kept, and one that has had no look for long takes over from those that had.
+ */
+export class StoredForecasts {
+  readonly #store: DemandStore;
+  #model: DemandModel | undefined;
+  #learnedMs = Number.NEGATIVE_INFINITY;
+  #keptMs = Number.NEGATIVE_INFINITY;
+  #counts: ReadCounts | undefined;
+
+  constructor(store: DemandStore) {
+    this.#store = store;
+  }
+
+  /** Foretells a whole world, having learned from it. `world.images` are all there are. Cost: reads all counts. */
+  async ofAll(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    const { counters } = (this.#counts = await this.#read(world.at));
+    const model = await this.#modelAt(world.at);
+    const view = { ...world, regions: regionsOf(world, counters), counters };
+    model.learn(view);
+    this.#learnedMs = Math.max(this.#learnedMs, world.at.getTime());
+    if (this.#learnedMs - this.#keptMs >= MODEL_KEPT_EVERY_MS) {
+      await this.#store.keepModel(model.state, world.at);
+      this.#keptMs = this.#learnedMs;
+    }
+    return keyed(model, view, horizonMs);
+  }
+
+  /**
+   * Foretells the images of some repositories alone, and learns nothing: `world.images` are all that these have. Their counts are read anew; all others, which tell how busy regions are, may be
+   * {@link COUNTS_AGE_MAX_MS} old.
+   */
+  async ofSome(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    const read = this.#counts;
+    const isFresh = read !== undefined && Math.abs(world.at.getTime() - read.at.getTime()) <= COUNTS_AGE_MAX_MS;
+    const { counters } = isFresh ? read : (this.#counts = await this.#read(world.at));
+    if (isFresh) for (const repository of new Set(world.images.map((image) => image.repository))) await this.#readAgain(repository, world.at, counters);
+    return keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs);
+  }
+
+  /** Foretells a whole world as {@link ofAll} does, and learns nothing: for what might be. Cost: reads all counts. */
+  async inPassing(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    const { counters } = await this.#read(world.at);
+    return keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs);
+  }
+
+  /** Adds what was counted of a repository since. */
+  async #readAgain(repository: string, at: Date, counters: DemandCounters): Promise<void> {
+    let after: DemandKey | undefined;
+    do {
+      const page = await this.#store.list({ repository, limit: DEMAND_PAGE_MAX, ...(after === undefined ? {} : { after }) }, at);
+      for (const { region, image, weights } of page.counts) {
+        const known = counters.in(region).image(forecastKey({ repository, digest: image }), at.getTime());
+        const since = (halfLife: HalfLife): number => Math.max(0, weights[halfLife] - known[halfLife]);
+        counters.addWeights({ region, repository, image }, at.getTime(), [since(0), since(1), since(2)]);
+      }
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  async #read(at: Date): Promise<ReadCounts> {
+    const counters = new DemandCounters();
+    const { counts } = await this.#store.snapshot(at);
+    for (const counted of counts) counters.addWeights(counted, counted.at.getTime(), counted.weights);
+    return { at, counters };
+  }
+
+  async #modelAt(at: Date): Promise<DemandModel> {
+    const known = this.#model;
+    if (known !== undefined && at.getTime() - this.#learnedMs <= MODEL_AGE_MAX_MS) return known;
+    const kept = await this.#store.model(at);
+    const model = known !== undefined && (kept === undefined || kept.learnedMs <= this.#learnedMs) ? known : new DemandModel(kept);
+    this.#learnedMs = Math.max(this.#learnedMs, kept?.learnedMs ?? Number.NEGATIVE_INFINITY);
+    this.#model = model;
+    return model;
+  }
+}
+
+function regionsOf({ regions }: ForecastWorld, counters: DemandCounters): RegionName[] {
+  return [...new Set([...regions, ...counters.regions])].toSorted();
+}
+
+function keyed(model: DemandModel, view: Parameters<DemandModel['forecast']>[0], horizonMs: number): RegionForecasts {
+  const keys = view.images.map(forecastKey);
+  return new Map([...model.forecast(view, horizonMs)].map(([region, forecasts]) => [region, new Map(forecasts.map((forecast, n) => [keys[n]!, forecast]))]));
+}
