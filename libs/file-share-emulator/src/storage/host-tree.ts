@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { unlessAbsent } from './atomic-file.js';
 import { refusal } from './host-refusal.js';
+import { PathLocks } from './path-locks.js';
 
 /** Where a path leads on the host. */
 export interface HostPlace {
@@ -27,6 +28,7 @@ export function parentOf(path: string): string | undefined {
 /** An exported folder of the host, in which names are found whatever their case. Links are no part of it, whoever made them: they may lead anywhere. */
 export class HostTree {
   readonly #root: string;
+  readonly #writing = new PathLocks();
 
   constructor(root: string) {
     this.#root = root;
@@ -45,6 +47,14 @@ export class HostTree {
     } finally {
       await host.close();
     }
+  }
+
+  /**
+   * Opens a file to write to it, after those who write to it already: hosts take the writes to a file one after the other in any case, and each that waits
+   * for that keeps one of the few threads that all files are read and written by.
+   */
+  openToWrite<T>(path: string, use: (host: FileHandle) => Promise<T>): Promise<T> {
+    return this.#writing.hold(path, 'exclusive', () => this.open(path, 'r+', use));
   }
 
   /** Finds `path`: as it is spelled, else by its letters. What exists costs one look; what does not costs reading the folder it would be in. */

@@ -188,7 +188,7 @@ export class ShareFolder {
       this.#check(entry, 'write', writer);
       const written = record.written.within(widened(range));
       await this.#append(entry, { kind: 'w', range, keepsWriteTime });
-      await this.#tree.open(entry.path, 'r+', (host) => writeSparse(host, { offset, bytes, written }));
+      await this.#tree.openToWrite(entry.path, (host) => writeSparse(host, { offset, bytes, written }));
       return entry;
     });
   }
