@@ -29,15 +29,23 @@ const FULL_BOUND = twoDigits(1 / FULL);
 const FULL_OF_MANY_BOUND = twoDigits(1 / 0.85);
 const HOLES_BOUND = 0.41;
 
+/** The parts, besides {@link rateName}. */
+const MANY = 'many layers';
+const HOLES = 'holes';
+const BY_SHARE = 'startCopyFromURL';
+const FAN_OUT = 'fan-out';
+
 /** `npm run bench -- copy`. */
 export const copyBench: Bench = {
   question: 'how much of a link do copies use, what do they cost besides, and how long does the last of eight regions wait?',
 
-  async run(tell): Promise<readonly Figure[]> {
+  parts: [...RATES.map(rateName), MANY, HOLES, BY_SHARE, FAN_OUT],
+
+  async run(tell, parts): Promise<readonly Figure[]> {
     const regions = await EmulatedRegions.start(['home', 'east', ...FAR_REGIONS]);
     try {
       const scaled = { regions, tell, scale: SCALE };
-      return [...(await new CopyBench(regions, tell).run()), ...(await measureFanOut(scaled))];
+      return [...(await new CopyBench({ regions, tell, parts }).run()), ...(parts.includes(FAN_OUT) ? await measureFanOut(scaled) : [])];
     } finally {
       await regions.close();
     }
@@ -71,41 +79,62 @@ interface CopyRates {
   readonly travelling: number;
 }
 
+function rateName(rate: number): string {
+  return `${rate} MB/s`;
+}
+
+/** One layer over one link. */
+function wayName({ rate, latencyMs }: Way): string {
+  return `${rate ?? 'any'} MB/s, ${latencyMs} ms a call`;
+}
+
+/** Where it is measured, and which parts of it. */
+interface CopyBenchRun {
+  readonly regions: EmulatedRegions;
+  readonly tell: (line: string) => void;
+  readonly parts: readonly string[];
+}
+
 class CopyBench {
   readonly #regions: EmulatedRegions;
   readonly #tell: (line: string) => void;
+  readonly #parts: readonly string[];
   readonly #figures: Figure[] = [];
 
-  constructor(regions: EmulatedRegions, tell: (line: string) => void) {
+  constructor({ regions, tell, parts }: CopyBenchRun) {
     this.#regions = regions;
     this.#tell = tell;
+    this.#parts = parts;
   }
 
   async run(): Promise<readonly Figure[]> {
     const home = await this.#regions.reach('home');
     const layers = new HomeLayers(home.share);
+    const ways = RATES.filter((rate) => this.#isWanted(rateName(rate))).flatMap((rate) => LATENCIES_MS.map((latencyMs) => ({ rate, latencyMs })));
+    if (ways.length === 0 && ![MANY, HOLES, BY_SHARE].some((part) => this.#isWanted(part))) return [];
     this.#tell('putting layers onto the home share');
     const large = await layers.put('large', LAYER_BYTES * SCALE);
     const shorter = await layers.put('shorter', RATES[0]! * MB * SECONDS_MAX * SCALE);
     const small: HomeLayer[] = [];
-    for (let n = 0; n < SMALL_LAYERS * SCALE; n += 1) small.push(await layers.put(`small ${n}`, smallBytes(n)));
-    const holes = await layers.put('holes', Math.ceil((LAYER_BYTES * SCALE) / HOLED_BYTES) * HOLED_BYTES, HOLES_RATIO);
+    if (this.#isWanted(MANY)) for (let n = 0; n < SMALL_LAYERS * SCALE; n += 1) small.push(await layers.put(`small ${n}`, smallBytes(n)));
+    const holes = this.#isWanted(HOLES) ? await layers.put('holes', Math.ceil((LAYER_BYTES * SCALE) / HOLED_BYTES) * HOLED_BYTES, HOLES_RATIO) : undefined;
     const before = await this.#throughThisProcess();
 
     // The first run warms everybody up.
     await this.#copyRates(layers, [large], { latencyMs: 0 });
     const ceiling = (await this.#copyRates(layers, [large], { latencyMs: 0 })).travelling;
-    this.#figures.push(measured('the emulator without limits, one layer', ceiling, 'MB/s'));
-    for (const rate of RATES) {
-      const layer = large.sizeBytes / MB / rate > SECONDS_MAX ? shorter : large;
-      for (const latencyMs of LATENCIES_MS) await this.#fill(layers, layer, { rate, latencyMs });
-    }
-    await this.#fillWithMany(layers, small);
-    await this.#copyHoles(layers, holes);
+    this.#figures.push(measured(`the emulator without limits, its files ${this.#regions.inMemory ? 'in memory' : 'on a disk'}, one layer`, ceiling, 'MB/s'));
+    for (const way of ways) await this.#fill(layers, large.sizeBytes / MB / way.rate > SECONDS_MAX ? shorter : large, way);
+    if (small.length > 0) await this.#fillWithMany(layers, small);
+    if (holes !== undefined) await this.#copyHoles(layers, holes);
     const after = await this.#throughThisProcess();
     this.#figures.push({ name: 'payload through this process', value: after - before, unit: 'bytes', against: null, bound: 0, holds: after === before });
-    await this.#compareWithShare(home, large);
+    if (this.#isWanted(BY_SHARE)) await this.#compareWithShare(home, large);
     return this.#figures;
+  }
+
+  #isWanted(part: string): boolean {
+    return this.#parts.includes(part);
   }
 
   /**
@@ -113,14 +142,14 @@ class CopyBench {
    * latency. What the emulator cannot carry on this machine at that moment, no copy can fill: then its own ceiling, of the same minute, is the measure.
    */
   async #fill(layers: HomeLayers, layer: HomeLayer, way: Way & { readonly rate: number }): Promise<void> {
-    const { rate, latencyMs } = way;
+    const { rate } = way;
     const isFast = rate > RATES[1]!;
     const rounds: (CopyRates & { readonly ceiling: number })[] = [];
     while (rounds.length < (isFast ? ROUNDS_OF_FAST : 1)) {
       const ceiling = isFast ? (await this.#copyRates(layers, [layer], { latencyMs: 0 })).travelling : rate;
       rounds.push({ ceiling, ...(await this.#copyRates(layers, [layer], way)) });
     }
-    const name = `one layer of ${Math.round(layer.sizeBytes / MB)} MB, ${rate} MB/s, ${latencyMs} ms a call`;
+    const name = `one layer of ${Math.round(layer.sizeBytes / MB)} MB, ${wayName(way)}`;
     if (isFast) this.#figures.push(measured(`${name}: the emulator without limits, at the same time`, median(rounds.map(({ ceiling }) => ceiling)), 'MB/s'));
     this.#figures.push(measured(`${name}, from the claim to ready`, median(rounds.map(({ whole }) => whole)), 'MB/s'));
     this.#figures.push(measured(`${name}, while its bytes travel`, median(rounds.map(({ travelling }) => travelling)), 'MB/s'));
@@ -157,11 +186,11 @@ class CopyBench {
   async #copyRates(layers: HomeLayers, copied: readonly HomeLayer[], way: Way): Promise<CopyRates> {
     await this.#shape(way);
     const [home, east] = [await this.#regions.reach('home'), await this.#regions.reach('east')];
-    const seconds = await copyAll({ layers: copied, records: layers.records, home: home.share, targets: [east.share] });
     const bytes = copied.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
+    const seconds = await copyAll({ layers: copied, records: layers.records, home: home.share, targets: [east.share] });
     const { fromMs, toMs } = east.share.copied;
     const rates = { whole: bytes / MB / seconds, travelling: bytes / MB / ((toMs - fromMs) / SECOND_MS) };
-    this.#tell(`${copied.length} of ${Math.round(bytes / MB)} MB, ${way.rate ?? 'any'} MB/s, ${way.latencyMs} ms a call: ${seconds.toFixed(2)} s, `
+    this.#tell(`${copied.length} of ${Math.round(bytes / MB)} MB, ${wayName(way)}: ${seconds.toFixed(2)} s, `
       + `${rates.whole.toFixed(0)} MB/s, ${rates.travelling.toFixed(0)} MB/s while the bytes travel`);
     return rates;
   }
