@@ -21,6 +21,12 @@ beforeAll(async () => {
 });
 afterAll(() => emulator.close());
 
+const REFUSED = Array.from({ length: 2 }, () => 'TotalSharesProvisionedIopsExceedsAccountLimit');
+
+async function outcome(call: Promise<unknown>): Promise<string> {
+  return call.then(() => 'served', (error: { readonly code?: string }) => error.code ?? 'refused without a code');
+}
+
 function send(method: string, target: string, headers: Record<string, string> = {}): Promise<RawAnswer> {
   return sendRaw({ method, url: emulator.url, target: `/acct1/${target}`, headers, signAs: { account: 'acct1', key: TEST_KEY } });
 }
@@ -59,6 +65,37 @@ describe('provisioned shares, to the unmodified SDK', () => {
     expect(raised.nextAllowedQuotaDowngradeTime!.getTime()).toBeGreaterThan(Date.now() + 23 * HOUR_MS);
     await expect(share.setProperties({ quotaInGB: 64 })).rejects.toMatchObject({ statusCode: 409, code: 'ContainerQuotaDowngradeNotAllowed' });
     expect(await share.getProperties()).toMatchObject({ quota: 128 });
+  });
+
+  it('are never more together than their account may have, however many are made, raised and restored at once', async () => {
+    const other = await startTemporaryEmulator(['acct1'], { deleteRetentionDays: 7 });
+    try {
+      const client = sdkClient(`${other.url}/acct1`);
+      const given = { shareProvisionedIops: 30_000, shareProvisionedBandwidthMibps: 100, quota: 32 } as object;
+      // Three fit, of 102,400.
+      const made = await Promise.all(Array.from({ length: 5 }, (_, n) => outcome(client.getShareClient(`made-${n}`).create(given))));
+      expect(made.toSorted()).toEqual([...REFUSED.slice(0, 2), 'served', 'served', 'served']);
+      const shares = await Promise.all([0, 1, 2, 3, 4].filter((n) => made[n] === 'served').map(async (n) => client.getShareClient(`made-${n}`)));
+      // 12,400 are left: two of three raises of 5,000 fit.
+      const raised = await Promise.all(shares.map((share) => outcome(share.setProperties({ shareProvisionedIops: 35_000 } as object))));
+      expect(raised.toSorted()).toEqual([REFUSED[0], 'served', 'served']);
+      const [gone] = shares;
+      await gone!.delete();
+      let version = '';
+      for await (const share of client.listShares({ includeDeleted: true })) if (share.deleted === true) version = share.version ?? '';
+      // Only one has the place of the one that went.
+      const both = await Promise.all([outcome(client.undeleteShare(gone!.name, version)), outcome(client.getShareClient('instead').create(given))]);
+      expect(both.toSorted()).toEqual([REFUSED[0], 'served']);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('have one lease when two acquire it at once', async () => {
+    const share = service.getShareClient('leased-at-once');
+    await share.create();
+    const codes = await Promise.all([1, 2].map((n) => outcome(share.getShareLeaseClient(`00000000-0000-4000-8000-00000000000${n}`).acquireLease(60))));
+    expect(codes.toSorted()).toEqual(['LeaseAlreadyPresent', 'served']);
   });
 });
 

@@ -4,6 +4,7 @@ import { changeHeaders } from '../headers.js';
 import { INFINITE, type Lease, type LeaseOutcome, type LeaseRequest, stepLease } from '../lease.js';
 import { filePath, type Operation, type OperationContext, shareOf } from '../operation.js';
 import { refuseBody } from '../request-body.js';
+import type { ShareSnapshots } from '../storage/share-snapshots.js';
 import type { Ticks } from '../storage/ticks.js';
 
 /** Seconds of a share's lease that is not infinite. */
@@ -19,18 +20,36 @@ export const leaseOperations: readonly Operation[] = [
 ];
 
 async function leaseShare(context: OperationContext): Promise<void> {
-  const { exchange, shares } = context;
+  const { exchange } = context;
   refuseBody(exchange);
   const share = shareOf(context);
   const request = requestOf(exchange);
   const isFixed = request.seconds >= SECONDS_MIN && request.seconds <= SECONDS_MAX;
   if (request.action === 'acquire' && request.seconds !== INFINITE && !isFixed) throw invalidHeader('x-ms-lease-duration', String(request.seconds));
   const stamp = exchange.query('sharesnapshot');
-  const before = stamp === undefined ? share.record : share.snapshots.get(stamp).record;
-  const outcome = stepLease(before.lease, request, Date.now());
-  if (stamp === undefined) await shares.change(share.name, { lease: outcome.lease });
-  else await share.snapshots.setLease(stamp, outcome.lease);
-  reply(exchange, outcome, before.changedAt);
+  const { outcome, changedAt } = stamp === undefined ? await leaseLive(context, request) : await leaseSnapshot(share.snapshots, stamp, request);
+  reply(exchange, outcome, changedAt);
+}
+
+interface Leased {
+  readonly outcome: LeaseOutcome;
+  readonly changedAt: Ticks;
+}
+
+async function leaseLive(context: OperationContext, request: LeaseRequest): Promise<Leased> {
+  let leased: Leased | undefined;
+  await context.shares.change(shareOf(context).name, ({ lease, changedAt }) => {
+    leased = { outcome: stepLease(lease, request, Date.now()), changedAt };
+    return { lease: leased.outcome.lease };
+  });
+  return leased!;
+}
+
+async function leaseSnapshot(snapshots: ShareSnapshots, stamp: string, request: LeaseRequest): Promise<Leased> {
+  const { lease, changedAt } = snapshots.get(stamp).record;
+  const outcome = stepLease(lease, request, Date.now());
+  await snapshots.setLease(stamp, outcome.lease);
+  return { outcome, changedAt };
 }
 
 async function leaseFile(context: OperationContext): Promise<void> {

@@ -37,7 +37,7 @@ async function setPolicies(context: OperationContext): Promise<void> {
   const policies = (document?.children ?? []).map(readPolicy);
   const isRepeated = new Set(policies.map(({ id }) => id)).size < policies.length;
   if (policies.length > POLICIES_MAX || isRepeated) throw new AzureFilesError('InvalidXmlDocument');
-  const { record } = await shares.change(share.name, { policies });
+  const { record } = await shares.change(share.name, () => ({ policies }));
   exchange.reply(200, changeHeaders(record.changedAt));
 }
 

@@ -28,8 +28,7 @@ export const shareOperations: readonly Operation[] = [
 async function createShare({ exchange, shares }: OperationContext): Promise<void> {
   refuseBody(exchange);
   const settings = newSettings(settingsOf(exchange));
-  checkProvisioning(settings, shares.list());
-  const { record } = await shares.create(exchange.head.address.share ?? '', { ...settings, metadata: metadataOf(exchange) });
+  const { record } = await shares.create(exchange.head.address.share ?? '', { ...settings, metadata: metadataOf(exchange) }, checkProvisioning);
   exchange.reply(201, { ...changeHeaders(record.changedAt), ...settingHeaders(record) });
 }
 
@@ -48,21 +47,24 @@ async function getShareStats(context: OperationContext): Promise<void> {
 async function setShareProperties(context: OperationContext): Promise<void> {
   const { exchange, shares } = context;
   refuseBody(exchange);
-  const share = shareOf(context);
-  checkShareLease(context, share.record, { writes: false });
   const settings = settingsOf(exchange);
-  checkProvisioning({ ...share.record, ...settings }, shares.list().filter((other) => other !== share));
-  const raisedAt = raisesAfter({ before: share.record, asked: settings }, new Date());
-  const { record } = await shares.change(share.name, { ...settings, raisedAt });
+  const { record } = await shares.change(shareOf(context).name, (before, others) => {
+    checkShareLease(context, before, { writes: false });
+    checkProvisioning({ ...before, ...settings }, others);
+    return { ...settings, raisedAt: raisesAfter({ before, asked: settings }, new Date()) };
+  });
   exchange.reply(200, shareHeaders(record));
 }
 
 async function setShareMetadata(context: OperationContext): Promise<void> {
   const { exchange, shares } = context;
   refuseBody(exchange);
-  const share = shareOf(context);
-  checkShareLease(context, share.record, { writes: false });
-  exchange.reply(200, shareHeaders((await shares.change(share.name, { metadata: metadataOf(exchange) })).record));
+  const metadata = metadataOf(exchange);
+  const { record } = await shares.change(shareOf(context).name, (before) => {
+    checkShareLease(context, before, { writes: false });
+    return { metadata };
+  });
+  exchange.reply(200, shareHeaders(record));
 }
 
 async function deleteShare(context: OperationContext): Promise<void> {
@@ -104,7 +106,7 @@ async function restoreShare({ exchange, shares }: OperationContext): Promise<voi
   refuseBody(exchange);
   const name = exchange.head.address.share ?? '';
   if (exchange.requiredHeader('x-ms-deleted-share-name') !== name) throw invalidHeader('x-ms-deleted-share-name', exchange.header('x-ms-deleted-share-name'));
-  const { record } = await shares.restore(name, exchange.requiredHeader('x-ms-deleted-share-version'));
+  const { record } = await shares.restore(name, exchange.requiredHeader('x-ms-deleted-share-version'), checkProvisioning);
   exchange.reply(201, shareHeaders(record));
 }
 

@@ -62,6 +62,13 @@ export class DeletedShares {
     return [...this.#shares.values()];
   }
 
+  /** A share that can be restored. @throws {AzureFilesError} `ShareNotFound` */
+  get(name: string, version: string): DeletedShare {
+    const share = this.#shares.get(version);
+    if (share?.name !== name) throw new AzureFilesError('ShareNotFound');
+    return share;
+  }
+
   /** Whole days for which `share` can still be restored. */
   remainingDays({ deletedAt }: DeletedShare, now: Date): number {
     return Math.max(0, Math.ceil((deletedAt.getTime() + this.#retentionDays * DAY_MS - now.getTime()) / DAY_MS));
@@ -90,9 +97,7 @@ export class DeletedShares {
 
   /** Puts a share back into the live folders. @throws {AzureFilesError} `ShareNotFound` */
   async restore(name: string, version: string, live: LiveFolders): Promise<void> {
-    const share = this.#shares.get(version);
-    if (share?.name !== name) throw new AzureFilesError('ShareNotFound');
-    const place = join(this.#root, version);
+    const place = join(this.#root, this.get(name, version).version);
     await rename(join(place, 'records'), join(live.records, name));
     // A folder without a share that another program put there stays: the share cannot take its place.
     await rename(join(place, 'files'), join(live.files, name));

@@ -8,6 +8,7 @@ import { AzureFilesError } from '../azure-error.js';
 import type { XmlElement } from '../xml-reader.js';
 import { failedWith, unlessAbsent, writeFileAtomically } from './atomic-file.js';
 import { DeletedShares } from './deleted-shares.js';
+import { PathLocks } from './path-locks.js';
 import { PermissionStore } from './permission-store.js';
 import { ShareFolder } from './share-folder.js';
 import { parseShareRecord, type ShareRecord, shareRecordText, type ShareSettings } from './share-record.js';
@@ -33,6 +34,12 @@ export interface NewShare extends ShareSettings {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Whether an account may have a share with these settings beside its others. @throws {AzureFilesError} where it may not */
+export type SettingsCheck = (settings: ShareSettings, others: readonly EmulatedShare[]) => void;
+
+/** What becomes of a share's record, as it is when its turn has come. @throws {AzureFilesError} where it may not be changed so */
+export type RecordChange = (record: ShareRecord, others: readonly EmulatedShare[]) => Partial<ShareRecord>;
+
 /** How a catalogue deletes. */
 export interface DeletionRules {
   /** Days for which deleted shares can be restored; 0: not at all. */
@@ -55,6 +62,8 @@ export class ShareCatalogue {
   #serviceProperties: readonly XmlElement[] = [];
   readonly #shares = new Map<string, EmulatedShare>();
   readonly #changing = new Set<string>();
+  /** Shares are made, changed and restored one after the other: what an account may have, it may have of all of them together. */
+  readonly #turns = new PathLocks();
   /** Names that are taken until an instant, by shares that are on their way out. */
   readonly #lingering = new Map<string, number>();
 
@@ -108,10 +117,11 @@ export class ShareCatalogue {
     this.#serviceProperties = elements;
   }
 
-  /** Creates a share. @throws {AzureFilesError} `ShareAlreadyExists` */
-  async create(name: string, wanted: NewShare): Promise<EmulatedShare> {
-    return this.#alone(name, async () => {
+  /** Creates a share. @throws {AzureFilesError} `ShareAlreadyExists`, and what `check` throws */
+  async create(name: string, wanted: NewShare, check: SettingsCheck = allowed): Promise<EmulatedShare> {
+    return this.#inTurn(name, async () => {
       this.#checkFree(name);
+      check(wanted, this.list());
       await mkdir(join(this.#files, name), { recursive: true });
       await mkdir(join(this.#records, name), { recursive: true });
       const share = await this.#open(name, { ...wanted, policies: [], changedAt: nextTicks() });
@@ -122,10 +132,11 @@ export class ShareCatalogue {
     });
   }
 
-  /** Changes what is kept of a share. A lease leaves the ETag as it is. */
-  async change(name: string, changes: Partial<ShareRecord>): Promise<EmulatedShare> {
-    return this.#alone(name, async () => {
+  /** Changes what is kept of a share. A lease leaves the ETag as it is. @throws {AzureFilesError} `ShareNotFound`, and what `change` throws */
+  async change(name: string, change: RecordChange): Promise<EmulatedShare> {
+    return this.#inTurn(name, async () => {
       const share = this.get(name);
+      const changes = change(share.record, this.list().filter((other) => other !== share));
       const changedAt = Object.keys(changes).every((key) => key === 'lease') ? share.record.changedAt : nextTicks();
       share.record = { ...share.record, ...changes, changedAt };
       await this.#save(share);
@@ -144,10 +155,11 @@ export class ShareCatalogue {
     });
   }
 
-  /** Restores a deleted share under its own name. */
-  async restore(name: string, version: string): Promise<EmulatedShare> {
-    return this.#alone(name, async () => {
+  /** Restores a deleted share under its own name. @throws {AzureFilesError} `ShareAlreadyExists`, `ShareNotFound`, and what `check` throws */
+  async restore(name: string, version: string, check: SettingsCheck = allowed): Promise<EmulatedShare> {
+    return this.#inTurn(name, async () => {
       this.#checkFree(name);
+      check(this.deleted.get(name, version).record, this.list());
       await this.deleted.restore(name, version, { files: this.#files, records: this.#records });
       await this.#load(name);
       return this.get(name);
@@ -197,6 +209,10 @@ export class ShareCatalogue {
     await writeFileAtomically(join(this.#records, name, 'share.json'), shareRecordText(record));
   }
 
+  #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    return this.#turns.hold('', 'exclusive', () => this.#alone(name, work));
+  }
+
   async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
     if (this.#changing.has(name)) throw new AzureFilesError('ShareBeingDeleted');
     this.#changing.add(name);
@@ -206,4 +222,8 @@ export class ShareCatalogue {
       this.#changing.delete(name);
     }
   }
+}
+
+function allowed(): void {
+  // Whoever opens a catalogue without asking for Azure's limits has none.
 }
