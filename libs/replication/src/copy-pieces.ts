@@ -12,6 +12,10 @@ import type { LayerRecord } from './replication-ports.js';
 
 /** How often at most the progress of one copy is written down. */
 export const COPY_PROGRESS_MS = SECOND_MS;
+/** How often one piece is copied within one try of its file: what a way spoilt comes right the next time, what a source's file has wrong does not. */
+export const PIECE_TRIES_MAX = 3;
+/** How many of those may fail to read a source at all: the driver has tried each of them several times. */
+const UNREAD_MAX = 2;
 
 /** One file being filled from its sources. */
 export interface PieceCopy {
@@ -159,19 +163,19 @@ async function tryRelay(copy: PieceCopy, { source, piece }: { readonly source: G
 }
 
 /**
- * One piece, from the best source, and a second time from the next one. Where there is no other source, only a failure to read it is worth a second
- * try, with a new grant: the same bytes would come again.
+ * One piece, from the best source, then from the next one, and in turn again up to {@link PIECE_TRIES_MAX} times; each time with a new grant where a source
+ * could not be read. Nothing is believed: the piece is there when what was written has the record's CRC64.
  */
 async function copyFromSource(copy: PieceCopy, piece: number, signal: AbortSignal): Promise<void> {
   const { record, sources, target } = copy;
-  const [best, other] = sources;
-  if (best === undefined) throw new ReplicationError('NO_SOURCE', 'a copy needs a source', { transient: true });
   const tries: PieceTry[] = [];
-  for (const source of [best, other ?? best]) {
+  for (let unreadCount = 0; tries.length < PIECE_TRIES_MAX && unreadCount < UNREAD_MAX;) {
+    const source = sources[tries.length % sources.length];
+    if (source === undefined) throw new ReplicationError('NO_SOURCE', 'a copy needs a source', { transient: true });
     const one = await tryPiece(copy, source, pieceRange(piece, record.vhd.sizeBytes), signal);
     if (one.got === record.pieceCrc64s[piece]) return;
     tries.push(one);
-    if (other === undefined && one.error === undefined) break;
+    if (one.error !== undefined) unreadCount += 1;
   }
   const unread = tries.at(-1)?.error;
   if (unread !== undefined && tries.every((one) => one.error !== undefined)) throw unread;

@@ -8,6 +8,7 @@ import { MiB } from '#quantities';
 import { PIECE_BYTES } from '#shares';
 import type { MemoryShare } from '#shares/testing';
 
+import { PIECE_TRIES_MAX } from './copy-pieces.js';
 import { type CopyPorts, copyReplica } from './copy-replica.js';
 import type { ReplicaCopy } from './replica.js';
 import { bytesOn, pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
@@ -136,6 +137,22 @@ describe('the source of a copy', () => {
     expect([world.home, world.east].map((share) => share.traffic.copiedOutBytes > 0)).toEqual([true, true]);
   });
 
+  it.each([1, PIECE_TRIES_MAX - 1])('is the same one again for a piece that came damaged %i times, where there is no other', async (times) => {
+    const layer = await wanted('abcd');
+    world.east.corruptCopies = times;
+    await copy(world.ports({ pieceConcurrency: 1 }));
+    expect(await same(layer, world.east)).toBe(true);
+    // Only that piece was copied again.
+    expect(copiedPieces(world.east)).toEqual([...Array.from({ length: times }, () => 0), 0, 1, 2, 3]);
+  });
+
+  it('is asked no more often than twice for a piece that it cannot give', async () => {
+    await wanted('a');
+    world.east.failNext('copyRange', 'COPY_SOURCE_FAILED', { times: PIECE_TRIES_MAX });
+    await expect(copy()).rejects.toMatchObject({ code: 'COPY_SOURCE_FAILED' });
+    expect(copiedPieces(world.east)).toEqual([0, 0]);
+  });
+
   it('is another one for a layer that is damaged on the nearest share', async () => {
     const layer = await world.expandOnto(world.home, 'layer', 'abcd');
     await world.expandOnto(world.east, 'layer', 'abcd');
@@ -172,9 +189,23 @@ describe('a copy that cannot be', () => {
     world.asia.corruptCopies = 100;
     const failure: unknown = await copy(world.ports({ pieceConcurrency: 1 })).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'PIECE_MISMATCH', transient: false, details: { piece: 0, share: 'asia' } });
-    expect(copiedPieces(world.asia)).toHaveLength(sources);
+    expect(copiedPieces(world.asia)).toEqual(Array.from({ length: PIECE_TRIES_MAX }, () => 0));
     expect(world.asia.paths).not.toContain(pathOf(layer));
     expect(await world.replica(world.asia, layer)).toMatchObject({ state: 'copying', copiedBytes: 0 });
+  });
+
+  it('says so also when its only source has the piece wrong, and takes nothing of it over into its next try', async () => {
+    const layer = await wanted('ab');
+    await world.home.writeRange(pathOf(layer), PIECE_BYTES + 7, Buffer.of(0));
+    const claimed = await world.claimCopy();
+    await expect(copyReplica(world.ports({ pieceConcurrency: 1 }), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'PIECE_MISMATCH', details: { piece: 1 } });
+    expect(copiedPieces(world.east)).toEqual([0, ...Array.from({ length: PIECE_TRIES_MAX }, () => 1)]);
+    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'wrong');
+    await world.home.writeRange(pathOf(layer), PIECE_BYTES + 7, Buffer.from('b'));
+    world.east.calls.length = 0;
+    await copy();
+    expect(copiedPieces(world.east)).toEqual([1]);
+    expect(await same(layer, world.east)).toBe(true);
   });
 
   const spoilers: readonly (readonly [string, (layer: Digest) => unknown])[] = [
