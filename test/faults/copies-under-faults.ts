@@ -1,11 +1,12 @@
 import type { FaultKind } from '#file-share-emulator';
 
+import { AnsweredFiles, partialFiles } from '../e2e/support/answered-files.js';
 import { eventually } from '../e2e/support/eventually.js';
 import { bigLayer } from '../e2e/support/real-layers.js';
 import type { ServiceProcess } from '../e2e/support/service-process.js';
-import { AnsweredFiles, partialFiles } from './answered-files.js';
+import type { PushedTag, SplitDeployment } from '../e2e/support/split-deployment.js';
 import type { FaultCase } from './fault-cases.js';
-import { FAR, type FaultDeployment, HOME, type PushedTag } from './fault-deployment.js';
+import { FAR, HOME } from './fault-deployment.js';
 import type { FaultResult } from './fault-result.js';
 
 const KiB = 1024;
@@ -26,7 +27,7 @@ export interface CaseSize {
 }
 
 /** Makes copies of new layers under one fault, and looks at what came of them. Throws nothing that the fault may cause: it is in the result. */
-export async function copyUnderFault(deployment: FaultDeployment, worker: ServiceProcess, fault: FaultCase, { copies }: CaseSize): Promise<FaultResult> {
+export async function copyUnderFault(deployment: SplitDeployment, worker: ServiceProcess, fault: FaultCase, { copies }: CaseSize): Promise<FaultResult> {
   const { emulator } = deployment;
   const to = fault.to ?? FAR;
   const tags = await expandedAtHome(deployment, fault.name, Math.ceil(copies / to.length));
@@ -61,7 +62,7 @@ async function allMounted(answered: AnsweredFiles, tags: readonly PushedTag[], r
 }
 
 /** Pushes images with `layerCount` layers in all, none of which is known yet, and waits until they are expanded. */
-async function expandedAtHome(deployment: FaultDeployment, name: string, layerCount: number): Promise<PushedTag[]> {
+async function expandedAtHome(deployment: SplitDeployment, name: string, layerCount: number): Promise<PushedTag[]> {
   const repository = `faults/${name}`;
   await deployment.client.enable(repository);
   const tags: PushedTag[] = [];

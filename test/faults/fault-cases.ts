@@ -15,7 +15,7 @@ export interface FaultCase {
 const MB = 1e6;
 const fault = (kind: FaultKind, ratio: number, more: Partial<Fault> = {}): FaultCase => ({ name: kind, settings: { faults: [{ kind, ratio, ...more }], seed: 7 } });
 
-/** Every fault that the emulator has, and one run with many of them together. The first is the deployment's own beginning: see `FaultDeployment.start`. */
+/** Every fault that the emulator has, and one run with many of them together. The first is the deployment's own beginning: see `startFaultDeployment`. */
 export const FAULT_CASES: readonly FaultCase[] = [
   { name: 'slow-deletion', settings: {}, to: [FAR[0], REBUILT] },
   {

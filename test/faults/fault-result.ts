@@ -1,3 +1,5 @@
+import { countsText, resultTable } from '../result-table.js';
+
 /** What came of one run. */
 export interface FaultResult {
   readonly name: string;
@@ -21,12 +23,11 @@ export function holds({ whole, expected, problems }: FaultResult): boolean {
 
 /** The results as a table for people. */
 export function tableOf(results: readonly FaultResult[]): string {
-  const rows = results.map((result) => [
-    holds(result) ? 'holds' : 'FAILS', result.name, `${result.whole} of ${result.expected}`, String(result.strikes), result.seconds.toFixed(1),
-    Object.entries(result.tries).map(([why, count]) => `${count} × ${why}`).join(', ') || 'none',
-  ]);
-  const header = ['', 'fault', 'whole', 'strikes', 'seconds', 'tries that were repeated'];
-  const widths = header.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)));
-  const lines = [header, ...rows].map((row) => row.map((text, n) => text.padEnd(widths[n]!)).join('  ').trimEnd());
-  return [...lines, ...results.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))].join('\n');
+  return resultTable(results, {
+    kind: 'fault', holds,
+    columns: {
+      whole: ({ whole, expected }) => `${whole} of ${expected}`, strikes: ({ strikes }) => String(strikes), seconds: ({ seconds }) => seconds.toFixed(1),
+      'tries that were repeated': ({ tries }) => countsText(tries),
+    },
+  });
 }

@@ -2,10 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 import { digestHex, digestOf } from '#oci';
 
+import { AnsweredFiles, leaveOrphans, partialFiles } from '../e2e/support/answered-files.js';
 import { eventually } from '../e2e/support/eventually.js';
 import { bigLayer } from '../e2e/support/real-layers.js';
-import { AnsweredFiles, leaveOrphans, partialFiles } from './answered-files.js';
-import { FAR, type FaultDeployment, HOME, type PushedTag } from './fault-deployment.js';
+import type { PushedTag, SplitDeployment } from '../e2e/support/split-deployment.js';
+import { FAR, HOME } from './fault-deployment.js';
 import type { FaultResult } from './fault-result.js';
 
 const KiB = 1024;
@@ -35,7 +36,7 @@ const SLOW = { links: FAR.map((to) => ({ from: HOME, to, latencyMs: 30, bytesPer
  * Kills the worker `kills` times at random moments of expansions, copies and their passing on, while nodes pull. `random` gives numbers from 0 to 1.
  * Each worker is replaced by the next one, and the last one may finish.
  */
-export async function killWorkers(deployment: FaultDeployment, { kills, random }: { readonly kills: number; readonly random: () => number }): Promise<FaultResult> {
+export async function killWorkers(deployment: SplitDeployment, { kills, random }: { readonly kills: number; readonly random: () => number }): Promise<FaultResult> {
   const startedMs = performance.now();
   deployment.emulator.control.disturb(SLOW);
   const answered = new AnsweredFiles(deployment);
@@ -65,19 +66,19 @@ export async function killWorkers(deployment: FaultDeployment, { kills, random }
 }
 
 /** What the far regions have given to each other. */
-function passedOnBytes({ emulator }: FaultDeployment): number {
+function passedOnBytes({ emulator }: SplitDeployment): number {
   return FAR.reduce((sum, region) => sum + (emulator.traffic()[region]?.copyOutBytes ?? 0), 0);
 }
 
 /** Images that are pushed, pinned and pulled all the time. */
 class Load {
-  readonly #deployment: FaultDeployment;
+  readonly #deployment: SplitDeployment;
   readonly #answered: AnsweredFiles;
   readonly #wanted: PushedTag[] = [];
   #underWay: PushedTag[] = [];
   #abandoned = 0;
 
-  constructor(deployment: FaultDeployment, answered: AnsweredFiles) {
+  constructor(deployment: SplitDeployment, answered: AnsweredFiles) {
     this.#deployment = deployment;
     this.#answered = answered;
   }

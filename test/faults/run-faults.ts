@@ -1,6 +1,6 @@
 import { copyUnderFault } from './copies-under-faults.js';
 import { FAULT_CASES } from './fault-cases.js';
-import { FaultDeployment } from './fault-deployment.js';
+import { startFaultDeployment } from './fault-deployment.js';
 import type { FaultResult } from './fault-result.js';
 import { killWorkers } from './killed-workers.js';
 
@@ -26,7 +26,7 @@ export async function runFaults({ serverUrl, only, copies, kills, random }: Faul
     results.push(result);
     onResult(result);
   };
-  await using deployment = await FaultDeployment.start(serverUrl);
+  await using deployment = await startFaultDeployment(serverUrl);
   const worker = await deployment.startProcess('worker');
   for (const one of FAULT_CASES.filter(({ name }) => isRun(name))) note(await copyUnderFault(deployment, worker, one, { copies }));
   await worker.stop();

@@ -1,3 +1,5 @@
+import { countsText, resultTable } from '../result-table.js';
+
 /** Every answer has to be there within this, in milliseconds. */
 export const ANSWER_MAX_MS = 50;
 
@@ -23,12 +25,11 @@ export function holds({ problems, p99Ms, answers }: OutageResult): boolean {
 
 /** The results as a table for people. */
 export function tableOf(results: readonly OutageResult[]): string {
-  const rows = results.map((result) => [
-    holds(result) ? 'holds' : 'FAILS', result.name, String(result.answers), result.medianMs.toFixed(1), result.p99Ms.toFixed(1), result.slowestMs.toFixed(1),
-    Object.entries(result.layers).map(([how, count]) => `${count} × ${how}`).join(', ') || 'none',
-  ]);
-  const header = ['', 'outage', 'answers', 'median ms', 'p99 ms', 'slowest ms', 'layers'];
-  const widths = header.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)));
-  const lines = [header, ...rows].map((row) => row.map((text, n) => text.padEnd(widths[n]!)).join('  ').trimEnd());
-  return [...lines, ...results.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))].join('\n');
+  return resultTable(results, {
+    kind: 'outage', holds,
+    columns: {
+      answers: ({ answers }) => String(answers), 'median ms': ({ medianMs }) => medianMs.toFixed(1), 'p99 ms': ({ p99Ms }) => p99Ms.toFixed(1),
+      'slowest ms': ({ slowestMs }) => slowestMs.toFixed(1), layers: ({ layers }) => countsText(layers),
+    },
+  });
 }

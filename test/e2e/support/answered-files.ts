@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { digestHex, digestOf } from '#oci';
 
-import type { FaultDeployment, PushedTag } from './fault-deployment.js';
+import type { PushedTag, SplitDeployment } from './split-deployment.js';
 
 /** Looks at every file that a pull is answered with: on the disk, byte for byte, past the API and its disturbances. */
 export class AnsweredFiles {
@@ -13,9 +13,9 @@ export class AnsweredFiles {
   readonly #seen = new Map<string, string>();
   /** What was answered and was not whole. */
   readonly broken: string[] = [];
-  readonly #deployment: FaultDeployment;
+  readonly #deployment: SplitDeployment;
 
-  constructor(deployment: FaultDeployment) {
+  constructor(deployment: SplitDeployment) {
     this.#deployment = deployment;
   }
 
@@ -60,7 +60,7 @@ async function digestOfFile(path: string): Promise<string> {
 }
 
 /** Puts onto the shares of some regions what a worker leaves that was stopped for so long that everybody else has finished: files of a layer that nobody knows. */
-export async function leaveOrphans(deployment: FaultDeployment, regions: readonly string[]): Promise<void> {
+export async function leaveOrphans(deployment: SplitDeployment, regions: readonly string[]): Promise<void> {
   const hex = digestHex(digestOf('a layer that nobody knows'));
   for (const region of regions) {
     const folder = join(deployment.folderOf(region), '.partial');
@@ -70,7 +70,7 @@ export async function leaveOrphans(deployment: FaultDeployment, regions: readonl
 }
 
 /** Files under a partial name on the shares of some regions, as `region/name`. */
-export async function partialFiles(deployment: FaultDeployment, regions: readonly string[]): Promise<string[]> {
+export async function partialFiles(deployment: SplitDeployment, regions: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const region of regions) {
     const names = await readdir(join(deployment.folderOf(region), '.partial')).catch((error: NodeJS.ErrnoException) => {
