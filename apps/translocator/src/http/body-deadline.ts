@@ -13,13 +13,17 @@ const TOO_SLOW = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-L
 export function limitBodyTime(server: Pick<Server, 'prependListener'>, maxMs: number): void {
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
-    if (!hasBody || UNHURRIED.test(request.url ?? '')) return;
-    const tooLate = setTimeout(() => {
-      if (request.complete) return;
-      // Past the framework, which still waits for the body; as the server itself answers who is too slow.
-      if (response.headersSent) request.destroy();
-      else request.socket.end(TOO_SLOW, () => request.destroy());
-    }, maxMs);
-    request.once('close', () => clearTimeout(tooLate));
+    if (hasBody && !UNHURRIED.test(request.url ?? '')) limitBody(request, response, maxMs);
   });
+}
+
+/** The same for one request, from now on. */
+export function limitBody(request: IncomingMessage, response: ServerResponse, maxMs: number): void {
+  const tooLate = setTimeout(() => {
+    if (request.complete) return;
+    // Past the framework, which still waits for the body; as the server itself answers who is too slow.
+    if (response.headersSent) request.destroy();
+    else request.socket.end(TOO_SLOW, () => request.destroy());
+  }, maxMs);
+  request.once('close', () => clearTimeout(tooLate));
 }

@@ -55,7 +55,7 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
     .setOpenAPIVersion('3.1.0')
     .build();
   SwaggerModule.setup('api/docs', app, () => SwaggerModule.createDocument(app, description), { jsonDocumentUrl: 'api/openapi.json' });
-  await app.init();
-  // In front of all that takes requests by now.
+  // In front of the framework, and behind the door for lookups, which looks after its own.
   limitBodyTime(app.getHttpServer(), app.get(Settings).config.server.requestWithin);
+  await app.init();
 }

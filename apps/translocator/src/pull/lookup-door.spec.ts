@@ -25,7 +25,7 @@ async function start(): Promise<{ port: number; door: LookupDoor; metrics: Metri
   const answers = { written: (asked: PlainLookup): WrittenAnswer | undefined => (asked.repository === 'team/app' ? { bytes: '"at the door"', tally: [{ kind: 'mount', reason: '', count: 1 }] } : undefined) };
   const metrics = new Metrics();
   const book = new TokenBook({ clock: new ManualClock(), bootstrap: [{ actor: 'service', secretText: SECRET, scopes: ['lookup'] }] });
-  const door = new LookupDoor({ lookup: answers, book, metrics });
+  const door = new LookupDoor({ lookup: answers, book, metrics, bodyWithinMs: 300 });
   const server = createServer((request, response) => void text(request).then((body) => response.end(`behind it: ${body}`)));
   servers.push(server);
   door.standBefore(server);
@@ -86,6 +86,13 @@ describe('the door for lookups', () => {
       `POST /v1/lookup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n${end}\r\n${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`,
     ]);
     expect(chunked).toContain(`behind it: ${BODY}`);
+  });
+
+  it('answers a body that does not come whole in time with 408', async () => {
+    const { port, post } = await start();
+    const answer = await sendPieces(port, [`POST /v1/lookup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n`, BODY.slice(0, 40)]);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(await post(BODY)).toBe('"at the door"');
   });
 
   it('is left standing by a client that goes away amid its body', async () => {

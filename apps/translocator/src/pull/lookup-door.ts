@@ -5,6 +5,7 @@ import type { Lookup, WrittenAnswer } from '#mounts';
 import { KiB } from '#quantities';
 import type { Metrics } from '#telemetry';
 
+import { limitBody } from '../http/body-deadline.js';
 import { isDoubled } from '../http/plain-requests.js';
 import { clientHash } from './pull-telemetry.js';
 import { readPlainLookup } from './plain-lookup.js';
@@ -20,6 +21,8 @@ export interface LookupDoorOptions {
   readonly lookup: Pick<Lookup, 'written'>;
   readonly book: Pick<TokenBook, 'check'>;
   readonly metrics: Metrics;
+  /** How long a body may take, in milliseconds; a slower one is answered with 408. */
+  readonly bodyWithinMs: number;
 }
 
 /**
@@ -62,22 +65,33 @@ export class LookupDoor {
       goOn(request, response);
       return;
     }
-    const read = (): void => {
+    const read = (): boolean => {
       const body = request.read(length) as Buffer | null;
-      if (body === null) return;
-      request.off('readable', read);
+      if (body === null) return false;
       const answer = body.length === length ? this.#answer(body, verdict.caller) : undefined;
       if (answer === undefined) {
         request.unshift(body);
         goOn(request, response);
-        return;
+        return true;
       }
       response.writeHead(200, ['content-type', 'application/json; charset=utf-8', 'content-length', String(answer.bytes.length)]);
       // With the headers in one text, which is written by one call without a copy of its own.
       response.end(answer.bytes, 'latin1');
       this.#count(answer, startedAt);
+      return true;
     };
-    request.on('readable', read);
+    // A small body mostly comes with its headers, and is there after this turn: then nothing has to wait for it.
+    process.nextTick(() => {
+      if (!read()) this.#await(request, response, read);
+    });
+  }
+
+  #await(request: IncomingMessage, response: ServerResponse, read: () => boolean): void {
+    limitBody(request, response, this.#options.bodyWithinMs);
+    const again = (): void => {
+      if (read()) request.off('readable', again);
+    };
+    request.on('readable', again);
   }
 
   #answer(body: Buffer, caller: Parameters<typeof covers>[0]): WrittenAnswer | undefined {

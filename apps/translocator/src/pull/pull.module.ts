@@ -52,7 +52,11 @@ import { UnwaitedProbe } from './unwaited-probe.js';
     { provide: ShareProbing, useFactory: shareProbing, inject: [ShareSet, ShareHealth, Clock, Metrics, Settings, LOGGER] },
     { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
     { provide: LoopLoad, useFactory: ({ config }: Settings) => new LoopLoad(config.lookup.busyAfter), inject: [Settings] },
-    { provide: LookupDoor, useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics) => new LookupDoor({ lookup: answers, book, metrics }), inject: [Lookup, TokenBook, Metrics] },
+    {
+      provide: LookupDoor,
+      useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics, { config }: Settings) => new LookupDoor({ lookup: answers, book, metrics, bodyWithinMs: config.server.requestWithin }),
+      inject: [Lookup, TokenBook, Metrics, Settings],
+    },
     DoorKeeping,
     { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, Clock, Settings, LOGGER] },
     MapFollowing,
