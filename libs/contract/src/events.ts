@@ -13,13 +13,13 @@ export const CloudEventBody = z
   .object({
     specversion: z.literal('1.0'),
     id: Id.meta({ description: 'The same however often the event is told.' }),
-    source: z.string(),
+    source: z.string().max(100),
     type: EventTypeName,
-    subject: z.string().meta({ description: 'What it happened to: a layer’s digest, repository@digest, or a region.' }),
+    subject: z.string().max(400).meta({ description: 'What it happened to: a layer’s digest, repository@digest, or a region.' }),
     time: Instant,
     datacontenttype: z.literal('application/json'),
-    data: z.record(z.string(), z.unknown()).meta({ description: 'By the type: layer, region, sizeBytes; for image.ready repository, digest, region and tags.' }),
-    position: z.string().meta({ description: 'Where a stream goes on after it: Last-Event-ID.' }),
+    data: z.record(z.string().max(60), z.unknown()).meta({ description: 'By the type: layer, region, sizeBytes; for image.ready repository, digest, region and tags.' }),
+    position: z.string().max(60).meta({ description: 'Where a stream goes on after it: Last-Event-ID.' }),
   })
   .meta({ description: 'Something that happened.' });
 
