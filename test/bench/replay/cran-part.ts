@@ -1,4 +1,4 @@
-import type { ReplayPolicyName, ReplayScore } from '#placement';
+import { parseWeights, type ReplayPolicyName, type ReplayScore } from '#placement';
 
 import { type Figure, measured, ratioAtLeast, ratioAtMost } from '../bench.js';
 import { CRAN_WARM_UP_MS, cranSessions } from './cran-sessions.js';
@@ -11,10 +11,11 @@ const [LIMITED_MIN, UNLIMITED_MIN] = [0.62, 0.84];
 const [LIMITED_BYTES_MAX, UNLIMITED_BYTES_MAX] = [1 / 3, 1.6];
 
 /** Plays the real requests of two days, and counts the second. */
-export function measureCran(tell: (line: string) => void): readonly Figure[] {
+export function measureCran({ weights, everyMs, tell }: { readonly weights: readonly string[]; readonly everyMs: number; readonly tell: (line: string) => void }): readonly Figure[] {
   const workload = cranSessions();
+  const options = { parameters: parseWeights(weights), everyMs };
   const play = (policy: ReplayPolicyName, capacityRatio: number): Played => {
-    const played = playWorkload(workload, { policy, capacityRatio, warmUpMs: CRAN_WARM_UP_MS });
+    const played = playWorkload(workload, { policy, capacityRatio, warmUpMs: CRAN_WARM_UP_MS, options });
     const { replicatedBytes, fallbackBytes } = played.score.total;
     tell(`real requests, ${capacityRatio * 100} %, ${policy}: ${played.clientHitRatio.toFixed(3)} of installations, ${(replicatedBytes / 1e9).toFixed(2)} GB copied and ${(fallbackBytes / 1e9).toFixed(2)} GB fetched, in ${played.seconds.toFixed(0)} s`);
     return played;

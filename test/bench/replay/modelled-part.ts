@@ -14,6 +14,8 @@ export interface ModelledOptions {
   /** Of the catalogue. */
   readonly capacities: readonly number[];
   readonly seeds: number;
+  readonly weights: readonly string[];
+  readonly everyMs: number;
   readonly tell: (line: string) => void;
 }
 
@@ -44,13 +46,13 @@ export async function measureModelled(options: ModelledOptions): Promise<readonl
   ];
 }
 
-async function playAll({ alpha, concentration, capacities, seeds, tell }: ModelledOptions): Promise<SeedResult[]> {
+async function playAll({ alpha, concentration, capacities, seeds, weights, everyMs, tell }: ModelledOptions): Promise<SeedResult[]> {
   if (seeds < 1) throw new BenchError('there is at least one seed');
   const waiting = Array.from({ length: seeds }, (_, n) => n + 1);
   const results: SeedResult[] = [];
   const work = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const result = await runSeed({ model: { ...ARRIVAL_MODEL_DEFAULT, alpha, concentration, seed }, capacities, policies: [...OTHERS, OWN] });
+      const result = await runSeed({ model: { ...ARRIVAL_MODEL_DEFAULT, alpha, concentration, seed }, capacities, policies: [...OTHERS, OWN], weights, everyMs });
       results.push(result);
       for (const play of result.plays) tell(`seed ${seed}, ${percent(play.capacityRatio)}, ${lineOf(play)}`);
     }

@@ -1,3 +1,5 @@
+import { HOUR_MS } from '#quantities';
+
 import { type Bench, BenchError } from '../bench.js';
 import { measureCran } from './cran-part.js';
 import { ARRIVAL_MODEL_DEFAULT } from './modelled-arrivals.js';
@@ -6,6 +8,8 @@ import { measureModelled } from './modelled-part.js';
 /** Runs by chance that a mean is taken of. */
 const SEEDS = 5;
 const CAPACITIES = '5,15';
+/** The service plans four times an hour; a tenth of that takes a bench of minutes. */
+const EVERY_HOURS = 3;
 
 /** Plays histories to this planner and to what others do, and counts every byte alike. */
 export const replayBench: Bench = {
@@ -15,20 +19,25 @@ export const replayBench: Bench = {
     alpha: `exponent of the popularity of repositories; ${ARRIVAL_MODEL_DEFAULT.alpha}`,
     concentration: `how alike regions are: ${ARRIVAL_MODEL_DEFAULT.concentration} gives a total variation of about .6, 12 one of .3`,
     capacity: `per cent of the catalogue that a share holds, one or more; ${CAPACITIES}`,
+    weights: 'weights of the planner, as NAME=NUMBER,NAME=NUMBER; the usual ones',
+    hours: `how many hours plans are apart; ${EVERY_HOURS}`,
     seeds: `histories by chance; ${SEEDS}`,
   },
-  run: async (tell, parts, options) => [
-    ...(parts.includes('modelled')
-      ? await measureModelled({
-          alpha: numberOf('alpha', options.alpha ?? String(ARRIVAL_MODEL_DEFAULT.alpha)),
-          concentration: numberOf('concentration', options.concentration ?? String(ARRIVAL_MODEL_DEFAULT.concentration)),
-          capacities: (options.capacity ?? CAPACITIES).split(',').map((each) => numberOf('capacity', each) / 100),
-          seeds: Math.floor(numberOf('seeds', options.seeds ?? String(SEEDS))),
-          tell,
-        })
-      : []),
-    ...(parts.includes('real') ? measureCran(tell) : []),
-  ],
+  run: async (tell, parts, options) => {
+    const how = {
+      weights: (options.weights ?? '').split(',').filter((weight) => weight !== ''),
+      everyMs: numberOf('hours', options.hours ?? String(EVERY_HOURS)) * HOUR_MS,
+      tell,
+    };
+    const modelled = {
+      ...how,
+      alpha: numberOf('alpha', options.alpha ?? String(ARRIVAL_MODEL_DEFAULT.alpha)),
+      concentration: numberOf('concentration', options.concentration ?? String(ARRIVAL_MODEL_DEFAULT.concentration)),
+      capacities: (options.capacity ?? CAPACITIES).split(',').map((each) => numberOf('capacity', each) / 100),
+      seeds: Math.floor(numberOf('seeds', options.seeds ?? String(SEEDS))),
+    };
+    return [...(parts.includes('modelled') ? await measureModelled(modelled) : []), ...(parts.includes('real') ? measureCran(how) : [])];
+  },
 };
 
 function numberOf(option: string, text: string): number {

@@ -1,6 +1,6 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-import type { ReplayPolicyName } from '#placement';
+import { parseWeights, type ReplayPolicyName } from '#placement';
 import { DAY_MS } from '#quantities';
 
 import { type ArrivalModel, modelledArrivals } from './modelled-arrivals.js';
@@ -15,6 +15,10 @@ export interface SeedTask {
   readonly model: ArrivalModel;
   readonly capacities: readonly number[];
   readonly policies: readonly ReplayPolicyName[];
+  /** How the planner weighs, see `parseWeights`. */
+  readonly weights: readonly string[];
+  /** How far plans are apart. */
+  readonly everyMs: number;
 }
 
 /** What one policy came to with one capacity. */
@@ -41,11 +45,12 @@ export function runSeed(task: SeedTask): Promise<SeedResult> {
 }
 
 /** As {@link runSeed}, in this thread. */
-export function playSeed({ model, capacities, policies }: SeedTask): SeedResult {
+export function playSeed({ model, capacities, policies, weights, everyMs }: SeedTask): SeedResult {
   const workload = modelledArrivals(model);
+  const options = { parameters: parseWeights(weights), everyMs };
   const plays = policies.flatMap((policy) =>
     // What needs no room, or has room for everything, does the same with every capacity.
-    (policy === 'none' || policy === 'replicate-all' ? capacities.slice(0, 1) : capacities).map((capacityRatio) => ({ policy, capacityRatio, ...playWorkload(workload, { policy, capacityRatio, warmUpMs: WARM_UP_MS }) })),
+    (policy === 'none' || policy === 'replicate-all' ? capacities.slice(0, 1) : capacities).map((capacityRatio) => ({ policy, capacityRatio, ...playWorkload(workload, { policy, capacityRatio, warmUpMs: WARM_UP_MS, options }) })),
   );
   return { seed: model.seed, shape: shapeOf(workload), plays };
 }

@@ -1,7 +1,7 @@
 /**
  * Replays a history through policies: what each would have had where, and what it would have cost.
  *
- *   npm run replay -- --catalog FILE --events FILE --regions FILE --policy NAME [--policy NAME …] [--capacity 15%] [--warm-up 7d] [--plan-every 1h] [--svg FILE] [--json]
+ *   npm run replay -- --catalog FILE --events FILE --regions FILE --policy NAME [--policy NAME …] [--capacity 15%] [--warm-up 7d] [--plan-every 1h] [--weight NAME=NUMBER …] [--svg FILE] [--json]
  *
  * The formats are in docs/operations.md. The exit code is 0, or 2 when it could not be done.
  */
@@ -9,7 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
 import { describeError } from '#errors';
-import { imageKey, isReplayPolicy, PlacementError, type PlannedOptions, Replay, REPLAY_POLICIES, type ReplayCatalogue, replayPolicy, type ReplayPolicyName, type ReplayRegions, type ReplayScore } from '#placement';
+import { imageKey, isReplayPolicy, parseWeights, PlacementError, type PlannedOptions, Replay, REPLAY_POLICIES, type ReplayCatalogue, replayPolicy, type ReplayPolicyName, type ReplayRegions, type ReplayScore } from '#placement';
 import { MINUTE_MS, parseBytes, parseDuration } from '#quantities';
 
 import { chartOfScores } from './replay-chart.js';
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       catalog: { type: 'string' }, events: { type: 'string' }, regions: { type: 'string' }, policy: { type: 'string', multiple: true, default: ['planned'] },
-      capacity: { type: 'string', default: '15%' }, 'warm-up': { type: 'string', default: '0s' }, 'plan-every': { type: 'string', default: '1h' }, svg: { type: 'string' }, json: { type: 'boolean', default: false },
+      capacity: { type: 'string', default: '15%' }, 'warm-up': { type: 'string', default: '0s' }, 'plan-every': { type: 'string', default: '1h' }, weight: { type: 'string', multiple: true, default: [] }, svg: { type: 'string' }, json: { type: 'boolean', default: false },
     },
   });
   const { catalog, events, regions } = values;
@@ -68,13 +68,14 @@ async function main(): Promise<void> {
   const places = await readRegions(regions);
   const warmUpMs = durationOf('warm-up', values['warm-up']);
   const everyMs = durationOf('plan-every', values['plan-every']);
+  const parameters = parseWeights(values.weight);
   const scores: ReplayScore[] = [];
   for (const name of names) {
     const oracle = name === 'perfect-forecast' ? { oracle: await oracleOf(events, catalogue, places) } : {};
     // Replicating everything is measured where there is room for everything.
     const capacityBytes = name === 'replicate-all' ? Math.ceil(catalogue.totalBytes) : capacityOf(values.capacity, catalogue);
     const roomy = name === 'replicate-all' ? { ...places, regions: places.regions.map(({ region, usdPerGb }) => ({ region, usdPerGb })) } : places;
-    const replay = new Replay({ catalogue, places: roomy, capacityBytes, warmUpMs, disorderMsMax: DISORDER_MS_MAX, policy: (world) => replayPolicy(name, world, { everyMs, stopwatch: () => performance.now(), ...oracle }) });
+    const replay = new Replay({ catalogue, places: roomy, capacityBytes, warmUpMs, disorderMsMax: DISORDER_MS_MAX, policy: (world) => replayPolicy(name, world, { everyMs, parameters, stopwatch: () => performance.now(), ...oracle }) });
     for await (const event of readEvents(events)) replay.play(event);
     scores.push(replay.score());
   }

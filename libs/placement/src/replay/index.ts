@@ -10,4 +10,5 @@ export * from './replay-policies.js';
 export * from './replay-policy.js';
 export * from './replay-score.js';
 export * from './replay-share.js';
+export { parseWeights } from './replay-weights.js';
 export * from './run-replay.js';

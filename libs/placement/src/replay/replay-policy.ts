@@ -26,7 +26,7 @@ export abstract class ReplayPolicy {
   /** What it is called. */
   abstract readonly name: string;
 
-  /** An image was pushed, or, before the first event, had been. */
+  /** An image was pushed; one that no event pushed is told of with its first pull, as pushed when the history began. */
   abstract pushed(image: number, atMs: number): void;
 
   /** An image was pulled. Called after the pull was answered from what was there; what it brought may be kept at no cost. */

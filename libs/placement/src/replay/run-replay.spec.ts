@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 
 import { type Digest, digestOf } from '#oci';
 
+import { NonePolicy } from './policies/fixed-policies.js';
 import { openCatalogue, type ReplayImage } from './replay-catalogue.js';
 import type { ReplayEvent } from './replay-event.js';
 import { type ReplayPolicyName, replayPolicy } from './replay-policies.js';
+import type { SeenPull } from './replay-policy.js';
 import { Replay } from './run-replay.js';
 
 const image = (tag: string): ReplayImage => ({ repository: 'team/app', digest: digestOf(tag), layers: [{ digest: digestOf('base'), sizeBytes: 60 }, { digest: digestOf(`${tag} top`), sizeBytes: 40 }] });
@@ -34,6 +36,29 @@ describe('Replay', () => {
     expect(play('none', events).total).toMatchObject({ replicatedBytes: 0, fallbackBytes: 300, usd: 3 });
     expect(play('lru', events).total).toMatchObject({ replicatedBytes: 0, fallbackBytes: 140, wastedBytes: 0 });
     expect(play('replicate-all', events, 9 * 60_000).total).toMatchObject({ replicatedBytes: 40, fallbackBytes: 0, all: { pulls: 2, hits: 2 } });
+  });
+
+  it('has what is pushed to a repository where that is pulled, before it is pulled itself', () => {
+    const hours = Array.from({ length: 72 }, (_, hour) => pull(60 * hour, first));
+    const { total, planMs } = play('planned', [...hours, push(72 * 60, second), pull(72 * 60 + 15, second)]);
+    expect(total).toMatchObject({ late: { pulls: 1, hits: 1 }, all: { pulls: 73, hits: 72 } });
+    expect(planMs).toEqual([]);
+  });
+
+  it('tells of what no event pushed with its first pull, as pushed when the history began', () => {
+    const told: [name: string, atMs: number][] = [];
+    class Listener extends NonePolicy {
+      override pushed(of: number, atMs: number): void {
+        told.push([`pushed ${of}`, atMs]);
+      }
+
+      override pulled({ image: of, atMs }: SeenPull): void {
+        told.push([`pulled ${of}`, atMs]);
+      }
+    }
+    const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places: { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 0 }] }, capacityBytes: 1000, warmUpMs: 0, disorderMsMax: 0, policy: () => new Listener() });
+    for (const event of [push(0, first), pull(1, first), pull(30, second)]) replay.play(event);
+    expect(told).toEqual([['pushed 0', at(0).getTime()], ['pulled 0', at(1).getTime()], ['pushed 1', at(1).getTime()], ['pulled 1', at(30).getTime()]]);
   });
 
   it('calls copied bytes wasted that nobody read', () => {

@@ -103,7 +103,7 @@ export class Replay {
       this.#repositories[n]!.add(repository);
       if (this.#isCounting) this.#counters[n]!.count(isHit, { isFirst, isFresh: atMs - pushedAtMs <= FRESH_MS, isLate });
     }
-    if (!isKnown) this.#policy.pushed(image, atMs);
+    if (!isKnown) this.#policy.pushed(image, Math.min(atMs, this.#beganAtMs));
     this.#policy.pulled(pull, isHit);
   }
 

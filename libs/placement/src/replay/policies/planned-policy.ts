@@ -32,11 +32,16 @@ export class PlannedPolicy extends ReplayPolicy {
   readonly planMs: number[] = [];
   readonly #world: ReplayWorld;
   readonly #options: PlannedOptions;
-  readonly #images = new Map<number, PlacementImage>();
+  /** By repository. */
+  readonly #images = new Map<string, Map<number, PlacementImage>>();
   readonly #counters = new DemandCounters();
   readonly #model = new DemandModel();
   readonly #pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>[];
   #planAtMs = Number.NEGATIVE_INFINITY;
+  /** When the last plan by the clock was made. */
+  #plannedAtMs = Number.POSITIVE_INFINITY;
+  /** By region: what that plan went by, and pushes since. */
+  #forecasts: RegionFacts['forecasts'][] = [];
 
   constructor(world: ReplayWorld, options: PlannedOptions = PLANNED_OPTIONS_DEFAULT) {
     super();
@@ -49,8 +54,10 @@ export class PlannedPolicy extends ReplayPolicy {
   override pushed(image: number, atMs: number): void {
     const of = this.#world.catalogue.images[image];
     if (of === undefined) return;
-    this.#images.set(image, { ...of, tags: [of.digest], pushedAt: new Date(atMs) });
-    if (this.#options.onPush) this.#planAtMs = Math.min(this.#planAtMs, atMs);
+    const images = this.#images.get(of.repository) ?? new Map<number, PlacementImage>();
+    this.#images.set(of.repository, images.set(image, { ...of, tags: [of.digest], pushedAt: new Date(atMs) }));
+    // Before the first plan nobody has asked for anything; what was pushed long ago is no news.
+    if (this.#options.onPush && atMs >= this.#plannedAtMs) this.#planPushed(image, atMs);
   }
 
   override pulled({ image, share, atMs }: SeenPull): void {
@@ -61,7 +68,7 @@ export class PlannedPolicy extends ReplayPolicy {
   }
 
   override deleted(image: number): void {
-    this.#images.delete(image);
+    this.#images.get(this.#world.catalogue.images[image]?.repository ?? '')?.delete(image);
   }
 
   override pinned(image: number, share: number, untilMs: number): void {
@@ -75,9 +82,24 @@ export class PlannedPolicy extends ReplayPolicy {
     // Nothing is planned for before the first pull: nobody has asked for anything.
     if (this.#planAtMs === Number.NEGATIVE_INFINITY || atMs < this.#planAtMs) return;
     this.#planAtMs = atMs + this.#options.everyMs;
-    const images = [...this.#images.values()];
-    const forecasts = this.#options.oracle === undefined ? this.#foretold(images, atMs) : this.#foreseen(atMs, this.#options.oracle);
-    for (const n of this.#world.shares.keys()) this.#plan(n, images, { atMs, forecasts: forecasts[n]! });
+    this.#plannedAtMs = atMs;
+    const images = [...this.#images.values()].flatMap((of) => [...of.values()]);
+    this.#forecasts = this.#foretold(images, atMs, true);
+    for (const n of this.#world.shares.keys()) this.#plan(n, images, { atMs, forecasts: this.#forecasts[n]! });
+  }
+
+  /** Plans for a push in the regions where it may be wanted. Of the other repositories the last plan's forecasts are taken, of which none is older than plans are apart. */
+  #planPushed(image: number, atMs: number): void {
+    const of = this.#world.catalogue.images[image]!;
+    const key = imageKey(of);
+    const foretold = this.#foretold([...this.#images.get(of.repository)!.values()], atMs, false);
+    const { minimumExpectedPulls, leastExpectedPulls } = this.#options.parameters;
+    const images = [...this.#images.values()].flatMap((each) => [...each.values()]);
+    for (const [n, own] of foretold.entries()) {
+      this.#forecasts[n] = new Map([...this.#forecasts[n]!, ...own]);
+      const pulls = own.get(key)?.expectedPulls ?? 0;
+      if (pulls > 0 && pulls >= Math.min(minimumExpectedPulls, leastExpectedPulls)) this.#plan(n, images, { atMs, forecasts: this.#forecasts[n] });
+    }
   }
 
   #plan(n: number, images: readonly PlacementImage[], { atMs, forecasts }: { readonly atMs: number; readonly forecasts: RegionFacts['forecasts'] }): void {
@@ -104,23 +126,26 @@ export class PlannedPolicy extends ReplayPolicy {
     for (const { layer } of plan.wants) share.copy(catalogue.layerNumber.get(layer) ?? -1);
   }
 
-  /** As the planner has it: every plan learns from what came since the last one. */
-  #foretold(placeable: readonly PlacementImage[], atMs: number): RegionFacts['forecasts'][] {
+  /** By region: what is expected of some images. As the planner has it, every plan by the clock learns from what came since the last one. */
+  #foretold(placeable: readonly PlacementImage[], atMs: number, learns: boolean): RegionFacts['forecasts'][] {
+    const { oracle, parameters } = this.#options;
+    if (oracle !== undefined) return this.#foreseen(placeable, atMs, oracle);
     const { places } = this.#world;
     const regions = [...places.regions.map(({ region }) => region), places.home];
     const images = forecastImages({ placeable, unfinished: [] });
     const view: DemandView = { at: new Date(atMs), regions, counters: this.#counters, images };
-    this.#model.learn(view);
-    const foretold = this.#model.forecast(view, this.#options.parameters.horizonMs);
+    if (learns) this.#model.learn(view);
+    const foretold = this.#model.forecast(view, parameters.horizonMs);
     const keys = images.map(imageKey);
     return places.regions.map(({ region }) => new Map(foretold.get(region)!.map((forecast, n) => [keys[n]!, forecast])));
   }
 
   /** Forecasts that are just what will be pulled. */
-  #foreseen(atMs: number, oracle: NonNullable<PlannedOptions['oracle']>): RegionFacts['forecasts'][] {
+  #foreseen(images: readonly PlacementImage[], atMs: number, oracle: NonNullable<PlannedOptions['oracle']>): RegionFacts['forecasts'][] {
     const { horizonMs } = this.#options.parameters;
-    return this.#world.shares.map((_, n) => new Map([...this.#images].map(([number, image]): [string, ImageForecast] => {
-      const pulls = oracle(n, number, atMs, atMs + horizonMs);
+    const numbers = images.map((image) => this.#world.catalogue.imageNumber.get(imageKey(image))!);
+    return this.#world.shares.map((_, n) => new Map(images.map((image, at): [string, ImageForecast] => {
+      const pulls = oracle(n, numbers[at]!, atMs, atMs + horizonMs);
       return [imageKey(image), { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: Math.min(1, pulls), low: pulls, high: pulls }];
     })));
   }
