@@ -2,6 +2,7 @@ import { type PlacementImage, planRegion } from '#placement';
 
 import { type Bench, BenchError, type Figure, measured, median, ratioAtLeast, valueAtMost } from '../bench.js';
 import { Draws, zipfDemand } from './draws.js';
+import { epochFigures } from './epochs-part.js';
 import { fanOutFigures } from './fan-out-part.js';
 import { imagesByDensity, layersByDensity } from './peers.js';
 import { placementBound } from './placement-bound.js';
@@ -35,11 +36,12 @@ interface Outcome {
 /** How near plans come to the best that a share can hold, and how long they take: real images, demand that follows Zipf's law; and what it costs to bring a layer to all regions. */
 export const placementBench: Bench = {
   question: 'how near do plans come to what could be at best, how long do they take, and what do copies to all regions cost?',
-  parts: ['choice', 'large', 'fan-out'],
+  parts: ['choice', 'large', 'epochs', 'fan-out'],
   async run(tell, parts) {
     const figures: Figure[] = [];
     if (parts.includes('choice')) figures.push(...(await choiceFigures(tell)));
     if (parts.includes('large')) figures.push(...largeFigures(await readRealCatalogue()));
+    if (parts.includes('epochs')) figures.push(...(await epochFigures(tell)));
     if (parts.includes('fan-out')) figures.push(...(await fanOutFigures()));
     return figures;
   },

@@ -1,6 +1,6 @@
 import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
-import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, planRegion, type RegionFacts, type RegionPlan } from '#placement';
+import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, planRegion, planRound, type RegionFacts, type RegionPlan } from '#placement';
 
 import { hitsOf, type PlacementCase } from './placement-case.js';
 
@@ -41,3 +41,23 @@ export function hitsIn(of: PlacementCase, { replicas }: Pick<RegionFacts, 'repli
   const numbered = new Map(of.images.flatMap((image, n) => image.layers.map(({ digest }, at) => [of.layersOf[n]![at]!, digest] as const)));
   return hitsOf(of, (layer) => there.has(numbered.get(layer)!));
 }
+
+/** The region once what a budget of bytes admits of its plan is carried out: whole images, and what gives way to them. */
+export function admittedOrders(facts: RegionFacts, bytesPerDay: number): RegionFacts {
+  const { region, capacityBytes, images, forecasts, replicas, parameters } = facts;
+  const [plan] = planRound({
+    now: NOW,
+    regions: [{ region, home: false, capacityBytes }],
+    images: { placeable: images, unfinished: [] },
+    referenced: new Set(),
+    replicas: new Map([[region, replicas]]),
+    forecasts: new Map([[region, forecasts]]),
+    pins: { byRegion: new Map(), unresolvedByRegion: new Map() },
+    pinIds: new Set(),
+    budget: { regions: new Map([[region, { usdPerGb: 0, bytesPerDay, carriedBytes: 0, pendingBytes: 0 }]]), spentUsd: 0, pushReserveRatio: 0 },
+  }, parameters);
+  return carriedOut(facts, plan!);
+}
+
+/** Long after every push. */
+const NOW = new Date('2030-01-01T00:00:00.000Z');
