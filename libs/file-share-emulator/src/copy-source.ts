@@ -61,6 +61,12 @@ export interface SourceDescription {
   readonly entry?: Entry;
 }
 
+/** Bytes of a source that are here to be looked at, and still travel. */
+export interface Arriving {
+  /** Settles when the last of them is through all limits. Never fails. */
+  readonly arrival: Promise<unknown>;
+}
+
 /** Who renames, and where to. */
 export interface Renaming {
   readonly grant: Grant;
@@ -83,16 +89,17 @@ export class CopySourceReader {
   }
 
   /**
-   * Reads exactly `range` of the source into `bytes`, which is as long.
+   * Reads exactly `range` of the source into `bytes`, which is as long. A source on this emulator is read while its bytes travel, as one that sends what it has
+   * read: whoever answers for them waits for `arrival`, and may compute what it needs of them meanwhile.
    * @throws {AzureFilesError} `CannotVerifyCopySource` with the source's own status and code.
    */
-  async read(source: CopySource, range: ByteRange, bytes: Buffer): Promise<void> {
+  async read(source: CopySource, range: ByteRange, bytes: Buffer): Promise<Arriving> {
     const url = parseSourceUrl('x-ms-copy-source', source.url);
     const { line, account } = source.target;
     if (line.strike('source-expired') !== undefined) throw sourceFailure(403, 'AuthenticationFailed', 'Signature not valid in the specified time frame.');
-    if (!this.#isOwn(url)) await this.#fetch(url, source, { range, bytes });
-    else await passingOn(() => this.#readOwn(url, source, { range, bytes, to: account.region }));
+    const arriving = this.#isOwn(url) ? await passingOn(() => this.#readOwn(url, source, { range, bytes, to: account.region })) : await this.#fetch(url, source, { range, bytes });
     line.disturb(bytes);
+    return arriving;
   }
 
   /** What the source is. @throws {AzureFilesError} as {@link read}. */
@@ -152,18 +159,19 @@ export class CopySourceReader {
     return { address, folder: stamp === undefined ? share.folder : share.snapshots.get(stamp).folder };
   }
 
-  async #readOwn(url: URL, source: CopySource, { range, bytes, to }: { readonly range: ByteRange; readonly bytes: Buffer; readonly to: string | undefined }): Promise<void> {
+  async #readOwn(url: URL, source: CopySource, { range, bytes, to }: { readonly range: ByteRange; readonly bytes: Buffer; readonly to: string | undefined }): Promise<Arriving> {
     const { address, folder } = this.#open(url, source);
     const { disturbances, access, traffic } = this.#own;
-    await folder.read(address.path, range.offset, bytes);
     const line = new Line(disturbances, { account: address.account, share: address.share, operation: 'Get File' });
-    await Promise.all([line.carry(bytes.length), disturbances.copy({ from: access.accounts.get(address.account)?.region, to }, bytes.length)]);
-    traffic.add(address.account, 'copyOutBytes', bytes.length);
+    const arrival = Promise.all([line.carry(bytes.length), disturbances.copy({ from: access.accounts.get(address.account)?.region, to }, bytes.length)]);
+    await folder.read(address.path, range.offset, bytes);
+    return { arrival: arrival.then(() => traffic.add(address.account, 'copyOutBytes', bytes.length)) };
   }
 
-  async #fetch(url: URL, source: CopySource, { range, bytes }: { readonly range: ByteRange; readonly bytes: Buffer }): Promise<void> {
+  async #fetch(url: URL, source: CopySource, { range, bytes }: { readonly range: ByteRange; readonly bytes: Buffer }): Promise<Arriving> {
     const asked = `bytes=${range.offset}-${range.offset + range.length - 1}`;
     await this.#ask({ url, method: 'GET', headers: { ...foreignHeaders(source), range: asked, 'x-ms-range': asked } }, (answer) => readAnswer(answer, range, bytes));
+    return { arrival: Promise.resolve() };
   }
 
   async #describeForeign(url: URL, source: CopySource): Promise<SourceDescription> {

@@ -74,7 +74,7 @@ export class FileCopies {
       for (let at = offset; at < offset + length && !signal.aborted; at += PIECE_BYTES_MAX) {
         const range = { offset: at, length: Math.min(PIECE_BYTES_MAX, offset + length - at) };
         await withPieceBuffer(range.length, async (bytes) => {
-          await this.#sources.read(source, range, bytes);
+          await (await this.#sources.read(source, range, bytes)).arrival;
           await source.target.line.carry(bytes.length);
           if (!signal.aborted) await folder.write(path, { offset: at, bytes, keepsWriteTime: true }, ITS_COPY);
         });

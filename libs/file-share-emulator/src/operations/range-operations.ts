@@ -65,14 +65,15 @@ async function putRangeFromUrl(context: OperationContext): Promise<void> {
   if (range.offset + range.length > target.sizeBytes) throw new AzureFilesError('InvalidRange');
   checkRoom(context);
   await withPieceBuffer(range.length, async (bytes) => {
-    await service.copySources.read({
+    const { arrival } = await service.copySources.read({
       url: exchange.requiredHeader('x-ms-copy-source'),
       authorization: exchange.header('x-ms-copy-source-authorization'),
       keepTrailingDots: exchange.header('x-ms-source-allow-trailing-dot') === 'true',
       target: { account, line },
     }, sourceRange, bytes);
-    checkSource(bytes, conditions);
     const crc64 = crc64Of(bytes);
+    await arrival;
+    checkSource(bytes, crc64, conditions);
     await line.carry(bytes.length);
     const entry = await shareOf(context).folder.write(filePath(context), { offset: range.offset, bytes, keepsWriteTime }, writerOf(context));
     service.traffic.add(account.name, 'copyInBytes', bytes.length);
@@ -95,10 +96,8 @@ function sourceConditions(exchange: Exchange): SourceConditions {
   return { expected: read('x-ms-source-content-crc64'), match: read('x-ms-source-if-match-crc64'), noneMatch: read('x-ms-source-if-none-match-crc64') };
 }
 
-function checkSource(bytes: Buffer, { expected, match, noneMatch }: SourceConditions): void {
+function checkSource(bytes: Buffer, actual: string, { expected, match, noneMatch }: SourceConditions): void {
   if (expected !== undefined) checkCrc64(bytes, expected);
-  if (match === undefined && noneMatch === undefined) return;
-  const actual = crc64Of(bytes);
   if ((match !== undefined && match !== actual) || noneMatch === actual) throw new AzureFilesError('SourceConditionNotMet');
 }
 
