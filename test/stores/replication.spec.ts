@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
-import { digestOf } from '#oci';
+import { type Digest, digestOf } from '#oci';
 import { linkLedgerConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms } from '#replication/testing';
 import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger } from '#replication/typeorm';
 
@@ -68,6 +68,69 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
       await Promise.all([orders(), worker('one'), worker('two'), worker('three')]);
       expect(claimedCount).toBe(8 * layers.length);
       expect([...ownersOf.values()].map((owners) => owners.size)).toEqual(layers.map(() => 1));
+    });
+
+    it('keeps what a share has and what is reserved on it within its capacity, while planners, expansions, copies and removals act on it at once', async () => {
+      const share = { name: 'limited', capacityBytes: 10_000 };
+      const now = new Date();
+      const until = new Date(now.getTime() + 3_600_000);
+      const ordered = Array.from({ length: 12 }, (_, n) => digestOf(`ordered ${n}`));
+      const order = (layer: Digest) => ({ ...replicaOrder(''), layer, sizeBytes: 700 });
+      const drain = { reason: 'no demand', now, graceMs: 0 };
+      const [setUp, ledger] = [new PostgresReplicaStore(dataSource()), new PostgresRoomLedger(dataSource())];
+      for (const layer of ordered) await setUp.recordReady({ layer, share: 'home', sizeBytes: 700, reason: 'expanded' }, now);
+      const outcomes: string[] = [];
+      let acting = true;
+      const planner = async (own: number): Promise<void> => {
+        const store = new PostgresReplicaStore(dataSource());
+        for (let round = 0; round < 20; round += 1) {
+          outcomes.push(...(await store.want(share, Array.from({ length: 5 }, (_, n) => order(ordered[(round * own + n * 5) % 12]!)), now)));
+          await store.drain({ layer: ordered[(round * 7 + own) % 12]!, share: share.name }, drain);
+        }
+      };
+      // A guess is larger than what comes of it.
+      const expander = async (own: number): Promise<void> => {
+        const store = new PostgresReplicaStore(dataSource());
+        for (let round = 0; round < 15; round += 1) {
+          const layer = digestOf(`expanded ${own} ${round}`);
+          const { reserved } = await ledger.reserve(share, { layer, bytes: 1500, until }, now);
+          outcomes.push(reserved ? 'reserved' : 'NO_ROOM');
+          if (!reserved) continue;
+          if (round % 3 > 0) await store.recordReady({ layer, share: share.name, sizeBytes: 900, reason: 'expanded' }, now);
+          await ledger.release(share.name, { layer, until });
+          await store.drain({ layer, share: share.name }, drain);
+        }
+      };
+      const worker = async (owner: string): Promise<void> => {
+        const store = new PostgresReplicaStore(dataSource());
+        while (acting) {
+          const claim = { owner, limit: 3, now: new Date(), leaseMs: 60_000 };
+          for (const { claim: { id }, item } of await store.copies.claim(claim)) await store.complete(id, item.sizeBytes, now);
+          for (const { claim: { id } } of await store.removals.claim(claim)) if (await store.beginRemoval(id)) await store.gone(id);
+        }
+      };
+      const takenBytes = async (): Promise<number> => {
+        const rows = await dataSource().query<{ bytes: string }[]>(
+          `SELECT (SELECT coalesce(sum(size_bytes), 0) FROM replicas WHERE share = $1) + (SELECT coalesce(sum(bytes), 0) FROM room_reservations AS room WHERE share = $1
+             AND NOT EXISTS (SELECT FROM replicas WHERE replicas.layer = room.layer AND replicas.share = $1)) AS bytes`,
+          [share.name],
+        );
+        return Number(rows[0]?.bytes);
+      };
+      let [most, looks] = [0, 0];
+      const observer = async (): Promise<void> => {
+        for (; acting; looks += 1) most = Math.max(most, await takenBytes());
+      };
+      const acts = Promise.all([planner(1), planner(5), expander(1), expander(2)]).finally(() => (acting = false));
+      await Promise.all([acts, worker('one'), worker('two'), observer()]);
+      expect(most).toBeLessThanOrEqual(share.capacityBytes);
+      // It was at its limit, for orders and for expansions, and neither kept the other from it for good.
+      expect([looks > 10, ...['taken', 'SHARE_FULL', 'reserved', 'NO_ROOM'].map((outcome) => outcomes.includes(outcome))]).toEqual([true, true, true, true, true]);
+      const usage = (await setUp.usage()).filter((one) => one.share === share.name).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      expect([usage, await ledger.reservedBytes(share.name, now)]).toEqual([await takenBytes(), 0]);
+      const rest = share.capacityBytes - usage;
+      expect(await ledger.reserve(share, { layer: digestOf('one byte more'), bytes: rest + 1, until }, now)).toEqual({ reserved: false, roomBytes: rest });
+      expect(await setUp.want(share, [{ ...order(digestOf('all of it')), sizeBytes: rest }, order(digestOf('nothing left'))], now)).toEqual(['taken', 'SHARE_FULL']);
     });
   }
 

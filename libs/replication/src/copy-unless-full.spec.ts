@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 
 import type { Digest } from '#oci';
 import { FullShares, PIECE_BYTES, type ShareFullEvent } from '#shares';
+import { MemoryShare } from '#shares/testing';
 
 import { copyUnlessFull } from './copy-unless-full.js';
 import { bytesOn, pathOf, ReplicationWorld } from './testing/index.js';
@@ -73,4 +74,28 @@ it('is full all the same when it does not say how full', async () => {
   world.east.failNext('usage', 'SHARE_UNAVAILABLE');
   await copy();
   expect(told).toMatchObject([{ share: 'east', usage: undefined }]);
+});
+
+it('begins nothing on a share that others have filled while its pause lasts, and has every copy whole once there is room', async () => {
+  const fileBytes = 4 * PIECE_BYTES - 512;
+  const small = new MemoryShare({ name: 'small', region: 'eastus', capacityBytes: 3 * fileBytes, clock: world.clock });
+  world.shares.set(small.name, small);
+  const layers = await Promise.all(['one', 'two', 'three'].map((name) => world.expandOnto(world.home, name, 'abcd')));
+  for (const layer of layers) await world.want(small, layer);
+  await small.createFile('of-somebody-else', fileBytes);
+  for (let n = 0; n < 3; n += 1) await copy();
+  expect(told).toMatchObject([{ share: 'small', usage: { provisionedBytes: 3 * fileBytes, usedBytes: 3 * fileBytes } }]);
+  const states = async (): Promise<string[]> => Promise.all(layers.map(async (layer) => (await world.replica(small, layer))?.state ?? 'gone'));
+  expect((await states()).toSorted()).toEqual(['ready', 'ready', 'wanted']);
+  // Still no room when the pause is over: one call tells so, and nothing that is there is touched.
+  const before = small.paths;
+  await world.clock.advance(60_000);
+  await copy();
+  expect([told.length, small.paths]).toEqual([2, before]);
+  await small.remove('of-somebody-else');
+  await world.clock.advance(60_000);
+  await copy();
+  expect(await states()).toEqual(['ready', 'ready', 'ready']);
+  for (const layer of layers) expect((await bytesOn(small, layer)).equals(await bytesOn(world.home, layer))).toBe(true);
+  expect(small.paths).toEqual(layers.map(pathOf).toSorted());
 });
