@@ -70,6 +70,16 @@ describe('Lookup', () => {
     expect(lookup.rewrite({ response: answer, region: 'east' }).layers).toEqual([expect.objectContaining({ kind: 'blob', reason: 'SERVICE_BUSY' })]);
   });
 
+  it('observes nothing of who asks for no layers, or only for those it has: that is no pull', () => {
+    const { lookup, observer } = setUp();
+    const asked = { repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east' };
+    expect(lookup.lookup({ ...asked, have: [digestNamed('l1')] }).layers).toEqual([expect.objectContaining({ reason: 'ALREADY_HELD' })]);
+    lookup.lookup({ ...asked, layers: [] });
+    expect(observer.pulls).toEqual([]);
+    lookup.lookup({ ...asked, have: [digestNamed('other')] });
+    expect(observer.pulls).toHaveLength(1);
+  });
+
   it('observes a pull that is answered with blobs, without a lease: that is where demand shows', () => {
     const { lookup, observer, book } = setUp();
     const outcome = lookup.pull({ ...PULL, region: 'west' });

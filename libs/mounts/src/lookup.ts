@@ -110,7 +110,7 @@ export class Lookup {
     const { answer, held, imageKnown } = answered;
     const { region } = answer;
     if (region === null) return answered;
-    if (wants.observe && imageKnown) this.#observe({ region, repository: answer.repository, image: answer.digest, client: wants.client, at: now });
+    if (wants.observe && imageKnown && wantsLayers(answer)) this.#observe({ region, repository: answer.repository, image: answer.digest, client: wants.client, at: now });
     const lease = wants.lease && held.length > 0 ? this.#grant(region, held, now) : undefined;
     if (lease === undefined) return answered;
     return { ...answered, answer: { ...answer, lease: { id: lease.id, expiresAt: lease.expiresAt.toISOString() } } };
@@ -132,6 +132,11 @@ export class Lookup {
       return undefined;
     }
   }
+}
+
+/** Who asks for no layers, or only for those it has, looks what an image is and pulls nothing. */
+function wantsLayers({ layers }: MountAnswer): boolean {
+  return layers.some((layer) => layer.kind === 'mount' || layer.reason !== 'ALREADY_HELD');
 }
 
 interface FinishWants {

@@ -12,7 +12,7 @@ export interface ObservedPull {
   readonly at: Date;
 }
 
-/** Hears of every answered pull. */
+/** Hears of every answered pull of which some layer was wanted. */
 export abstract class PullObserver {
   /** Returns at once: it is called within the answer. */
   abstract observed(pull: ObservedPull): void;
