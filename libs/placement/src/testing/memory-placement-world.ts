@@ -36,6 +36,11 @@ export class MemoryPlacementWorld extends PlacementFacts {
     this.#images = [...this.#images, ...images];
   }
 
+  /** The images that were pushed and not removed. */
+  get pushed(): readonly PlacementImage[] {
+    return this.#images;
+  }
+
   /** Says of layers that they are still to be expanded, or, with `expanded`, that they are not any more. */
   setExpanded(layers: PlacementImage['layers'], expanded: boolean): void {
     for (const { digest } of layers) if (expanded) this.#unexpanded.delete(digest);
