@@ -17,6 +17,7 @@ import { Events1764800000050 } from './1764800000050-events.js';
 import { Planning1764900000000 } from './1764900000000-planning.js';
 import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
 import { History1764900000002 } from './1764900000002-history.js';
+import { PlanForecasts1764900000003 } from './1764900000003-plan-forecasts.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -39,6 +40,7 @@ export const MIGRATIONS = [
   Planning1764900000000,
   PlanTerms1764900000001,
   History1764900000002,
+  PlanForecasts1764900000003,
 ] as const;
 
 export { FileVersion21763800000000 };

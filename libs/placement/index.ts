@@ -1,5 +1,7 @@
 export * from './src/compare-plans.js';
 export * from './src/explain-displacement.js';
+export * from './src/forecast-ledger.js';
+export * from './src/forecast-outcomes.js';
 export * from './src/gather-round.js';
 export * from './src/placement-error.js';
 export * from './src/placement-ports.js';
@@ -13,4 +15,5 @@ export * from './src/region-plan.js';
 export * from './src/rehearse-plans.js';
 export * from './src/replay/index.js';
 export * from './src/resolve-pins.js';
+export * from './src/surprising-demand.js';
 export * from './src/transfer-budget.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { DryRunBody, PlanBody, PlanComparisonBody, PlanSummaryBody, Problem } from '#contract';
+import type { DryRunBody, PlanBody, PlanComparisonBody, PlanOutcomeBody, PlanSummaryBody, Problem } from '#contract';
 
 import { eventually } from './support/eventually.js';
 import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
@@ -117,6 +117,20 @@ describe('a dry run', () => {
   });
 });
 
+describe('forecasts', () => {
+  it('are held against what came, of one plan a day', async () => {
+    const list = await world.client.admin<{ items: { planId: string }[] }>(`plans/${EAST}/outcomes`);
+    expect(list.body.items).toHaveLength(1);
+    const planId = list.body.items[0]!.planId;
+    const { body } = await world.client.admin<PlanOutcomeBody>(`plans/${planId}/outcome`);
+    expect(body).toMatchObject({ planId, region: EAST, pulls: 0, images: [{ repository: 'team/app', pulls: 0 }] });
+    expect(body.images[0]!.expectedPulls).toBeGreaterThan(1);
+    for (const node of ['late-1', 'late-2', 'late-3']) await pull(node);
+    await eventually('what came is counted', async () => (await world.client.admin<PlanOutcomeBody>(`plans/${EAST}/outcome`)).body.pulls === 3);
+    expect((await history()).length).toBeGreaterThan(1);
+  });
+});
+
 describe('the history of a service', () => {
   const exported = (kind: string) => world.client.admin(`history/export?kind=${kind}`);
 
@@ -125,8 +139,8 @@ describe('the history of a service', () => {
     const { status, headers, text } = await exported('events');
     expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
     const events = text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
-    expect(events.map(({ kind, region }) => `${kind} ${region}`).toSorted()).toEqual(['pin southeastasia', ...Array.from({ length: 4 }, () => 'pull eastus'), 'push westeurope']);
-    expect(new Set(events.flatMap(({ client }) => client ?? [])).size).toBe(4);
+    expect(events.map(({ kind, region }) => `${kind} ${region}`).toSorted()).toEqual(['pin southeastasia', ...Array.from({ length: 7 }, () => 'pull eastus'), 'push westeurope']);
+    expect(new Set(events.flatMap(({ client }) => client ?? [])).size).toBe(7);
     expect(text).not.toContain('node-');
   });
 
@@ -136,7 +150,7 @@ describe('the history of a service', () => {
       for (const [kind, name] of [['catalog', 'catalog'], ['events', 'events'], ['regions', 'regions']] as const) await writeFile(join(folder, name), (await exported(kind)).text);
       const args = ['--catalog', 'catalog', '--events', 'events', '--regions', 'regions'].map((text) => (text.startsWith('--') ? text : join(folder, text)));
       const { scores } = JSON.parse(await run(process.execPath, ['scripts/run-source.ts', 'apps/translocator/src/replay/main.ts', ...args, '--policy', 'none', '--policy', 'lru', '--policy', 'planned', '--json'])) as { scores: { policy: string; total: { all: unknown } }[] };
-      expect(scores.map(({ policy, total }) => [policy, total.all])).toEqual([['none', { pulls: 4, hits: 0 }], ['lru', { pulls: 4, hits: 3 }], ['planned', { pulls: 4, hits: expect.any(Number) }]]);
+      expect(scores.map(({ policy, total }) => [policy, total.all])).toEqual([['none', { pulls: 7, hits: 0 }], ['lru', { pulls: 7, hits: 6 }], ['planned', { pulls: 7, hits: expect.any(Number) }]]);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -156,6 +170,8 @@ it.each([
   [`plans/${NOBODY}`, 404, 'NOT_FOUND'],
   [`plans/${NOBODY}/compare/${NOBODY}`, 404, 'NOT_FOUND'],
   ['plans/mars/history', 404, 'NOT_FOUND'],
+  ['plans/mars/outcomes', 404, 'NOT_FOUND'],
+  [`plans/${NOBODY}/outcome`, 404, 'NOT_FOUND'],
   ['plans/eastus/history?limit=0', 400, 'REQUEST_INVALID'],
   ['plans/eastus/history?cursor=bm90LWpzb24', 400, 'REQUEST_INVALID'],
   ['plans/eastus/compare/me', 400, 'REQUEST_INVALID'],

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
-import { plannerTurnConformance, planStoreConformance } from '#placement/testing';
-import { PostgresPlannerTurn, PostgresPlanStore } from '#placement/typeorm';
+import { forecastLedgerConformance, plannerTurnConformance, planStoreConformance } from '#placement/testing';
+import { PostgresForecastLedger, PostgresPlannerTurn, PostgresPlanStore } from '#placement/typeorm';
 
 /** Waits until some statement that names `table` waits for a lock. */
 async function waitingFor(manager: EntityManager, table: string): Promise<void> {
@@ -15,6 +15,7 @@ async function waitingFor(manager: EntityManager, table: string): Promise<void> 
 }
 
 describeOnEveryDatabase('placement', MIGRATIONS, (dataSource, database) => {
+  forecastLedgerConformance('PostgresForecastLedger', () => new PostgresForecastLedger(dataSource()));
   planStoreConformance('PostgresPlanStore', () => new PostgresPlanStore(dataSource()));
   plannerTurnConformance('PostgresPlannerTurn', () => new PostgresPlannerTurn(dataSource()), (use) => dataSource().transaction((manager) => use(manager)));
 

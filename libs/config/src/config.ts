@@ -218,6 +218,7 @@ export const configSchema = z
         minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
         turnLease: duration('1m', SECOND_MS, HOUR_MS),
         plansKept: z.number().int().min(1).max(10_000).default(96),
+        forecastsKeptFor: duration('30d', DAY_MS, 365 * DAY_MS),
         leastExpectedPulls: z.number().min(0).max(1e6).default(0.2),
         keepRatio: z.number().min(0).max(1).default(0.5),
         heldBytesRatio: z.number().min(0.01).max(1).default(0.5),

@@ -5,6 +5,10 @@ import { Bytes, Code, Count, DigestText, Id, Instant, RegionText, REGIONS_MAX, R
 
 /** Decisions of one plan that are shown; their number is told in full. */
 export const PLAN_DECISIONS_MAX = 2000;
+/** Images of one plan of which the forecast is shown. */
+const FORECASTS_MAX = 1000;
+/** Plans of a region whose outcome is shown at a time. */
+export const OUTCOMES_MAX = 30;
 /** Images of each kind named in one comparison. */
 const COMPARED_MAX = 500;
 /** Pins named in one plan. */
@@ -105,6 +109,25 @@ export const PlanComparisonBody = z
 
 const ratio = z.number().min(0).max(1);
 
+const outcome = {
+  planId: Id,
+  region: RegionText,
+  plannedAt: Instant,
+  until: Instant.meta({ description: 'When the time is over that the plan looked ahead.' }),
+  passedRatio: ratio.meta({ description: 'The part of that time that has passed.' }),
+  expectedSoFar: z.number().min(0).meta({ description: 'Pulls that were expected by now, if they come evenly.' }),
+  pulls: z.number().min(0).meta({ description: 'Pulls that came by now, or until the end of that time.' }),
+  weightedError: z.number().min(0).optional().meta({ description: "By how much the images' forecasts are wrong altogether, in parts of what came; absent where nothing came." }),
+};
+
+/** What came of a plan's forecasts. */
+export const PlanOutcomeBody = z
+  .object({ ...outcome, images: z.array(z.object({ ...image, expectedPulls: z.number().min(0), expectedSoFar: z.number().min(0), pulls: z.number().min(0) })).max(FORECASTS_MAX).meta({ description: 'The most pulled by expectation first.' }) })
+  .meta({ description: 'What a plan expected of its images, and what came.' });
+
+/** What came of the forecasts of a region's plans. */
+export const PlanOutcomeList = z.object({ items: z.array(z.object(outcome)).max(OUTCOMES_MAX) });
+
 /** What a rehearsal changes. */
 export const DryRunRequest = z
   .strictObject({
@@ -164,3 +187,5 @@ export type PlanComparisonBody = z.infer<typeof PlanComparisonBody>;
 export type DryRunRequest = z.infer<typeof DryRunRequest>;
 /** See {@link DryRunBody}. */
 export type DryRunBody = z.infer<typeof DryRunBody>;
+/** See {@link PlanOutcomeBody}. */
+export type PlanOutcomeBody = z.infer<typeof PlanOutcomeBody>;

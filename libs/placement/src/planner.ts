@@ -8,6 +8,7 @@ import { listActivePins, type PinStore } from '#pins';
 import { SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
+import type { ForecastOutcomes } from './forecast-outcomes.js';
 import { gatherRound, gatherRoundOf, type PlanningRound } from './gather-round.js';
 import { PlacementError, turnLost } from './placement-error.js';
 import type { PlacementFacts, ReplicaOrders } from './placement-ports.js';
@@ -35,6 +36,8 @@ export interface PlannerOptions {
   readonly forecasts: StoredForecasts;
   readonly plans: PlanStore;
   readonly turn: PlannerTurn;
+  /** Holds what kept plans expect against what comes; without it nothing is held against anything. */
+  readonly outcomes?: Pick<ForecastOutcomes, 'follow'>;
   readonly clock: Clock;
   /** Names this process. */
   readonly owner: string;
@@ -168,6 +171,7 @@ export class Planner {
     const stored = { ...storedPlan(plan, made), ...(isEmpty ? { orderedAt: clock.now() } : {}) };
     const kept = !isEmpty || (round.only === undefined && (trigger !== 'push' || !(await this.#isKnown(stored))));
     if (kept) await plans.save(stored, fence);
+    if (kept) await this.#options.outcomes?.follow(stored, plan.decisions, fence);
     await this.#order(plan, { round, token, fence });
     const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;
     if (isEmpty) return { ...summary, kept };

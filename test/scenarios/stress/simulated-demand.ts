@@ -1,13 +1,11 @@
-import { type DemandBatch, type Observation, ObservationBuffer, type DemandStore } from '#demand';
+import { type DemandBatch, type DemandStore, type Observation, ObservationBuffer, StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
-import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
-
-const { halfLifeMs } = PLACEMENT_PARAMETERS_DEFAULT.forecast;
 
 /** The product's way from a pull to its demand: a node's buffer, whose batches are merged, at once or later, once or more often. */
 export class SimulatedDemand {
-  readonly store: DemandStore = new MemoryDemandStore({ halfLifeMs });
-  readonly #buffer = new ObservationBuffer({ halfLifeMs });
+  readonly store: DemandStore = new MemoryDemandStore();
+  readonly forecasts = new StoredForecasts(this.store);
+  readonly #buffer = new ObservationBuffer();
   #held: DemandBatch[] = [];
 
   /** A node tells of a pull; `now` is the service's clock. */

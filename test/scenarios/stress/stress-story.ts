@@ -66,7 +66,7 @@ export class StressStory {
   readonly #random = seededRandom(20260601);
   readonly #lines: string[] = [];
   readonly #planner = new Planner({
-    facts: this.world, orders: this.world.orders, pins: this.pins, demand: this.demand.store, plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
+    facts: this.world, orders: this.world.orders, pins: this.pins, forecasts: this.demand.forecasts, plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
     owner: 'story', parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
 

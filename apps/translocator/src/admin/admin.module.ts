@@ -11,6 +11,7 @@ import { DemandController } from './demand.controller.js';
 import { ImageStatusReader } from './image-status.js';
 import { ImagesController } from './images.controller.js';
 import { PinsController } from './pins.controller.js';
+import { PlanOutcomesController } from './plan-outcomes.controller.js';
 import { PlansController } from './plans.controller.js';
 import { RegionsController } from './regions.controller.js';
 import { ReplicasController } from './replicas.controller.js';
@@ -21,7 +22,7 @@ import { TrailController } from './trail.controller.js';
 /** The admin API under /api/v1, for operators. */
 @Module({
   imports: [ControlModule],
-  controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, TokensController, TrailController],
+  controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TokensController, TrailController],
   providers: [
     ImageStatusReader,
     {

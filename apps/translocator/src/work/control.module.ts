@@ -8,7 +8,7 @@ import { DemandStore, PullHistory, StoredForecasts } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
 import { LeaseStore } from '#mounts';
 import { PinStore } from '#pins';
-import { Planner, PlannerTurn, PlanStore } from '#placement';
+import { FollowedSurprises, ForecastLedger, ForecastOutcomes, Planner, PlannerTurn, PlanStore } from '#placement';
 import { RegionMap } from '#regions';
 import { BackfillStore, CatalogueReader, ExaminationStore, ImageStore, RegistryReader, RepositoryStore } from '#registry';
 import { LinkLedger, ReplicaStore } from '#replication';
@@ -16,6 +16,7 @@ import { LinkLedger, ReplicaStore } from '#replication';
 import { ShareSet } from '../foundation/share-set.js';
 import { NotificationsController } from '../notifications/notifications.controller.js';
 import { ClockedTasks } from './clocked-tasks.js';
+import { DemandWatch } from './demand-watch.js';
 import { WantedLayers } from './examined-images.js';
 import { housekeepingTasks } from './housekeeping.js';
 import { intakeLoops } from './intake.js';
@@ -52,34 +53,36 @@ import { WorkSurroundings } from './work-surroundings.js';
       }),
       inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger],
     },
+    { provide: ForecastOutcomes, useFactory: (forecasts: ForecastLedger, history: PullHistory) => new ForecastOutcomes(forecasts, history), inject: [ForecastLedger, PullHistory] },
     {
       provide: Planner,
       useFactory: (
-        ...[surroundings, facts, shares, replicas, pins, demand, plans, turn]: [
-          WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn,
+        ...[surroundings, facts, shares, replicas, pins, demand, plans, outcomes, turn]: [
+          WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, ForecastOutcomes, PlannerTurn,
         ]
-      ) => planner(surroundings, { facts, pins, forecasts: new StoredForecasts(demand), plans, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
-      inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, PlannerTurn],
+      ) => planner(surroundings, { facts, pins, forecasts: new StoredForecasts(demand), plans, outcomes, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
+      inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, ForecastOutcomes, PlannerTurn],
     },
     { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed, catalogue: CatalogueReader) => new Planning(surroundings, made, { feed, catalogue }), inject: [WorkSurroundings, Planner, ChangeFeed, CatalogueReader] },
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, history, ledger, shares, tokens, trail, dataSource]: [
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource]: [
           WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-          PlanStore, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
+          PlanStore, ForecastLedger, ForecastOutcomes, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
         ]
       ) => {
         refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, demand, history, ledger, shares, tokens, trail, dataSource };
-        return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), ...housekeepingTasks(surroundings, stores)]);
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource };
+        const demandWatch = new DemandWatch(surroundings, { demand: new FollowedSurprises(forecasts, outcomes), planning, regions: [...shares.byName.values()].map(({ region }) => region) });
+        return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), demandWatch.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
         WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
-        PlanStore, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
+        PlanStore, ForecastLedger, ForecastOutcomes, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
       ],
     },
   ],
-  exports: [Planner, Planning, StoredPlacementFacts],
+  exports: [ForecastOutcomes, Planner, Planning, StoredPlacementFacts],
 })
 export class ControlModule {}

@@ -7,7 +7,7 @@ import type { DemandStore, PullHistory } from '#demand';
 import type { ExpandedLayerStore } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { PinStore } from '#pins';
-import type { PlanStore } from '#placement';
+import type { ForecastLedger, ForecastOutcomes, PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 import { type BackfillStore, EVENT_ID_RETENTION_MS, type ExaminationStore, type ImageStore } from '#registry';
 import { auditReplicas, type LinkLedger, releaseLayers, type ReplicaKey, type ReplicaStore, sweepPartialFiles } from '#replication';
@@ -60,6 +60,8 @@ export interface HousekeepingStores {
   readonly leases: LeaseStore;
   readonly pins: PinStore;
   readonly plans: PlanStore;
+  readonly forecasts: ForecastLedger;
+  readonly outcomes: ForecastOutcomes;
   readonly demand: DemandStore;
   readonly history: PullHistory;
   readonly ledger: LinkLedger;
@@ -124,6 +126,7 @@ function prunings({ clock, config }: WorkSurroundings, stores: HousekeepingStore
     pruning('trail', () => stores.trail.prune({ before: before(TRAIL_KEPT_MS), keepMax: TRAIL_ENTRIES_MAX, limit: PRUNE_ROWS_MAX })),
     pruning('link days', () => stores.ledger.prune(before(LINK_DAYS_KEPT_MS).toISOString().slice(0, 10), PRUNE_ROWS_MAX)),
     pruning('plans', () => stores.plans.prune(config.placement.plansKept).then(() => 0)),
+    pruning('forecasts', () => stores.outcomes.close(clock.now()).then(() => stores.forecasts.prune(before(config.placement.forecastsKeptFor))).then(() => 0)),
     pruning('history', () => stores.history.prune({ before: before(config.history.keptFor), eventsMax: config.history.eventsMax, totalsBefore: before(TOTALS_KEPT_MS), now: clock.now() }, PRUNE_ROWS_MAX)),
     pruning('demand', async () => {
       const { counts, batches } = await stores.demand.prune(clock.now(), PRUNE_ROWS_MAX);

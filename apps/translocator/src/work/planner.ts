@@ -3,8 +3,8 @@ import { PLACEMENT_PARAMETERS_DEFAULT, Planner, type PlannerOptions, TURN_WAIT_D
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** The planner of the configuration. */
-export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'forecasts' | 'plans' | 'turn'>): Planner {
-  const { every: _every, plansKept: _plansKept, usdPerDay: _usdPerDay, pushReserveRatio: _pushReserveRatio, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
+export function planner({ config, clock, owner }: WorkSurroundings, tools: Pick<PlannerOptions, 'facts' | 'orders' | 'pins' | 'forecasts' | 'plans' | 'outcomes' | 'turn'>): Planner {
+  const { every: _every, plansKept: _plansKept, forecastsKeptFor: _forecastsKeptFor, usdPerDay: _usdPerDay, pushReserveRatio: _pushReserveRatio, turnLease, smallLayer: smallLayerBytes, ...weights } = config.placement;
   return new Planner({
     ...tools,
     clock,

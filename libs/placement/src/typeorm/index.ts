@@ -1,2 +1,3 @@
+export * from './postgres-forecast-ledger.js';
 export * from './postgres-plan-store.js';
 export * from './postgres-planner-turn.js';
