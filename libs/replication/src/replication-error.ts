@@ -12,7 +12,7 @@ import { CodedError } from '#errors';
  * - `LINK_BUDGET_USED`: the day's bytes of a link are used up; `details.retryAt` says when there are new ones.
  *
  * Final, for an operator to see:
- * - `PIECE_MISMATCH`: the bytes of a piece are not those of the record, from no source there is; `details` names piece and sources.
+ * - `PIECE_MISMATCH`: the bytes of a piece are not those of the record, in several tries over all sources there are; `details` names piece and sources.
  * - `SHARE_UNKNOWN`: the row names a share that the configuration does not.
  */
 export type ReplicationErrorCode =
