@@ -227,7 +227,7 @@ export const configSchema = z
         firstPullWeight: z.number().min(0).max(1000).default(0),
         smallLayer: bytes('1MB', GiB),
         smallLayersRatio: z.number().min(0).max(1).default(0.01),
-        reactiveRatio: z.number().min(0).max(0.5).default(0.15),
+        reactiveRatio: z.number().min(0).max(0.5).default(0),
         reactiveOrder: z.enum(['recency', 'density']).default('recency'),
         usdPerDay: z.number().min(0).max(1e9).optional(),
         pushReserveRatio: z.number().min(0).max(0.9).default(0.2),

@@ -95,7 +95,6 @@ describe('the laws of a plan', () => {
           replicas: turn(facts.replicas),
           referenced: new Set(turn([...facts.referenced])),
           mustKeep: new Set(turn([...facts.mustKeep])),
-          recentPulls: new Map(turn([...(facts.recentPulls ?? [])])),
           forecasts: new Map(turn([...facts.forecasts])),
         };
         expect(planRegion(turned)).toEqual(planRegion(facts));

@@ -4,16 +4,17 @@ import { MiB } from '#quantities';
 
 import { worthOf } from './image-worth.js';
 import { planRegion } from './plan-region.js';
-import { imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RecentPulls, type RegionFacts } from './region-facts.js';
+import { imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
-import { aLayer, anImage, applyOrders, aRegion, expecting, SCENE_NOW } from './testing/region-scene.js';
+import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
 const parameters = (changes: Partial<PlacementParameters> = {}): PlacementParameters => ({
   ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, ...changes,
 });
-const recently = (pulled: readonly (readonly [PlacementImage, minutesAgo: number, pulls?: number])[]): ReadonlyMap<string, RecentPulls> =>
-  new Map(pulled.map(([image, minutesAgo, pulls = 1]) => [imageKey(image), { lastPulledAt: new Date(SCENE_NOW.getTime() - minutesAgo * 60_000), pulls }]));
+/** Forecasts of some images, and how often they were pulled lately. */
+const recently = (pulled: readonly (readonly [PlacementImage, recentPulls: number, expected?: number])[]): RegionFacts['forecasts'] =>
+  new Map(pulled.map(([image, recentPulls, expected = 0]) => [imageKey(image), { ...aForecast(expected), recentPulls }]));
 
 describe('what an image must bring back', () => {
   const base = aLayer('base', 90);
@@ -77,31 +78,28 @@ describe('small layers', () => {
 describe('the reactive window', () => {
   const planned = anImage('team/planned:v1', [aLayer('planned', 60)]);
   const burst = anImage('team/burst:v1', [aLayer('burst', 15)]);
-  const earlier = anImage('team/earlier:v1', [aLayer('earlier', 10)]);
-  const scene = (changes: Partial<RegionFacts> = {}): RegionFacts => aRegion({
-    capacityBytes: 100 * MiB, images: [planned, burst, earlier], forecasts: expecting({ 'team/planned:v1': 9 }), parameters: parameters({ reactiveRatio: 0.2 }), ...changes,
-  });
+  const small = anImage('team/small:v1', [aLayer('small one', 10)]);
+  const scene = (forecasts: RegionFacts['forecasts'], changes: Partial<PlacementParameters> = {}): RegionFacts =>
+    aRegion({ capacityBytes: 100 * MiB, images: [planned, burst, small], forecasts, parameters: parameters({ reactiveRatio: 0.2, ...changes }) });
 
-  it('has what was pulled last, whatever is expected of it, as long as it fits', () => {
-    const plan = planRegion(scene({ recentPulls: recently([[burst, 1], [earlier, 5]]) }));
+  it('has what was pulled most of late, whatever is expected of it, as long as it fits', () => {
+    const plan = planRegion(scene(recently([[planned, 0, 9], [burst, 5], [small, 4]])));
     expect(of(plan, burst)).toMatchObject({ verdict: 'placed', reason: 'RECENT_PULLS' });
-    expect([of(plan, planned)?.verdict, of(plan, earlier)?.verdict]).toEqual(['placed', 'refused']);
+    expect([of(plan, planned)?.verdict, of(plan, small)?.verdict]).toEqual(['placed', 'refused']);
   });
 
-  it('leaves its room to demand where nothing was pulled lately, or that is not known', () => {
+  it('leaves its room to demand where nothing was pulled lately', () => {
     const large = anImage('team/large:v1', [aLayer('large', 95)]);
-    const facts = scene({ images: [large], forecasts: expecting({ 'team/large:v1': 4 }) });
-    expect([facts, { ...facts, recentPulls: new Map() }].map((each) => of(planRegion(each), large)?.verdict)).toEqual(['placed', 'placed']);
+    expect(of(planRegion({ ...scene(recently([[large, 0, 4]])), images: [large] }), large)?.verdict).toBe('placed');
   });
 
   it('takes the most recent pulls for each byte first where that is its order', () => {
-    const facts = scene({ recentPulls: recently([[burst, 1], [earlier, 5, 4]]), parameters: parameters({ reactiveRatio: 0.2, reactiveOrder: 'density' }) });
-    expect([burst, earlier].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'placed']);
+    const facts = scene(recently([[burst, 5], [small, 4]]), { reactiveOrder: 'density' });
+    expect([burst, small].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'placed']);
   });
 
   it('leaves out what demand would place by itself, and images with fewer pulls than it asks for', () => {
-    const facts = scene({ recentPulls: recently([[planned, 1], [burst, 2], [earlier, 3, 2]]), parameters: parameters({ reactiveRatio: 0.2, reactivePullsMin: 2 }) });
-    const plan = planRegion(facts);
-    expect([planned, burst, earlier].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'NO_DEMAND', 'RECENT_PULLS']);
+    const plan = planRegion(scene(recently([[planned, 9, 9], [burst, 1], [small, 2]]), { reactivePullsMin: 2 }));
+    expect([planned, burst, small].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'NO_DEMAND', 'RECENT_PULLS']);
   });
 });

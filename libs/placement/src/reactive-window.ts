@@ -2,7 +2,6 @@ import { chooseByDensity } from './choose-by-density.js';
 import { bytesOf, imagesWhere, include, isSameSet, isWithin, type LayerSet, marginal } from './layer-table.js';
 import { placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
-import type { RecentPulls } from './region-facts.js';
 
 /** What the window holds. */
 export interface ReactiveWindow {
@@ -20,17 +19,18 @@ export interface ReactiveWindow {
  */
 export function reactiveWindow(region: RegionCase, base: LayerSet): ReactiveWindow {
   const { facts, table, values, rule } = region;
-  const { reactiveRatio, reactiveOrder } = facts.parameters;
+  const { reactiveRatio } = facts.parameters;
   const images = new Uint8Array(table.images.length);
   const windowBytes = reactiveRatio * facts.capacityBytes;
-  if (windowBytes === 0 || facts.recentPulls === undefined || facts.recentPulls.size === 0) return { images, layers: base };
+  const pulled = windowBytes === 0 ? [] : pulledLately(region);
+  if (pulled.length === 0) return { images, layers: base };
 
   const planned = chooseByDensity(table, { candidates: imagesWhere(table, (image) => values[image]! > 0), values, rule, base: withoutRetained(region, base), capacityBytes: facts.capacityBytes - windowBytes });
   const there = planned.layers;
   let leftBytes = Math.min(windowBytes, facts.capacityBytes - bytesOf(table, there));
   const layers = base.slice();
   let roomBytes = facts.capacityBytes - bytesOf(table, base);
-  for (const { image } of inOrder(region, facts.recentPulls, ORDERS[reactiveOrder])) {
+  for (const { image } of pulled) {
     const addedBytes = marginal(table, image, there);
     const neededBytes = marginal(table, image, layers);
     if (isWithin(table, image, there) || addedBytes > leftBytes || neededBytes > roomBytes) continue;
@@ -49,18 +49,12 @@ function withoutRetained(region: RegionCase, base: LayerSet): LayerSet {
   return base.map((isIn, layer) => (isIn === 1 && region.forced[layer] === 1 && pinned[layer] !== 1 ? 0 : isIn));
 }
 
-/** The greater, the sooner. */
-type Urgency = (pulls: RecentPulls, imageBytes: number) => number;
-
-const ORDERS: Readonly<Record<RegionCase['facts']['parameters']['reactiveOrder'], Urgency>> = {
-  recency: ({ lastPulledAt }) => lastPulledAt.getTime(),
-  density: ({ pulls }, imageBytes) => pulls / Math.max(1, imageBytes),
-};
-
-function inOrder({ table, facts }: RegionCase, recent: ReadonlyMap<string, RecentPulls>, urgencyOf: Urgency): { readonly image: number; readonly urgency: number }[] {
-  const pulled = [...recent].flatMap(([key, pulls]) => {
-    const image = table.imageNumber.get(key);
-    return image === undefined || pulls.pulls < facts.parameters.reactivePullsMin ? [] : [{ image, urgency: urgencyOf(pulls, table.imageBytes[image]!) }];
+/** Images with enough recent pulls, in the order of the parameters. */
+function pulledLately({ table, expected, facts }: RegionCase): { readonly image: number; readonly urgency: number }[] {
+  const { reactivePullsMin, reactiveOrder } = facts.parameters;
+  const pulled = imagesWhere(table, (image) => (expected[image]!.recentPulls ?? 0) >= reactivePullsMin).map((image) => {
+    const pulls = expected[image]!.recentPulls!;
+    return { image, urgency: reactiveOrder === 'density' ? pulls / Math.max(1, table.imageBytes[image]!) : pulls };
   });
   return pulled.sort((a, b) => b.urgency - a.urgency || a.image - b.image);
 }

@@ -92,9 +92,9 @@ export interface PlacementParameters {
   readonly smallLayerBytes: number;
   /** The share of the capacity beyond which no such layer is added, those that are there anyway included; 0..1. */
   readonly smallLayersRatio: number;
-  /** The share of the capacity for images that were pulled lately, whatever is expected of them, where `recentPulls` are given; 0 for none, up to 0.5. */
+  /** The share of the capacity for images that were pulled lately, by their forecasts' `recentPulls`, whatever is expected of them; 0 for none, up to 0.5. */
   readonly reactiveRatio: number;
-  /** Which of these come first: those pulled last, or those with the most recent pulls for each byte. */
+  /** Which of these come first: those with the most recent pulls, of which older ones count less, or with the most for each byte. */
   readonly reactiveOrder: 'recency' | 'density';
   /** Recent pulls without which an image is not among them; > 0. */
   readonly reactivePullsMin: number;
@@ -112,17 +112,10 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   firstPullWeight: 0,
   smallLayerBytes: 1_000_000,
   smallLayersRatio: 0.01,
-  reactiveRatio: 0.15,
+  reactiveRatio: 0,
   reactiveOrder: 'recency',
-  reactivePullsMin: 1,
+  reactivePullsMin: 0.5,
 };
-
-/** What was pulled of an image in a region lately. */
-export interface RecentPulls {
-  readonly lastPulledAt: Date;
-  /** How often, counted or decayed over some hours. */
-  readonly pulls: number;
-}
 
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */
 export interface RegionFacts {
@@ -136,8 +129,6 @@ export interface RegionFacts {
   readonly unfinished: readonly UnfinishedImage[];
   /** What is expected of each image, unfinished ones included, by `imageKey`; of those that lack, nothing. */
   readonly forecasts: ReadonlyMap<string, ImageForecast>;
-  /** Images that were pulled within some hours, by `imageKey`; absent where that is not known, and then there is no reactive window. */
-  readonly recentPulls?: ReadonlyMap<string, RecentPulls>;
   readonly pins: readonly RegionPin[];
   readonly replicas: readonly HeldReplica[];
   /** Layers that an enabled repository references, or did until a grace time ago. Those that no image above has are left alone. */

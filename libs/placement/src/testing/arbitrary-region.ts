@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 
-import { DAY_MS, HOUR_MS, MiB } from '#quantities';
+import { DAY_MS, MiB } from '#quantities';
 
 import { type HeldReplica, imageKey, type PlacementImage, type RegionFacts } from '../region-facts.js';
-import { aForecast, aLayer, anImage, aRegion, SCENE_NOW, unfinished } from './region-scene.js';
+import { aForecast, aLayer, anImage, aRegion, unfinished } from './region-scene.js';
 
 const layers = fc.array(fc.oneof(fc.constantFrom(10, 20), fc.nat({ max: 40 })), { minLength: 1, maxLength: 12 }).map((sizes) => sizes.map((size, n) => aLayer(`l${n}`, size)));
 
@@ -19,7 +19,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
   const all = [...ofImages, ...viewsOfImages];
   const some = fc.oneof(fc.subarray(ofImages), fc.subarray(ofImages, { maxLength: Math.min(3, ofImages.length) }));
   const image = fc.record({
-    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls,
+    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls, recentPulls: somePulls,
   });
   const replica = fc.option(
     fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
@@ -38,9 +38,8 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
         smallLayerBytes: fc.constantFrom(0, 12 * MiB), smallLayersRatio: fc.constantFrom(0.1, 1),
         reactiveRatio: fc.constantFrom(0, 0.15, 0.5), reactiveOrder: fc.constantFrom('recency', 'density'), reactivePullsMin: fc.constantFrom(1, 3),
       }),
-      recent: fc.array(fc.record({ image: fc.nat(), hoursAgo: fc.nat({ max: 5 }), pulls: fc.nat({ max: 4 }) }), { maxLength: 5 }),
     })
-    .map(({ images, held, elsewhere, pins, capacityMiB, parameters, recent }) => {
+    .map(({ images, held, elsewhere, pins, capacityMiB, parameters }) => {
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
       const replicas = all.flatMap((layer, n): HeldReplica[] => {
         const of = held[n];
@@ -51,7 +50,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
         unfinished: placed.filter((_, n) => images[n]?.expanded === false).map(unfinished),
         referenced: new Set(placed.flatMap((of) => [...of.layers, ...(of.view === undefined ? [] : [of.view])].map((layer) => layer.digest))),
         capacityBytes: capacityMiB * MiB,
-        forecasts: new Map(placed.map((of, n) => [imageKey(of), aForecast(images[n]!)])),
+        forecasts: new Map(placed.map((of, n) => [imageKey(of), { ...aForecast(images[n]!), recentPulls: images[n]!.recentPulls }])),
         replicas,
         mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true).map((layer) => layer.digest)),
         readyElsewhere: new Set(all.filter((_, n) => elsewhere[n] === true).map((layer) => layer.digest)),
@@ -59,7 +58,6 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
           const of = placed[pin.image % Math.max(1, placed.length)];
           return of === undefined ? [] : [{ id: `pin ${n}`, image: of, priority: pin.priority, createdAt: new Date(Date.UTC(2026, 0, 1) + pin.age * DAY_MS) }];
         }),
-        recentPulls: new Map(recent.flatMap(({ image: n, hoursAgo, pulls }) => placed.slice(n % Math.max(1, placed.length)).slice(0, 1).map((of) => [imageKey(of), { lastPulledAt: new Date(SCENE_NOW.getTime() - hoursAgo * HOUR_MS), pulls }]))),
         parameters: { ...aRegion().parameters, ...parameters },
       });
     });
