@@ -13,6 +13,7 @@ import { RoomReservations1763950000000 } from './1763950000000-room-reservations
 import { Access1764400000000 } from './1764400000000-access.js';
 import { SharedLeases1764600000001 } from './1764600000001-shared-leases.js';
 import { DemandModel1764700000000 } from './1764700000000-demand-model.js';
+import { ShareDrains1764800000000 } from './1764800000000-share-drains.js';
 import { Events1764800000050 } from './1764800000050-events.js';
 import { Planning1764900000000 } from './1764900000000-planning.js';
 import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
@@ -36,6 +37,7 @@ export const MIGRATIONS = [
   Access1764400000000,
   SharedLeases1764600000001,
   DemandModel1764700000000,
+  ShareDrains1764800000000,
   Events1764800000050,
   Planning1764900000000,
   PlanTerms1764900000001,

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 import { type Digest, digestOf } from '#oci';
-import { linkLedgerConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms } from '#replication/testing';
-import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger } from '#replication/typeorm';
+import { linkLedgerConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms, shareDrainsConform } from '#replication/testing';
+import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger, PostgresShareDrains } from '#replication/typeorm';
 
 import { readToldChanges } from './told-changes.js';
 
@@ -19,7 +19,41 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
     roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource()), ledger: new PostgresRoomLedger(dataSource()) }));
   });
 
+  describe('drains', () => {
+    shareDrainsConform(() => ({ store: new PostgresReplicaStore(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
+
+    it('tell of an empty region once, in the step that notes it', async () => {
+      const drains = new PostgresShareDrains(dataSource());
+      const drain = await drains.begin({ share: 'east', reason: 'maintenance', orderedBy: 'admin' });
+      expect(await Promise.all([drains.finish(drain), drains.finish(drain), drains.finish(drain)])).toEqual(expect.arrayContaining([true, false, false]));
+      const told = await dataSource().query('SELECT subject, data FROM events WHERE type = $1', ['translocator.region.drained']);
+      expect(told).toEqual([{ subject: 'east', data: { region: 'east', drain: drain.id, reason: 'maintenance', orderedBy: 'admin', beganAt: drain.beganAt.toISOString() } }]);
+    });
+  });
+
   if (database.severalSessions) {
+    it('lets no order pass a drain that begins at the same time, and ends no drain in the middle of what is taken for it', async () => {
+      const [store, drains] = [new PostgresReplicaStore(dataSource()), new PostgresShareDrains(dataSource())];
+      const now = new Date();
+      const east = { name: 'east', capacityBytes: 1e9 };
+      const names = Array.from({ length: 20 }, (_, n) => `layer ${n}`);
+      for (const name of names) for (const share of ['home', 'east']) await store.recordReady({ layer: digestOf(name), share, sizeBytes: 1000, reason: 'expanded' }, now);
+      for (let round = 0; round < 10; round += 1) {
+        const wanted = names.map((name) => replicaOrder(`${name} of ${round}`));
+        const [drain] = await Promise.all([drains.begin({ share: 'east', reason: 'maintenance', orderedBy: 'admin' }), ...wanted.map((order) => store.want(east, [order], now))]);
+        const before = (await drains.left('east')).ordered.count;
+        expect(await store.want(east, wanted, now)).toEqual(wanted.map(() => 'SHARE_DRAINING'));
+        expect((await drains.left('east')).ordered.count).toBe(before);
+        const taking = names.map((name) => store.drain({ layer: digestOf(name), share: 'east' }, { reason: 'drained', now, graceMs: 0, fence: drains.fence(drain) }));
+        const outcomes = Promise.allSettled(taking);
+        await drains.end('east');
+        const draining = (await drains.left('east')).draining.count;
+        for (const outcome of await outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'DRAIN_ENDED' });
+        expect((await drains.left('east')).draining.count).toBe(draining);
+        await store.want(east, names.map((name) => replicaOrder(name)), now);
+      }
+    });
+
     it('lets orders, drains, claims and renewals of the same rows pass each other without a deadlock', async () => {
       const store = new PostgresReplicaStore(dataSource());
       const now = new Date();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { pageOf } from './page.js';
-import { Bytes, Count, RegionText, REGIONS_MAX, ShareText } from './words.js';
+import { Bytes, Count, Instant, RegionText, REGIONS_MAX, Sentence, ShareText } from './words.js';
 
 /** A region, and how far the others are. */
 export const RegionEntry = z
@@ -29,6 +29,40 @@ export const ShareEntry = z
   })
   .meta({ description: 'A share and what is on it.' });
 
+/** Why the drain of a region is not done yet. */
+export const DRAIN_WAITS = ['room', 'copies', 'grace', 'leases', 'open-files', 'removals'] as const;
+
+const ReplicaSum = z.object({ count: Count, sizeBytes: Bytes });
+
+/** How far the drain of a region is. */
+export const RegionDrainBody = z
+  .object({
+    state: z.enum(['draining', 'drained']).meta({ description: 'Drained: nothing is left, and nothing new comes until the drain is ended.' }),
+    reason: Sentence,
+    orderedBy: z.string().max(300),
+    since: Instant,
+    drainedAt: Instant.optional(),
+    left: z.object({
+      replicas: ReplicaSum.meta({ description: 'All replicas that are not gone.' }),
+      last: ReplicaSum.meta({ description: 'Of them, those that no other region has ready: they are copied home first.' }),
+      draining: ReplicaSum.meta({ description: 'Of them, those that have left the answers and whose files go when nobody holds them.' }),
+      leases: Count.meta({ description: 'Leases of nodes that hold something there.' }),
+    }),
+    waitsFor: z.array(z.enum(DRAIN_WAITS)).max(DRAIN_WAITS.length).meta({ description: 'What keeps it from being done: room at home, copies to it, the grace time after the last answers, leases, files that are open, removals under way.' }),
+    restingUntil: Instant.optional().meta({ description: 'Until when the file that is left alone longest is.' }),
+  })
+  .meta({ description: 'The drain of a region.' });
+
+/** Orders the drain of a region. */
+export const RegionDrainRequest = z.strictObject({ reason: z.string().min(1).max(500).default('ordered by an operator').meta({ description: 'For people.' }) }).meta({ description: 'Why a region is drained.' });
+
+/** A region with what it holds. */
+export const RegionStatus = RegionEntry.extend({
+  replicas: z.object({ wanted: Count, copying: Count, ready: Count, draining: Count }).meta({ description: 'Replicas by state.' }),
+  usedBytes: Bytes.meta({ description: 'Bytes of replicas that are ready or draining.' }),
+  drain: RegionDrainBody.optional().meta({ description: 'Absent unless the region is drained.' }),
+});
+
 /** All regions. */
 export const RegionPage = pageOf(RegionEntry);
 /** All shares. */
@@ -36,5 +70,11 @@ export const SharePage = pageOf(ShareEntry);
 
 /** See {@link RegionEntry}. */
 export type RegionEntry = z.infer<typeof RegionEntry>;
+/** See {@link RegionDrainBody}. */
+export type RegionDrainBody = z.infer<typeof RegionDrainBody>;
+/** See {@link RegionDrainRequest}. */
+export type RegionDrainRequest = z.infer<typeof RegionDrainRequest>;
+/** See {@link RegionStatus}. */
+export type RegionStatus = z.infer<typeof RegionStatus>;
 /** See {@link ShareEntry}. */
 export type ShareEntry = z.infer<typeof ShareEntry>;

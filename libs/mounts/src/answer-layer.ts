@@ -175,13 +175,14 @@ function findMounts({ record, writerVersion }: RecordedFile, near: readonly Numb
 
 /** The mounts of one ready replica that the caller can use, at least one; or why there are none. */
 function offeredMounts(file: LayerFile, share: string, context: LayerContext): readonly LayerMount[] | PullReason {
-  let all: readonly LayerMount[];
+  let all: readonly LayerMount[] | PullReason;
   try {
     all = context.sources.of(file, share, context.now, context.caller);
   } catch {
     // The answer carries the reason; the sources themselves report what is wrong with them.
     return 'SHARE_UNAVAILABLE';
   }
+  if (typeof all === 'string') return all;
   if (all.length === 0) return 'SHARE_UNAVAILABLE';
   const { transports } = context;
   const usable = transports === undefined ? all : all.filter((mount) => transports.has(mount.type));

@@ -30,6 +30,9 @@ export abstract class LeaseStore {
   /** The layers on a share that some lease holds. Cost follows the number of leases on that share. */
   abstract leasedLayers(share: string, now: Date): Promise<Set<Digest>>;
 
+  /** How many leases hold something on a share. Cost as {@link leasedLayers}. */
+  abstract countOn(share: string, now: Date): Promise<number>;
+
   /** Forgets leases that ran out before `before`, `limit` of them at most. @returns how many went. */
   abstract prune(before: Date, limit: number): Promise<number>;
 }

@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 import { layerFilePath, type MountSource, type Share } from '#shares';
 
 import type { CallerNetwork } from './caller-networks.js';
-import type { LayerMount } from './mount-answer.js';
+import type { LayerMount, PullReason } from './mount-answer.js';
 
 /** Names a layer's file, the same on every share. */
 export interface LayerFile {
@@ -15,11 +15,11 @@ export interface LayerFile {
 /** Says how the file of a layer on a share is reached. Asked within an answer: it returns at once, from memory or by computing. */
 export abstract class MountSources {
   /**
-   * The ways to reach that file on that share, best first. It is not asked whether the file is there.
+   * The ways to reach that file on that share, best first; or why there is none although it may be there. It is not asked whether the file is there.
    * @param caller where the caller's address is; undefined when that says nothing.
    * @throws anything; the layer is then tried on the next share.
    */
-  abstract of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[];
+  abstract of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] | PullReason;
 
   /** A number that is another one whenever `of` may say otherwise than before, but for grants that it makes anew. Cheap: it is asked with every answer. */
   abstract standing(now: Date): number;

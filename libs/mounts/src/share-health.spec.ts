@@ -88,4 +88,16 @@ describe('the health of shares', () => {
     report(judge, REPORTERS_MIN);
     expect([sources.of(file, 'east', NOW), sources.of(file, 'west', NOW).length, sources.of(file, 'east', after(NOW, REPORTED_DOWN_MS)).length]).toEqual([[], 1, 1]);
   });
+
+  it('gives nothing of a share that operators took out of use, says why, and gives it again afterwards', () => {
+    const judge = health();
+    const sources = new HealthyMountSources(new NamedMountSources(), judge);
+    const file = { digest: digestNamed('base'), writerVersion: 2 };
+    const standing = judge.standing(NOW);
+    judge.withhold(['east']);
+    expect(judge.standing(NOW)).not.toBe(standing);
+    expect([sources.of(file, 'east', NOW), sources.of(file, 'west', NOW).length, judge.isDown('east', NOW)]).toEqual(['REPLICA_DRAINING', 1, false]);
+    judge.withhold([]);
+    expect(sources.of(file, 'east', NOW)).toHaveLength(1);
+  });
 });

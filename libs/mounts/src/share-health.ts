@@ -1,7 +1,7 @@
 import { MINUTE_MS } from '#quantities';
 
 import type { CallerNetwork } from './caller-networks.js';
-import type { LayerMount } from './mount-answer.js';
+import type { LayerMount, PullReason } from './mount-answer.js';
 import { type LayerFile, MountSources } from './mount-sources.js';
 
 /** Probes in a row that must fail before a share is down: one lost packet is no outage. */
@@ -40,6 +40,7 @@ export class ShareHealth {
   /** Those that reports took out. */
   readonly #reportedDown = new Set<Judged>();
   #changes = 0;
+  #withheld: ReadonlySet<string> = new Set();
   #reporters = new Map<string, number>();
   #periodAtMs = 0;
 
@@ -95,6 +96,19 @@ export class ShareHealth {
     return this.#changes;
   }
 
+  /** Has nodes be given none of these shares from now on, whatever state they are in, and all others again: operators take them out of use. */
+  withhold(shares: Iterable<string>): void {
+    const withheld = new Set(shares);
+    if (withheld.size === this.#withheld.size && [...withheld].every((share) => this.#withheld.has(share))) return;
+    this.#withheld = withheld;
+    this.#changes += 1;
+  }
+
+  /** Whether a share was taken out of use. */
+  isWithheld(share: string): boolean {
+    return this.#withheld.has(share);
+  }
+
   #admits(reporter: string, nowMs: number): boolean {
     if (!isWithin(this.#periodAtMs, nowMs, REPORTS_COUNT_MS)) {
       this.#periodAtMs = nowMs;
@@ -112,7 +126,7 @@ function isWithin(atMs: number, nowMs: number, ms: number): boolean {
   return nowMs >= atMs && nowMs - atMs < ms;
 }
 
-/** The sources of others, without those of shares that are down. */
+/** The sources of others, without those of shares that are down or withheld. */
 export class HealthyMountSources extends MountSources {
   readonly #sources: MountSources;
   readonly #health: ShareHealth;
@@ -123,7 +137,8 @@ export class HealthyMountSources extends MountSources {
     this.#health = health;
   }
 
-  of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] {
+  of(file: LayerFile, share: string, now: Date, caller?: CallerNetwork): readonly LayerMount[] | PullReason {
+    if (this.#health.isWithheld(share)) return 'REPLICA_DRAINING';
     return this.#health.isDown(share, now) ? [] : this.#sources.of(file, share, now, caller);
   }
 

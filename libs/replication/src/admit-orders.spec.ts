@@ -36,3 +36,8 @@ it('never takes more than the capacity leaves, and refuses only what does not fi
 it('lets a smaller order pass one that does not fit', () => {
   expect(admitOrders([order('a', 60), order('b', 50), order('c', 40)], new Map(), { usedBytes: 0, capacityBytes: 100 })).toEqual(['taken', 'SHARE_FULL', 'taken']);
 });
+
+it('takes nothing for a share that is being drained, not even what could be recalled', () => {
+  const there = new Map([[digestOf('a'), presence('recallable')], [digestOf('b'), presence('ready')]]);
+  expect(admitOrders([order('a', 1), order('b', 1), order('c', 1)], there, { usedBytes: 2, capacityBytes: 100, isDraining: true })).toEqual(['SHARE_DRAINING', 'SHARE_DRAINING', 'SHARE_DRAINING']);
+});

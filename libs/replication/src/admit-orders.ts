@@ -23,9 +23,9 @@ export interface ReplicaOrder {
 /**
  * What became of an order: `taken` anew; `kept`, because the replica is wanted, copying or ready already; `recalled`, because it was draining and is
  * ready again; `SHARE_FULL`, because the share's capacity does not hold it as well; `DRAINING`, because its removal has begun or its file never was
- * whole: to be ordered again when it is gone.
+ * whole: to be ordered again when it is gone; `SHARE_DRAINING`, because the whole share is being drained, and is given nothing.
  */
-export type OrderOutcome = 'taken' | 'kept' | 'recalled' | 'SHARE_FULL' | 'DRAINING';
+export type OrderOutcome = 'taken' | 'kept' | 'recalled' | 'SHARE_FULL' | 'DRAINING' | 'SHARE_DRAINING';
 
 const GONE: PresentReplica = { state: 'gone', isRecallable: false };
 
@@ -38,8 +38,9 @@ const GONE: PresentReplica = { state: 'gone', isRecallable: false };
 export function admitOrders(
   orders: readonly ReplicaOrder[],
   present: ReadonlyMap<Digest, PresentReplica>,
-  room: { readonly usedBytes: number; readonly capacityBytes: number },
+  room: { readonly usedBytes: number; readonly capacityBytes: number; readonly isDraining?: boolean },
 ): OrderOutcome[] {
+  if (room.isDraining === true) return orders.map(() => 'SHARE_DRAINING');
   let usedBytes = room.usedBytes;
   const settled = new Set<Digest>();
   return orders.map((order) => {

@@ -75,7 +75,7 @@ export abstract class ReplicaStore {
   /**
    * Takes orders for one share, in one transaction, as `admitOrders` decides; replicas that are kept take the larger priority, and
    * the reason unless they are ready. A draining replica that was ready before, and whose removal has not begun, is ready again at once; who claimed
-   * its removal has lost that claim. Two callers never pass the share's capacity together; what {@link RoomLedger} has reserved is not left for orders. Idempotent.
+   * its removal has lost that claim. Two callers never pass the share's capacity together; what {@link RoomLedger} has reserved is not left for orders. A share that is being drained takes none. Idempotent.
    * @param fence whose right it is to order this: once that is lost nothing is ordered, and its error is thrown.
    * @returns what became of each order, in the order given.
    */

@@ -9,6 +9,7 @@ import { CodedError } from '#errors';
  * - `COPY_INCOMPLETE`: the file is not what was written to it: another size, or no file; the copy begins anew.
  * - `CLAIM_LOST`: another worker has taken over.
  * - `REPLICA_DRAINING`: the replica that should be noted as ready is being removed; it can be when that is done.
+ * - `DRAIN_ENDED`: the share is not drained any more, so nothing is taken from it for that.
  * - `LINK_BUDGET_USED`: the day's bytes of a link are used up; `details.retryAt` says when there are new ones.
  *
  * Final, for an operator to see:
@@ -21,6 +22,7 @@ export type ReplicationErrorCode =
   | 'COPY_INCOMPLETE'
   | 'CLAIM_LOST'
   | 'REPLICA_DRAINING'
+  | 'DRAIN_ENDED'
   | 'LINK_BUDGET_USED'
   | 'PIECE_MISMATCH'
   | 'SHARE_UNKNOWN';

@@ -8,6 +8,7 @@ import { HistoryController } from '../history/history.controller.js';
 import { ControlModule } from '../work/control.module.js';
 import { StoredPlacementFacts } from '../work/planning-facts.js';
 import { DemandController } from './demand.controller.js';
+import { DrainProgressReader } from './drain-progress.js';
 import { ImageStatusReader } from './image-status.js';
 import { ImagesController } from './images.controller.js';
 import { PinsController } from './pins.controller.js';
@@ -24,6 +25,7 @@ import { TrailController } from './trail.controller.js';
   imports: [ControlModule],
   controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TokensController, TrailController],
   providers: [
+    DrainProgressReader,
     ImageStatusReader,
     {
       provide: ExportedHistory,

@@ -10,7 +10,7 @@ import { ExpandedLayerStore } from '#expansion';
 import { CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareHealth, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
-import { ReplicaStore } from '#replication';
+import { ReplicaStore, ShareDrains } from '#replication';
 import { type Logger, Metrics } from '#telemetry';
 
 import { DemandRecordingModule } from '../demand/demand-recording.module.js';
@@ -21,6 +21,7 @@ import { ReportController } from './report.controller.js';
 import { ShareProbing } from './share-probing.js';
 import { LeaseController } from './lease.controller.js';
 import { DoorKeeping } from './door-keeping.js';
+import { DrainFollowing, DRAINS_LOOK_MIN_MS } from './drain-following.js';
 import { LoopLoad } from './loop-load.js';
 import { LookupController } from './lookup.controller.js';
 import { LookupDoor } from './lookup-door.js';
@@ -49,6 +50,7 @@ import { UnwaitedProbe } from './unwaited-probe.js';
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
     { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
     { provide: ShareHealth, useFactory: (shares: ShareSet) => new ShareHealth(shares.byName.keys()), inject: [ShareSet] },
+    { provide: DrainFollowing, useFactory: drainFollowing, inject: [ShareDrains, ShareHealth, Settings, LOGGER] },
     { provide: ShareProbing, useFactory: shareProbing, inject: [ShareSet, ShareHealth, Clock, Metrics, Settings, LOGGER] },
     { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
     { provide: LoopLoad, useFactory: ({ config }: Settings) => new LoopLoad(config.lookup.busyAfter), inject: [Settings] },
@@ -99,6 +101,10 @@ function mapSnapshot(feeder: MapFeeder, clock: Clock, { config, secrets }: Setti
       else logger.info({ ...report }, 'the snapshot of the lookup map');
     },
   });
+}
+
+function drainFollowing(drains: ShareDrains, health: ShareHealth, { config }: Settings, logger: Logger): DrainFollowing {
+  return new DrainFollowing({ drains, health, everyMs: Math.max(DRAINS_LOOK_MIN_MS, config.lookup.followEvery), logger });
 }
 
 function shareProbing(...[shares, health, clock, metrics, { config }, logger]: [ShareSet, ShareHealth, Clock, Metrics, Settings, Logger]): ShareProbing {

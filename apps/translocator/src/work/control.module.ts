@@ -11,7 +11,7 @@ import { PinStore } from '#pins';
 import { FollowedSurprises, ForecastLedger, ForecastOutcomes, Planner, PlannerTurn, PlanStore } from '#placement';
 import { RegionMap } from '#regions';
 import { BackfillStore, CatalogueReader, ExaminationStore, ImageStore, RegistryReader, RepositoryStore } from '#registry';
-import { LinkLedger, ReplicaStore } from '#replication';
+import { LinkLedger, ReplicaStore, ShareDrains } from '#replication';
 
 import { ShareSet } from '../foundation/share-set.js';
 import { NotificationsController } from '../notifications/notifications.controller.js';
@@ -24,6 +24,7 @@ import { planner } from './planner.js';
 import { Planning } from './planning.js';
 import { StoredPlacementFacts } from './planning-facts.js';
 import { refreshRecordGauges } from './record-gauges.js';
+import { drainingRegions } from './region-drains.js';
 import { StoredReplicaOrders } from './replica-orders.js';
 import { WorkSurroundings } from './work-surroundings.js';
 
@@ -43,15 +44,15 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: StoredPlacementFacts,
       useFactory: (
-        ...[{ config }, catalogue, layers, replicas, leases, shares, regions, ledger]: [
-          WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger,
+        ...[{ config }, catalogue, layers, replicas, leases, shares, regions, ledger, drains]: [
+          WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger, ShareDrains,
         ]
       ) => new StoredPlacementFacts({
-        catalogue, layers, replicas, leases, shares, regions, ledger,
+        catalogue, layers, replicas, leases, shares, regions, ledger, drains,
         unreferencedGraceMs: config.replication.unreferencedGrace,
         limits: { bytesPerLinkDay: config.replication.bytesPerLinkDay, usdPerDay: config.placement.usdPerDay, pushReserveRatio: config.placement.pushReserveRatio },
       }),
-      inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger],
+      inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger, ShareDrains],
     },
     { provide: ForecastOutcomes, useFactory: (forecasts: ForecastLedger, history: PullHistory) => new ForecastOutcomes(forecasts, history), inject: [ForecastLedger, PullHistory] },
     {
@@ -81,6 +82,12 @@ import { WorkSurroundings } from './work-surroundings.js';
         WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
         PlanStore, ForecastLedger, ForecastOutcomes, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
       ],
+    },
+    {
+      provide: 'region drains',
+      useFactory: (...[surroundings, schedules, replicas, drains, shares]: [WorkSurroundings, SchedulerRegistry, ReplicaStore, ShareDrains, ShareSet]) =>
+        new ClockedTasks(schedules, surroundings.logger, [drainingRegions(surroundings, { replicas, drains, shares })]),
+      inject: [WorkSurroundings, SchedulerRegistry, ReplicaStore, ShareDrains, ShareSet],
     },
   ],
   exports: [ForecastOutcomes, Planner, Planning, StoredPlacementFacts],

@@ -46,6 +46,7 @@ describe('the facts that plans are made from', () => {
     await new MemoryRepositoryStore(catalogue).enable('team/app', NOW);
     layers = new MemoryExpandedLayerStore();
     facts = new StoredPlacementFacts({
+      drains: new MemoryReplicaStore().drains,
       catalogue: new MemoryCatalogueReader(catalogue), layers, replicas: new MemoryReplicaStore(), leases: new MemoryLeaseStore(),
       shares: new ShareSet([new MemoryShare({ name: 'westeurope' })], 'westeurope'), regions, unreferencedGraceMs: 0,
       ledger: new MemoryLinkLedger(), limits: { bytesPerLinkDay: 1e12, pushReserveRatio: 0.2 },

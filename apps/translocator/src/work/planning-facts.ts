@@ -5,7 +5,7 @@ import type { Digest } from '#oci';
 import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type TransferBudget, type UnfinishedImage } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
 import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
-import type { LinkLedger, ReplicaStore } from '#replication';
+import type { LinkLedger, ReplicaStore, ShareDrains } from '#replication';
 
 import type { ShareSet } from '../foundation/share-set.js';
 import { dayBudget, type DayLimits } from './day-budget.js';
@@ -23,6 +23,7 @@ export interface FactStores {
   readonly leases: LeaseStore;
   readonly shares: ShareSet;
   readonly regions: RegionMap;
+  readonly drains: Pick<ShareDrains, 'list'>;
   /** How long a layer stays after the last reference to it went. */
   readonly unreferencedGraceMs: number;
   readonly ledger: LinkLedger;
@@ -38,9 +39,11 @@ export class StoredPlacementFacts extends PlacementFacts {
     this.#stores = stores;
   }
 
-  regions(): Promise<readonly PlacementRegion[]> {
-    const { shares, regions } = this.#stores;
-    return Promise.resolve([...shares.byName.values()].map(({ region, capacityBytes }) => ({ region, capacityBytes, home: region === regions.home })));
+  /** Regions that are drained are left out: nothing is planned for them, and what they have is not the planner's to take away. */
+  async regions(): Promise<readonly PlacementRegion[]> {
+    const { shares, regions, drains } = this.#stores;
+    const drained = new Set((await drains.list()).map(({ share }) => share));
+    return [...shares.byName.values()].filter(({ name }) => !drained.has(name)).map(({ region, capacityBytes }) => ({ region, capacityBytes, home: region === regions.home }));
   }
 
   /**

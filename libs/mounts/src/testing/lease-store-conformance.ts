@@ -96,6 +96,12 @@ export function leaseStoreConformance(open: () => LeaseStore): void {
       expect(await store.endRenewals(BASE, 'east', after(NOW, TTL_MS))).toBe(0);
     });
 
+    it('counts the leases that hold something on a share, each once', async () => {
+      await store.grantMany([lease([{ layer: BASE, share: 'east' }, { layer: APP, share: 'east' }]), lease([{ layer: BASE, share: 'east' }]), lease([{ layer: BASE, share: 'west' }])], NOW);
+      expect([await store.countOn('east', NOW), await store.countOn('west', NOW), await store.countOn('north', NOW)]).toEqual([2, 1, 0]);
+      expect(await store.countOn('east', after(NOW, TTL_MS))).toBe(0);
+    });
+
     it('prunes what ran out, oldest first and no more than asked', async () => {
       const leases = [3, 1, 2].map((seconds) => lease([{ layer: BASE, share: 'east' }], after(NOW, seconds * 1000)));
       await store.grantMany(leases, NOW);

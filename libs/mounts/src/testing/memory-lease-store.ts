@@ -54,6 +54,10 @@ export class MemoryLeaseStore extends LeaseStore {
     return new Set(this.#live(now).flatMap((lease) => lease.replicas.filter((replica) => replica.share === share).map((replica) => replica.layer)));
   }
 
+  async countOn(share: string, now: Date): Promise<number> {
+    return this.#live(now).filter((lease) => lease.replicas.some((replica) => replica.share === share)).length;
+  }
+
   async prune(before: Date, limit: number): Promise<number> {
     const old = [...this.#leases.values()].filter((lease) => lease.expiresAt < before)
       .toSorted((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime()).slice(0, limit);

@@ -98,6 +98,15 @@ export class PostgresLeaseStore extends LeaseStore {
     return new Set(rows.map((row) => row.layer));
   }
 
+  async countOn(share: string, now: Date): Promise<number> {
+    const [row] = await this.#dataSource.query<{ count: number }[]>(
+      `SELECT count(DISTINCT lease_layers.lease_id)::int AS count FROM lease_layers JOIN leases ON leases.id = lease_layers.lease_id
+       WHERE lease_layers.share = $1 AND leases.expires_at > ${this.#at('$2')} AND $2::timestamptz IS NOT NULL`,
+      [share, now.toISOString()],
+    );
+    return row?.count ?? 0;
+  }
+
   async prune(before: Date, limit: number): Promise<number> {
     const rows = await this.#dataSource.query<{ count: number }[]>(
       `WITH old AS (SELECT id FROM leases WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),

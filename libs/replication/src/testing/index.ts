@@ -5,3 +5,5 @@ export * from './replica-store-conformance.js';
 export * from './replication-world.js';
 export * from './memory-room-ledger.js';
 export * from './room-ledger-conformance.js';
+export * from './memory-share-drains.js';
+export * from './share-drains-conformance.js';

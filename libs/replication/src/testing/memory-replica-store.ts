@@ -10,6 +10,7 @@ import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { MemoryRoomLedger } from './memory-room-ledger.js';
+import { MemoryShareDrains } from './memory-share-drains.js';
 
 interface Row extends MemoryWork {
   readonly layer: Digest;
@@ -40,6 +41,12 @@ export class MemoryReplicaStore extends ReplicaStore {
     return { bytes: this.#usedBytes(share), layers: new Set(here.map((row) => row.layer)) };
   });
 
+  /** Which shares are being drained of these replicas. */
+  readonly drains = new MemoryShareDrains((share) => {
+    const here = [...this.#rows.values()].filter((row) => row.share === share);
+    return here.map((row) => ({ state: row.state, sizeBytes: row.sizeBytes, isLast: row.state === 'ready' && !this.#readyElsewhere(row), isPostponed: row.lastError !== undefined, notBefore: row.notBefore }));
+  });
+
   readonly copies = new MemoryClaims<Row, ReplicaCopy>({
     rows: () => this.#rows.values(),
     isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
@@ -67,7 +74,7 @@ export class MemoryReplicaStore extends ReplicaStore {
     const here = [...this.#rows.values()].filter((row) => row.share === share.name);
     const usedBytes = this.#usedBytes(share.name) + this.room.reservedNow(share.name, now);
     const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
-    const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes });
+    const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes, isDraining: this.drains.isDraining(share.name) });
     orders.forEach((order, n) => {
       const row = this.#row({ layer: order.layer, share: share.name });
       if (outcomes[n] === 'taken') this.#put({ ...order, share: share.name, state: 'wanted', wantedAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });

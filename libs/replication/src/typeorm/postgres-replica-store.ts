@@ -12,7 +12,7 @@ import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
-import { lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
+import { isDraining, lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
 
 /** The condition that a row's state takes `event`, from the table of transitions. */
 function takes(event: ReplicaEvent): string {
@@ -66,7 +66,7 @@ export class PostgresReplicaStore extends ReplicaStore {
         [share.name, orders.map((order) => order.layer)],
       );
       const usedBytes = (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, now }));
-      const room = { usedBytes, capacityBytes: share.capacityBytes };
+      const room = { usedBytes, capacityBytes: share.capacityBytes, isDraining: await isDraining(manager, share.name) };
       const present = new Map(existing.map(({ layer, state, recallable }) => [layer, { state, isRecallable: recallable }]));
       const outcomes = admitOrders(orders, present, room);
       await insertOrders(manager, share.name, orders.filter((_, n) => outcomes[n] === 'taken'), now);

@@ -21,3 +21,9 @@ export async function reservedBytes(db: DataSource | EntityManager, { share, now
   );
   return Number(rows[0]?.bytes);
 }
+
+/** Whether nothing is to be ordered onto a share; asked under {@link lockCapacity}, it stays so until the transaction ends. */
+export async function isDraining(manager: EntityManager, share: string): Promise<boolean> {
+  const rows = await manager.query<unknown[]>('SELECT true AS draining FROM share_drains WHERE share = $1', [share]);
+  return rows.length > 0;
+}
