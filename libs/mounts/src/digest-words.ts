@@ -4,13 +4,20 @@ import type { Digest } from '#oci';
 export const WORDS_PER_DIGEST = 8;
 
 const PREFIX = 'sha256:';
-const TEXT_LENGTH = PREFIX.length + 64;
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 /** The value of each digit; of everything else more than any digit has. */
 const VALUES = new Uint8Array(128).fill(0xff);
 for (const [value, digit] of DIGITS.entries()) VALUES[digit] = value;
-/** Where texts are put together; it holds the prefix for good. */
-const TEXT = Buffer.from(PREFIX.padEnd(TEXT_LENGTH, '0'), 'latin1');
+/** Where texts are put together: the prefix, and from an even place on the digits, two at a time. */
+const TEXT = Buffer.alloc(8 + 64, PREFIX.padStart(8).padEnd(8 + 64, '0'), 'latin1');
+const [TEXT_BEGIN, DIGITS_BEGIN, TEXT_END] = [1, 8, 8 + 64];
+/** Both digits of each byte, as they lie in memory. */
+const PAIRS = pairsOf(Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte)).toString('hex'));
+const TEXT_PAIRS = new Uint16Array(TEXT.buffer, TEXT.byteOffset + DIGITS_BEGIN, 32);
+
+function pairsOf(text: string): Uint16Array {
+  return new Uint16Array(Uint8Array.from(Buffer.from(text, 'latin1')).buffer);
+}
 
 /**
  * Writes a digest, or the digits of a hash without a prefix, as numbers.
@@ -36,18 +43,18 @@ export function putWords(text: string, into: Int32Array, at: number): boolean {
 /** The digest that was written there. One text without parts: it is kept for as long as an answer is. */
 export function digestAt(words: Int32Array, at: number): Digest {
   fillText(words, at);
-  return TEXT.toString('latin1', 0, TEXT_LENGTH) as Digest;
+  return TEXT.toString('latin1', TEXT_BEGIN, TEXT_END) as Digest;
 }
 
 /** The same without its prefix: 64 hexadecimal digits. */
 export function hashAt(words: Int32Array, at: number): string {
   fillText(words, at);
-  return TEXT.toString('latin1', PREFIX.length, TEXT_LENGTH);
+  return TEXT.toString('latin1', DIGITS_BEGIN, TEXT_END);
 }
 
 function fillText(words: Int32Array, at: number): void {
-  for (let word = 0, place = PREFIX.length; word < WORDS_PER_DIGEST; word += 1) {
+  for (let word = 0, place = 0; word < WORDS_PER_DIGEST; word += 1) {
     const value = words[at + word]!;
-    for (let shift = 28; shift >= 0; shift -= 4, place += 1) TEXT[place] = DIGITS[(value >>> shift) & 15]!;
+    for (let shift = 24; shift >= 0; shift -= 8, place += 1) TEXT_PAIRS[place] = PAIRS[(value >>> shift) & 0xff]!;
   }
 }
