@@ -1,11 +1,13 @@
 import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { run } from './programs.js';
 
-const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
+/** Also from `dist`, where benches run. */
+const HERE = fileURLToPath(new URL('../../../', import.meta.url));
+const REPOSITORY = basename(HERE) === 'dist' ? dirname(HERE) : HERE;
 
 /** The service as it is delivered, compiled from the sources as they are now into a folder of its own: whatever else is being built is not disturbed. */
 export interface BuiltProgram extends AsyncDisposable {
