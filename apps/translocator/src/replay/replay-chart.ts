@@ -3,18 +3,20 @@ import { hitRatio, type ReplayScore } from '#placement';
 const BAR_HEIGHT = 18;
 const LABEL_WIDTH = 150;
 const BAR_WIDTH = 360;
+const BARS = 4;
 
-/** A chart of scores as SVG: for each policy the share of hits, of all pulls and of first ones, and the bytes from home against the most of any policy. */
+/** A chart of scores as SVG: for each policy the share of hits, of all pulls, of first and of foreseeable ones, and the bytes from home against the most of any policy. */
 export function chartOfScores(scores: readonly ReplayScore[]): string {
   const wan = (score: ReplayScore): number => score.total.replicatedBytes + score.total.fallbackBytes;
   const most = Math.max(1, ...scores.map(wan));
   const bars = scores.flatMap((score) => [
     { label: score.policy, ratio: hitRatio(score.total.all), text: `hits ${hitRatio(score.total.all).toFixed(3)}`, fill: '#2b6cb0' },
     { label: '', ratio: hitRatio(score.total.first), text: `first pulls ${hitRatio(score.total.first).toFixed(3)}`, fill: '#63b3ed' },
+    { label: '', ratio: hitRatio(score.total.late), text: `foreseeable ${hitRatio(score.total.late).toFixed(3)}`, fill: '#90cdf4' },
     { label: '', ratio: wan(score) / most, text: `${(wan(score) / 1e9).toFixed(0)} GB from home`, fill: '#a0aec0' },
   ]);
   const rows = bars.map(({ label, ratio, text, fill }, n) => {
-    const y = 10 + n * BAR_HEIGHT + Math.floor(n / 3) * 10;
+    const y = 10 + n * BAR_HEIGHT + Math.floor(n / BARS) * 10;
     const width = Math.max(1, ratio * BAR_WIDTH).toFixed(1);
     return `<text x="${LABEL_WIDTH - 8}" y="${y + 12}" text-anchor="end">${label}</text><rect x="${LABEL_WIDTH}" y="${y}" width="${width}" height="${BAR_HEIGHT - 4}" fill="${fill}"/><text x="${LABEL_WIDTH + BAR_WIDTH + 8}" y="${y + 12}">${text}</text>`;
   });

@@ -1,6 +1,6 @@
 import { hitRatio, type RegionScore, type ReplayScore } from '#placement';
 
-const HEADINGS = ['policy', 'region', 'hits', 'first pull', '24 h after push', 'foreseeable', 'WAN GB', 'replicated', 'fallback', 'wasted', 'stored GB·h', 'USD', 'plan ms p50'];
+const HEADINGS = ['policy', 'region', 'hits', 'worst region', 'first pull', '24 h after push', 'foreseeable', 'WAN GB', 'replicated', 'fallback', 'wasted', 'stored GB·h', 'USD', 'plan ms p50'];
 
 /** A table of scores, for people: a line for each policy, and with more than one region one for each of these. */
 export function tableOfScores(scores: readonly ReplayScore[]): string {
@@ -14,7 +14,8 @@ function rowOf(score: ReplayScore, region: RegionScore, isTotal: boolean): strin
   const sorted = score.planMs.toSorted((a, b) => a - b);
   return [
     isTotal ? score.policy : '', region.region,
-    ...[region.all, region.first, region.fresh, region.late].map((count) => hitRatio(count).toFixed(4)),
+    hitRatio(region.all).toFixed(4), isTotal ? score.worstHitRatio.toFixed(4) : '-',
+    ...[region.first, region.fresh, region.late].map((count) => hitRatio(count).toFixed(4)),
     gigabytes(region.replicatedBytes + region.fallbackBytes), gigabytes(region.replicatedBytes), gigabytes(region.fallbackBytes), gigabytes(region.wastedBytes),
     gigabytes(region.storedByteHours), region.usd.toFixed(2),
     isTotal && sorted.length > 0 ? sorted[sorted.length >> 1]!.toFixed(1) : '-',
