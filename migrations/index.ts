@@ -45,4 +45,4 @@ export const MIGRATIONS = [
   PlanForecasts1764900000003,
 ] as const;
 
-export { FileVersion21763800000000 };
+export { DemandModel1764700000000, FileVersion21763800000000 };

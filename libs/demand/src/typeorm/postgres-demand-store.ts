@@ -52,7 +52,9 @@ const MERGE = `
 /** The weights at the instant `$1`, as expressions and as columns. */
 const NOW = COLUMNS.map((column, n) => `${column} * ${decay('at', '$1::timestamptz', HALF_LIVES_MS[n]!)}`);
 const NOW_COLUMNS = NOW.map((weight, n) => `${weight} AS ${COLUMNS[n]}`).join(', ');
-const LONG_NOW = NOW[2]!;
+/** What a count is worth: its long weight, which is the largest, but where a process of the version with one half-life counted. */
+const WORTH_NOW = `greatest(${NOW.join(', ')})`;
+const WORTH = `greatest(${COLUMNS.join(', ')})`;
 
 /** Demand in the tables `demand`, `demand_batches` and `demand_model`. */
 export class PostgresDemandStore extends DemandStore {
@@ -118,7 +120,7 @@ export class PostgresDemandStore extends DemandStore {
   async snapshot(now: Date): Promise<DemandSnapshot> {
     const rows = await this.#dataSource.query<DemandRow[]>(
       `SELECT * FROM (SELECT region, repository, image, ${NOW_COLUMNS} FROM demand) AS decayed
-       WHERE long_weight >= $2 ORDER BY long_weight DESC, region, repository, image LIMIT $3`,
+       WHERE ${WORTH} >= $2 ORDER BY ${WORTH} DESC, region, repository, image LIMIT $3`,
       [now, WEIGHT_MIN, SNAPSHOT_COUNTS_MAX + 1],
     );
     return { at: now, counts: rows.slice(0, SNAPSHOT_COUNTS_MAX).map((row) => countedOf(row, now)), truncated: rows.length > SNAPSHOT_COUNTS_MAX };
@@ -144,8 +146,8 @@ export class PostgresDemandStore extends DemandStore {
   async prune(now: Date, limit: number): Promise<PrunedDemand> {
     // The weight is looked at again when the row is deleted: a merge in between may have made it worth keeping.
     const [, worthless] = (await this.#dataSource.query(
-      `DELETE FROM demand WHERE (region, repository, image) IN (SELECT region, repository, image FROM demand WHERE ${LONG_NOW} < $2 LIMIT $3)
-         AND ${LONG_NOW} < $2`,
+      `DELETE FROM demand WHERE (region, repository, image) IN (SELECT region, repository, image FROM demand WHERE ${WORTH_NOW} < $2 LIMIT $3)
+         AND ${WORTH_NOW} < $2`,
       [now, WEIGHT_MIN, limit],
     )) as [unknown, number];
     const [, batches] = (await this.#dataSource.query(
@@ -163,7 +165,7 @@ export class PostgresDemandStore extends DemandStore {
       const [, count] = (await this.#dataSource.query(
         `DELETE FROM demand WHERE region = $2 AND (repository, image) IN (
            SELECT repository, image FROM (
-             SELECT repository, image FROM demand WHERE region = $2 ORDER BY ${LONG_NOW} DESC, repository, image OFFSET $3) AS beyond
+             SELECT repository, image FROM demand WHERE region = $2 ORDER BY ${WORTH_NOW} DESC, repository, image OFFSET $3) AS beyond
            LIMIT $4)`,
         [now, region, this.#regionCountsMax, limit - forgotten],
       )) as [unknown, number];
