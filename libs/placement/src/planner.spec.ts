@@ -230,6 +230,23 @@ describe('a planner', () => {
     expect((await at.planner.planAll('schedule')).outcome).toBe('planned');
   });
 
+  it('keeps its turn while it reads facts for longer than the turn holds', async () => {
+    const at = open();
+    const read: string[] = [];
+    const facts = new (class extends MemoryPlacementWorld {
+      override async regions(): ReturnType<MemoryPlacementWorld['regions']> {
+        for (let step = 0; step < 9; step += 1) {
+          await at.clock.advance(TURN_LEASE_DEFAULT_MS / 3);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        read.push((await at.turn.acquire('other', at.clock.now(), TURN_LEASE_DEFAULT_MS)) === undefined ? 'still ours' : 'taken');
+        return at.world.regions();
+      }
+    })();
+    expect((await at.another({ facts }).planAll('schedule')).outcome).toBe('planned');
+    expect(read).toEqual(['still ours']);
+  });
+
   it('makes one plan of many calls that come while it waits for its turn, and calls it by what was asked for', async () => {
     const at = open();
     const reports = await Promise.all((['push', 'operator', 'push'] as const).map((trigger) => at.planner.planAll(trigger)));

@@ -25,6 +25,8 @@ export const ORDERS_AT_ONCE_MAX = 100;
 export const TURN_LEASE_DEFAULT_MS = 60 * SECOND_MS;
 /** How long a call waits for another planner's turn to end where nothing else is configured. */
 export const TURN_WAIT_DEFAULT_MS = 10 * SECOND_MS;
+/** How often a turn is renewed in the time that it holds, while facts are read. */
+const RENEWALS_PER_LEASE = 3;
 /** How often it looks meanwhile. */
 const TURN_POLL_MS = 250;
 
@@ -125,13 +127,33 @@ export class Planner {
     const trigger = begin();
     if (token === undefined) return { outcome: 'busy', trigger, regions: [], cramped: false };
     try {
-      const report = await this.#plan(trigger, await gather(), token);
+      const report = await this.#plan(trigger, await this.#renewing(token, gather), token);
       await turn.release(token);
       return report;
     } catch (error) {
       // What went wrong first is what matters; a turn that cannot be given back expires by itself.
       await turn.release(token).catch(() => false);
       throw error;
+    }
+  }
+
+  /** Keeps the turn while facts are read, which may take longer than it holds. Once it is lost the first write says so. */
+  async #renewing<Result>(token: PlannerToken, act: () => Promise<Result>): Promise<Result> {
+    const { turn, clock, turnLeaseMs } = this.#options;
+    const done = new AbortController();
+    const renewing = (async () => {
+      while (!done.signal.aborted) {
+        await clock.sleep(turnLeaseMs / RENEWALS_PER_LEASE, done.signal);
+        await turn.renew(token, clock.now(), turnLeaseMs);
+      }
+    })();
+    // It ends by the signal; what a renewal could not do, the one before the first write will say.
+    const ended = renewing.catch(() => undefined);
+    try {
+      return await act();
+    } finally {
+      done.abort();
+      await ended;
     }
   }
 

@@ -1,5 +1,5 @@
 import { after } from '#clock';
-import type { ExpandedLayerStore, LayerRecord } from '#expansion';
+import type { ExpandedLayerStore, LayerStanding } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
 import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type TransferBudget, type UnfinishedImage } from '#placement';
@@ -52,7 +52,7 @@ export class StoredPlacementFacts extends PlacementFacts {
    */
   async images(limit: number): Promise<CatalogueImages> {
     const recorded = await this.#recordedImages(limit);
-    return this.#catalogueOf(recorded, this.#allTags());
+    return this.#catalogueOf(recorded, this.#allTags(), await this.#standings());
   }
 
   async ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts> {
@@ -65,7 +65,7 @@ export class StoredPlacementFacts extends PlacementFacts {
         if (page.at(-1)?.repository !== name || recorded.length >= limit) break;
       }
     }
-    const images = await this.#catalogueOf(recorded.slice(0, limit), this.#tagsOf(enabled));
+    const images = await this.#catalogueOf(recorded.slice(0, limit), this.#tagsOf(enabled), await this.#records(recorded.flatMap(digestsOf)));
     return { images, ...(await this.#replicasOf(recorded)) };
   }
 
@@ -90,12 +90,12 @@ export class StoredPlacementFacts extends PlacementFacts {
     const { layers, unreferencedGraceMs } = this.#stores;
     const releasedBefore = after(now, -unreferencedGraceMs);
     const referenced = new Set<Digest>();
-    for await (const page of pages((last: LayerRecord | undefined) => layers.page(last?.digest, PAGE_ROWS))) {
-      for (const { digest, unreferencedSince } of page) {
-        if (unreferencedSince === undefined || unreferencedSince > releasedBefore) referenced.add(digest);
-        if (referenced.size >= limit) return referenced;
-      }
+    for await (const page of pages((last: LayerStanding | undefined) => layers.standingsAfter(last?.digest, CATALOGUE_ROWS_MAX))) {
+      for (const { digest } of page) referenced.add(digest);
+      // So many more than a plan takes that those without a reference cannot make up for it.
+      if (referenced.size >= 2 * limit) return referenced;
     }
+    for await (const page of pages((last: Digest | undefined) => layers.unreferencedSince(releasedBefore, last, CATALOGUE_ROWS_MAX))) for (const digest of page) referenced.delete(digest);
     return referenced;
   }
 
@@ -126,22 +126,18 @@ export class StoredPlacementFacts extends PlacementFacts {
     return { replicas: held, otherBytes };
   }
 
-  async #catalogueOf(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>): Promise<CatalogueImages> {
+  async #catalogueOf(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>, records: Standings): Promise<CatalogueImages> {
     const names = await namesOfImages(recorded, tags);
     const placeable: PlacementImage[] = [];
     const unfinished: UnfinishedImage[] = [];
     const images = recorded.filter((image) => image.kind === 'image');
-    for (let begin = 0; begin < images.length; begin += PAGE_ROWS) {
-      const page = images.slice(begin, begin + PAGE_ROWS);
-      const records = await this.#records(page.flatMap(digestsOf));
-      for (const image of page) {
-        const { repository, digest, pushedAt } = image;
-        const { tags: ofImage, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
-        const named = { repository, digest, pushedAt, tags: [...ofImage].toSorted(), indexes };
-        const layers = expandedLayers(image, records);
-        if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
-        else placeable.push({ ...named, layers, view: expandedView(image, records) });
-      }
+    for (const image of images) {
+      const { repository, digest, pushedAt } = image;
+      const { tags: ofImage, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
+      const named = { repository, digest, pushedAt, tags: [...ofImage].toSorted(), indexes };
+      const layers = expandedLayers(image, records);
+      if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
+      else placeable.push({ ...named, layers, view: expandedView(image, records) });
     }
     const known = new Set(images.map(imageKey));
     for (const { repository, digest, tags: ofImage, indexes } of names.values()) {
@@ -163,8 +159,15 @@ export class StoredPlacementFacts extends PlacementFacts {
     }
   }
 
-  async #records(digests: readonly Digest[]): Promise<Map<Digest, LayerRecord>> {
-    const records = new Map<Digest, LayerRecord>();
+  /** How far every layer is. One reading of the whole table, without what only copies need: images share layers, and each would be asked for again. */
+  async #standings(): Promise<Standings> {
+    const standings = new Map<Digest, LayerStanding>();
+    for await (const page of pages((last: LayerStanding | undefined) => this.#stores.layers.standingsAfter(last?.digest, CATALOGUE_ROWS_MAX))) for (const standing of page) standings.set(standing.digest, standing);
+    return standings;
+  }
+
+  async #records(digests: readonly Digest[]): Promise<Standings> {
+    const records = new Map<Digest, LayerStanding>();
     const distinct = [...new Set(digests)];
     for (let begin = 0; begin < distinct.length; begin += PAGE_ROWS) {
       for (const record of await this.#stores.layers.find(distinct.slice(begin, begin + PAGE_ROWS))) records.set(record.digest, record);
@@ -190,6 +193,9 @@ export class StoredPlacementFacts extends PlacementFacts {
     return recorded;
   }
 }
+
+/** How far layers are, by digest. */
+type Standings = ReadonlyMap<Digest, LayerStanding>;
 
 interface ImageNames {
   readonly repository: string;
@@ -232,13 +238,13 @@ function digestsOf({ layers, viewDigest }: RecordedImage): Digest[] {
 }
 
 /** The merged view of an image once it is expanded; until then, and when it is refused, the image goes without. */
-function expandedView({ viewDigest }: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['view'] {
+function expandedView({ viewDigest }: RecordedImage, records: Standings): PlacementImage['view'] {
   const expanded = viewDigest === undefined ? undefined : records.get(viewDigest)?.expanded;
-  return expanded && { digest: expanded.digest, sizeBytes: expanded.vhd.sizeBytes };
+  return viewDigest === undefined || expanded === undefined ? undefined : { digest: viewDigest, sizeBytes: expanded.vhd.sizeBytes };
 }
 
 /** The layers of an image that can be placed; undefined while one of them is still to be expanded. */
-function expandedLayers(image: RecordedImage, records: ReadonlyMap<Digest, LayerRecord>): PlacementImage['layers'] | undefined {
+function expandedLayers(image: RecordedImage, records: Standings): PlacementImage['layers'] | undefined {
   const layers = new Map<Digest, number>();
   for (const { digest } of image.layers) {
     const record = records.get(digest);
