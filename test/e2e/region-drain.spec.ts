@@ -9,7 +9,9 @@ import type { CloudEventBody, LeaseBody, MountAnswerBody, Problem, RegionStatus 
 import { TEST_POSTGRES_URL } from '#database/testing';
 import type { FileShareEmulator } from '#file-share-emulator';
 import { startTemporaryEmulator, TEST_KEY } from '#file-share-emulator/testing';
+import type { Digest } from '#oci';
 import { LocalRegistry, pushImage } from '#registry/local';
+import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { eventually } from './support/eventually.js';
 import { smallImage } from './support/real-layers.js';
@@ -28,7 +30,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
   let db: pg.Client;
   let one: { readonly client: ServiceClient; stop(): Promise<void> };
   let other: { readonly client: ServiceClient; stop(): Promise<void> };
-  let layers: readonly string[];
+  let layers: readonly Digest[];
 
   beforeAll(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'translocator-e2e-'));
@@ -64,12 +66,12 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     const pinned = await one.client.admin('pins', { method: 'POST', json: { repository: 'team/app', reference: 'v1', regions: [EAST] } });
     if (pinned.status !== 201) throw new Error(`pinning answered ${pinned.status}: ${pinned.text}`);
     await eventually('the image is in the other region', () => one.client.readyIn(EAST, 'team/app', 'v1'));
-    await eventually('its merged view is, too', async () => (await rowsOn(EAST)).every(({ state }) => state === 'ready') && (await rowsOn(EAST)).length === 3);
+    await eventually('its merged view is, too', async () => (await rowsOn(EAST)).filter(({ state }) => state === 'ready').length === 3);
     layers = (await rowsOn(EAST)).map(({ layer }) => layer);
   }, 90_000);
   afterAll(() => undo.disposeAsync());
 
-  const rowsOn = async (share: string): Promise<{ layer: string; state: string }[]> => (await db.query<{ layer: string; state: string }>('SELECT layer, state FROM replicas WHERE share = $1 ORDER BY layer', [share])).rows;
+  const rowsOn = async (share: string): Promise<{ layer: Digest; state: string }[]> => (await db.query<{ layer: Digest; state: string }>('SELECT layer, state FROM replicas WHERE share = $1 ORDER BY layer', [share])).rows;
   const region = async ({ client }: typeof one, name = EAST): Promise<RegionStatus> => (await client.admin<RegionStatus>(`regions/${name}`)).body;
   const pullFrom = async ({ client }: typeof one): Promise<MountAnswerBody> => (await client.pull('team/app', 'v1', { 'x-teleport-enabled': 'true', 'x-teleport-region': EAST })).body;
   const told = async (type: string): Promise<CloudEventBody[]> => (await other.client.admin<{ items: CloudEventBody[] }>(`events?type=translocator.${type}&limit=500`)).body.items;
@@ -83,11 +85,14 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     expect((await region(other)).drain).toBeUndefined();
   });
 
-  it('copies away what only that region has, waits for leases, outlives the process that was asked, and ends with nothing left', async () => {
-    const [last = ''] = layers;
+  it('copies away what only that region has, waits for leases and open files, outlives the process that was asked, and ends with nothing left', async () => {
+    const [last] = layers;
+    if (last === undefined) throw new Error('there are three layers');
     await eventually('the other region is given', async () => (await pullFrom(other)).layers.every(({ kind }) => kind === 'mount'));
     const { lease } = await pullFrom(other);
     if (lease === undefined) throw new Error('a pull with mounts has a lease');
+    const held = { account: EAST, share: 'layers', path: layerFilePath(last, LAYER_FILE_VERSION) };
+    const handle = await emulator.control.openHandle(held, { sharing: 'read-write-delete' });
     await db.query('DELETE FROM replicas WHERE share = $1 AND layer = $2', [HOME, last]);
     const first = await one.client.admin<RegionStatus>(`regions/${EAST}/drain`, { method: 'POST', json: { reason: 'maintenance' } });
     expect(first).toMatchObject({ status: 202, body: { drain: { state: 'draining', reason: 'maintenance', orderedBy: 'admin', left: { replicas: { count: 3 } } } } });
@@ -99,11 +104,20 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
       const renewed = await other.client.call<LeaseBody>(`/v1/leases/${lease.id}`, { method: 'PUT' });
       expect(renewed.status).toBe(200);
       const { drain } = await region(other);
-      return drain?.waitsFor.join(' ') === 'leases removals' ? drain : undefined;
+      return drain?.waitsFor.join(' ') === 'leases open-files removals' ? drain : undefined;
     }, { withinMs: 30_000 });
-    expect(waiting).toMatchObject({ state: 'draining', left: { replicas: { count: 3 }, last: { count: 0 }, leases: 1 } });
+    expect(waiting).toMatchObject({ state: 'draining', left: { replicas: { count: 3 }, last: { count: 0 }, leases: 1, openHandles: 1 } });
     expect((await rowsOn(HOME)).map(({ layer, state }) => [layer, state])).toEqual(layers.map((layer) => [layer, 'ready']));
     await other.client.call(`/v1/leases/${lease.id}`, { method: 'DELETE' });
+    const open = await eventually('it waits for the file that is open alone', async () => {
+      const { drain } = await region(other);
+      return drain?.left.replicas.count === 1 && drain.waitsFor.join(' ') === 'open-files removals' ? drain : undefined;
+    }, { withinMs: 30_000 });
+    expect(open.left).toMatchObject({ draining: { count: 1 }, leases: 0, openHandles: 1 });
+    expect(await rowsOn(EAST)).toEqual([{ layer: last, state: 'draining' }]);
+    emulator.control.closeHandle(held, handle.id);
+    // Instead of the minute after which it is looked again.
+    await db.query(`UPDATE replicas SET not_before = '-infinity' WHERE share = $1`, [EAST]);
     const drained = await eventually('nothing is left', async () => {
       const { drain } = await region(other);
       return drain?.state === 'drained' ? drain : undefined;

@@ -191,7 +191,7 @@ export const configSchema = z
         partialAgeMax: duration('1h', SECOND_MS, 7 * DAY_MS),
       })
       .prefault({}),
-    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), drainMax: duration('1d', SECOND_MS, 365 * DAY_MS) }).prefault({}),
+    leases: z.strictObject({ ttl: duration('15m', SECOND_MS, 7 * DAY_MS), drainMax: duration('1d', SECOND_MS, 365 * DAY_MS), forceClose: z.boolean().default(false) }).prefault({}),
     demand: z
       .strictObject({ flushEvery: duration('5s', 50, 10 * MINUTE_MS) })
       .prefault({}),

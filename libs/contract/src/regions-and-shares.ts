@@ -47,6 +47,7 @@ export const RegionDrainBody = z
       last: ReplicaSum.meta({ description: 'Of them, those that no other region has ready: they are copied home first.' }),
       draining: ReplicaSum.meta({ description: 'Of them, those that have left the answers and whose files go when nobody holds them.' }),
       leases: Count.meta({ description: 'Leases of nodes that hold something there.' }),
+      openHandles: Count.optional().meta({ description: 'Handles that clients hold open on the share, up to 10,000; absent where the share could not be asked.' }),
     }),
     waitsFor: z.array(z.enum(DRAIN_WAITS)).max(DRAIN_WAITS.length).meta({ description: 'What keeps it from being done: room at home, copies to it, the grace time after the last answers, leases, files that are open, removals under way.' }),
     restingUntil: Instant.optional().meta({ description: 'Until when the file that is left alone longest is.' }),

@@ -4,7 +4,7 @@ import type { Claimed } from '#claims';
 import type { Digest } from '#oci';
 
 import { copyReplica } from './copy-replica.js';
-import { FILE_IN_USE_WAIT_MS, type ForcedDrain, type RemovalPorts, removeReplica } from './remove-replica.js';
+import { FILE_IN_USE_WAIT_MS, type ForcedDrain, type OpenReplica, type RemovalPorts, removeReplica } from './remove-replica.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolds } from './replication-ports.js';
 import { pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
@@ -104,6 +104,48 @@ it('waits for a client that has the file open', async () => {
   expect(await world.replica(world.east, layer)).toBeUndefined();
 });
 
+it('is recalled while a client has the file open, for nothing of it has been deleted', async () => {
+  const looks: OpenReplica[] = [];
+  ports = { ...ports, onOpen: (open) => looks.push(open) };
+  await world.clock.advance(GRACE_MS);
+  world.east.hold(pathOf(layer));
+  world.east.hold(pathOf(layer));
+  await remove();
+  expect(looks).toEqual([{ layer, share: 'east', handleCount: 2, closed: false }]);
+  expect((await world.replica(world.east, layer))?.lastError).toContain('open');
+  await world.want(world.east, layer);
+  expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
+});
+
+it('closes what is open when it has drained for too long, if the operator has that done, and not before', async () => {
+  const looks: boolean[] = [];
+  ports = { ...ports, drainMaxMs: 2 * GRACE_MS, onOpen: ({ closed }) => looks.push(closed) };
+  await world.clock.advance(2 * GRACE_MS - FILE_IN_USE_WAIT_MS);
+  world.east.hold(pathOf(layer));
+  ports = { ...ports, forceClose: true };
+  await remove();
+  await world.clock.advance(FILE_IN_USE_WAIT_MS);
+  ports = { ...ports, forceClose: false };
+  await remove();
+  expect(world.east.paths).toEqual([pathOf(layer)]);
+  await world.clock.advance(FILE_IN_USE_WAIT_MS);
+  ports = { ...ports, forceClose: true };
+  await remove();
+  expect([looks, world.east.paths]).toEqual([[false, false, true], []]);
+});
+
+it('leaves it to the share to refuse where it may not be asked what is open', async () => {
+  await world.clock.advance(GRACE_MS);
+  world.east.openHandles = async () => undefined;
+  const close = world.east.hold(pathOf(layer));
+  await remove();
+  expect(await world.replica(world.east, layer)).toMatchObject({ state: 'draining' });
+  close();
+  await world.clock.advance(FILE_IN_USE_WAIT_MS);
+  await remove();
+  expect(world.east.paths).toEqual([]);
+});
+
 it('takes a file that is gone already for removed', async () => {
   await world.clock.advance(GRACE_MS);
   await world.east.remove(pathOf(layer));
@@ -131,11 +173,10 @@ it('leaves the file of a replica that is ordered again before the removal begins
 
 it('goes on with a removal that has begun, and makes the replica anew when that is done', async () => {
   await world.clock.advance(GRACE_MS);
-  const close = world.east.hold(pathOf(layer));
+  world.east.failNext('remove', 'FILE_IN_USE');
   await remove();
   await world.want(world.east, layer);
   expect(await world.replica(world.east, layer)).toMatchObject({ state: 'draining' });
-  close();
   await world.clock.advance(FILE_IN_USE_WAIT_MS);
   await remove();
   await world.want(world.east, layer);

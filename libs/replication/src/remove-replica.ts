@@ -26,6 +26,16 @@ export interface ForcedDrain {
   readonly heldUntil: Date;
 }
 
+/** A replica whose file clients have open although nobody holds a lease on it. */
+export interface OpenReplica {
+  readonly layer: Replica['layer'];
+  readonly share: string;
+  /** Handles on its files. */
+  readonly handleCount: number;
+  /** Whether they were closed, because it drained for longer than its limit and the operator has that done; otherwise they are waited for. */
+  readonly closed: boolean;
+}
+
 /** What {@link removeReplica} works with. */
 export interface RemovalPorts {
   readonly store: ReplicaStore;
@@ -37,6 +47,10 @@ export interface RemovalPorts {
   readonly drainMaxMs?: number | undefined;
   /** Hears of each look at a replica that drains for longer and is still leased. */
   readonly onForced?: ((forced: ForcedDrain) => void) | undefined;
+  /** Whether handles are closed once a replica has drained for longer than {@link drainMaxMs}. Default: they are waited for. */
+  readonly forceClose?: boolean | undefined;
+  /** Hears of each look at a replica that is open. */
+  readonly onOpen?: ((open: OpenReplica) => void) | undefined;
 }
 
 /**
@@ -56,6 +70,10 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     await store.removals.postpone(claim.id, heldUntil, `leased by a node until ${heldUntil.toISOString()}${forced ? ', and not renewed any more: it has drained for too long' : ''}`);
     return;
   }
+  if (await isOpen(ports, { share, replica }, signal)) {
+    await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), `a client has its file open; it is looked again after ${FILE_IN_USE_WAIT_MS / 1000} s`);
+    return;
+  }
   // Who lost the claim must not remove anything: it was recalled, or the next one has removed it already, and a new copy may stand there.
   if (!(await store.beginRemoval(claim.id))) {
     throw new ReplicationError('CLAIM_LOST', `${replica.layer} on ${replica.share} was recalled, or another worker removes it now`, { transient: true });
@@ -71,11 +89,27 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
   await store.gone(claim.id);
 }
 
-async function endRenewalsWhenLate({ holds, clock, drainMaxMs = DRAIN_MAX_MS, onForced }: RemovalPorts, replica: Replica, heldUntil: Date): Promise<boolean> {
+/** Whether a client has one of the files open that it is to be waited for. Where that cannot be asked, the share itself refuses to remove what is open. */
+async function isOpen(ports: RemovalPorts, { share, replica }: { readonly share: Share; readonly replica: Replica }, signal: AbortSignal): Promise<boolean> {
+  const { forceClose = false, onOpen } = ports;
+  let handleCount = 0;
+  for (const path of layerFilePaths(replica.layer)) handleCount += (await share.openHandles(path, signal)) ?? 0;
+  if (handleCount === 0) return false;
+  const closed = forceClose && isLate(ports, replica);
+  onOpen?.({ layer: replica.layer, share: replica.share, handleCount, closed });
+  if (closed) for (const path of layerFilePaths(replica.layer)) await share.closeHandles(path, signal);
+  return !closed;
+}
+
+function isLate({ clock, drainMaxMs = DRAIN_MAX_MS }: RemovalPorts, { drainingSince }: Replica): boolean {
+  return drainingSince !== undefined && clock.now().getTime() - drainingSince.getTime() >= drainMaxMs;
+}
+
+async function endRenewalsWhenLate(ports: RemovalPorts, replica: Replica, heldUntil: Date): Promise<boolean> {
+  const { holds, clock, onForced } = ports;
   const { layer, share, drainingSince } = replica;
-  const now = clock.now();
-  if (drainingSince === undefined || now.getTime() - drainingSince.getTime() < drainMaxMs) return false;
-  const leaseCount = await holds.endRenewals(layer, share, now);
+  if (drainingSince === undefined || !isLate(ports, replica)) return false;
+  const leaseCount = await holds.endRenewals(layer, share, clock.now());
   onForced?.({ layer, share, drainingSince, leaseCount, heldUntil });
   return true;
 }

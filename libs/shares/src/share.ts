@@ -54,6 +54,9 @@ export interface MountSource {
   readonly expiresAt?: Date;
 }
 
+/** Handles beyond this are not counted: a share with more of them is in use, whatever their number. */
+export const OPEN_HANDLES_COUNTED_MAX = 10_000;
+
 /**
  * A file share in one region that holds expanded layers.
  *
@@ -128,6 +131,16 @@ export abstract class Share {
 
   /** Removes a file. @returns false when there was none. @throws `FILE_IN_USE` while a client holds it open. */
   abstract remove(path: string, signal?: AbortSignal): Promise<boolean>;
+
+  /**
+   * How many handles clients hold open on the file at `path`, or, for an empty path, on everything on the share; at most {@link OPEN_HANDLES_COUNTED_MAX}. 0 for a file that is not there, and where
+   * the protocol of the share knows none.
+   * @returns undefined when the credential does not suffice to ask.
+   */
+  abstract openHandles(path: string, signal?: AbortSignal): Promise<number | undefined>;
+
+  /** Closes the handles that clients hold open on the file at `path`, whatever they do with it. @returns how many. @throws `SHARE_DENIED` when the credential does not suffice. */
+  abstract closeHandles(path: string, signal?: AbortSignal): Promise<number>;
 
   /** The files directly in `folder`, by name, with their sizes; an absent folder is empty. */
   abstract list(folder: string, signal?: AbortSignal): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }>;

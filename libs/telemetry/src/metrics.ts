@@ -34,6 +34,8 @@ export class Metrics {
   readonly gatewayOpen = this.#gauge('translocator_gateway_open_requests', 'Requests that are being passed on to the registry', []);
   readonly shareUp = this.#gauge('translocator_share_up', '1 while nodes are given a share, 0 while probes or reports say that it is of no use, as this process judges', ['region']);
   readonly drainsForced = this.#counter('translocator_drains_forced_total', 'Looks at replicas that were still leased beyond leases.drainMax: their leases run out', ['region']);
+  /** By `outcome`: waited, closed. */
+  readonly drainsOpen = this.#counter('translocator_drains_open_total', 'Looks at replicas without leases whose files clients still had open', ['region', 'outcome']);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);

@@ -106,6 +106,14 @@ export class FolderShare extends Share {
     for (const path of this.#files.keys()) await this.remove(path);
   }
 
+  async openHandles(): Promise<undefined> {
+    return undefined;
+  }
+
+  closeHandles(path: string): Promise<number> {
+    return Promise.reject(this.#error('SHARE_DENIED', path, 'a folder does not know who has its files open'));
+  }
+
   async *list(): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }> {}
 
   copyRange(path: string): Promise<Crc64> {

@@ -1,11 +1,11 @@
-import { copyUnlessFull, type CopyUnlessFullPorts, FanOut, type ForcedDrain, type RemovalPorts, removeReplica, type Replica, type ReplicaCopy, type SuspectRelay } from '#replication';
+import { copyUnlessFull, type CopyUnlessFullPorts, FanOut, type ForcedDrain, type OpenReplica, type RemovalPorts, removeReplica, type Replica, type ReplicaCopy, type SuspectRelay } from '#replication';
 
 import { LoopGroup } from './loop-group.js';
 import { workLoop } from './work-loop.js';
 import type { WorkSurroundings } from './work-surroundings.js';
 
 /** What copying and removing take. */
-export type ReplicationTools = Omit<CopyUnlessFullPorts & RemovalPorts, 'clock' | 'pieceConcurrency' | 'fanOut' | 'onSuspect' | 'drainMaxMs' | 'onForced'>;
+export type ReplicationTools = Omit<CopyUnlessFullPorts & RemovalPorts, 'clock' | 'pieceConcurrency' | 'fanOut' | 'onSuspect' | 'drainMaxMs' | 'onForced' | 'forceClose' | 'onOpen'>;
 
 /** Makes wanted replicas and removes drained ones. */
 export function replicationLoops(surroundings: WorkSurroundings, tools: ReplicationTools): LoopGroup {
@@ -18,13 +18,17 @@ export function replicationLoops(surroundings: WorkSurroundings, tools: Replicat
     metrics.drainsForced.inc({ region: tools.shares.get(forced.share)?.region ?? '' });
     logger.warn({ ...forced }, 'a replica has drained for longer than leases.drainMax: the leases on it run out');
   };
+  const onOpen = (open: OpenReplica): void => {
+    metrics.drainsOpen.inc({ region: tools.shares.get(open.share)?.region ?? '', outcome: open.closed ? 'closed' : 'waited' });
+    logger.warn({ ...open }, open.closed ? 'a replica has drained for longer than leases.drainMax: what clients had open was closed' : 'clients have a replica open that is to be removed');
+  };
   const copies = workLoop<ReplicaCopy>(surroundings, {
     name: 'copy', source: tools.store.copies, ...shared,
     work: (claimed, signal) => copyUnlessFull({ ...tools, clock, pieceConcurrency: piecesInFlight, fanOut, onSuspect }, claimed, signal),
   });
   const removals = workLoop<Replica>(surroundings, {
     name: 'remove', source: tools.store.removals, ...shared,
-    work: (claimed, signal) => removeReplica({ ...tools, clock, drainMaxMs: config.leases.drainMax, onForced }, claimed, signal),
+    work: (claimed, signal) => removeReplica({ ...tools, clock, drainMaxMs: config.leases.drainMax, forceClose: config.leases.forceClose, onForced, onOpen }, claimed, signal),
   });
   signals.on('replicas', () => {
     copies.nudge();

@@ -10,12 +10,13 @@ import type { RegionName } from '#regions';
 import { ByteRangeSet } from '../byte-ranges.js';
 import { ByteRate } from '../byte-rate.js';
 import { PIECE_BYTES } from '../layer-file.js';
-import { type ByteRange, type CopySource, type Crc64, type MountSource, type RenameOptions, Share, type ShareFile, type ShareUsage } from '../share.js';
+import { type ByteRange, type CopySource, type Crc64, type MountSource, OPEN_HANDLES_COUNTED_MAX, type RenameOptions, Share, type ShareFile, type ShareUsage } from '../share.js';
 import { ShareError, type ShareErrorCode } from '../share-error.js';
 import { parseSharePath } from '../share-path.js';
 import type { AzureFilesAccount } from './azure-files-account.js';
 import type { AzureFilesCalls } from './azure-files-calls.js';
 import { type AzureFilesShareOptions, hostMountOf } from './azure-files-options.js';
+import { countHandles } from './count-handles.js';
 import type { FileGrants } from './file-grants.js';
 import { FileIds } from './file-ids.js';
 import { PieceDownload } from './piece-download.js';
@@ -191,6 +192,18 @@ export class AzureFilesShare extends Share {
     } finally {
       this.#fileIds.gone(path);
     }
+  }
+
+  async openHandles(path: string, signal?: AbortSignal): Promise<number | undefined> {
+    // NFS knows no handles, and the provider no such list for it.
+    if (this.#hostMount?.type === 'nfs') return 0;
+    const of = path === '' ? this.#share.rootDirectoryClient.listHandles({ recursive: true }) : this.#file(path).listHandles();
+    return countHandles(of.byPage({ maxPageSize: OPEN_HANDLES_COUNTED_MAX }), (next) => this.#page(path, next, signal));
+  }
+
+  async closeHandles(path: string, signal?: AbortSignal): Promise<number> {
+    const closed = await this.#unlessAbsent(this.#call(path, (abortSignal) => this.#file(path).forceCloseAllHandles({ abortSignal }), signal));
+    return closed?.closedHandlesCount ?? 0;
   }
 
   async *list(folder: string, signal?: AbortSignal): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }> {

@@ -90,4 +90,13 @@ describe('a share', () => {
     emulator.control.closeHandle(place, handle.id);
     expect(await home.remove('held.vhd')).toBe(true);
   });
+
+  it('tells how many handles clients hold open, on a file and on all of it, whatever they allow others, and closes those of a file', async () => {
+    for (const path of ['shown/a.vhd', 'shown/b.vhd']) await home.createFile(path, 512);
+    const place = { account: 'acct1', share: 'layers' };
+    for (const path of ['shown/a.vhd', 'shown/a.vhd', 'shown/b.vhd']) await emulator.control.openHandle({ ...place, path }, { sharing: 'read-write-delete' });
+    expect([await home.openHandles('shown/a.vhd'), await home.openHandles('shown/b.vhd'), await home.openHandles('')]).toEqual([2, 1, 3]);
+    expect(await home.closeHandles('shown/a.vhd')).toBe(2);
+    expect([await home.openHandles('shown/a.vhd'), await home.openHandles('')]).toEqual([0, 1]);
+  });
 });

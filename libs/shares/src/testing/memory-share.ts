@@ -14,7 +14,7 @@ import { SparseBytes } from './sparse-bytes.js';
 /** The methods of a share that a fault can be put before. */
 export type ShareOperation =
   | 'ensureExists' | 'usage' | 'renewGrants' | 'createFile' | 'resizeFile' | 'writeRange' | 'copyRange' | 'readRange'
-  | 'stat' | 'dataRanges' | 'setMetadata' | 'rename' | 'ensureFolders' | 'remove' | 'list' | 'grantCopySource';
+  | 'stat' | 'dataRanges' | 'setMetadata' | 'rename' | 'ensureFolders' | 'remove' | 'openHandles' | 'closeHandles' | 'list' | 'grantCopySource';
 
 /** One call that a memory share is about to serve. `range` where the call has one. */
 export interface ShareCall {
@@ -113,7 +113,7 @@ export class MemoryShare extends Share {
   /** Holds `path` open as a client would: it cannot be removed until the returned function is called. */
   hold(path: string): () => void {
     this.#held.set(path, (this.#held.get(path) ?? 0) + 1);
-    return () => this.#held.set(path, (this.#held.get(path) ?? 1) - 1);
+    return () => void this.#held.set(path, Math.max(0, (this.#held.get(path) ?? 1) - 1));
   }
 
   async ensureExists(signal?: AbortSignal): Promise<void> {
@@ -210,6 +210,18 @@ export class MemoryShare extends Share {
     await this.#begin({ operation: 'remove', path }, signal);
     if (this.#files.has(path) && (this.#held.get(path) ?? 0) > 0) throw this.#error('FILE_IN_USE', path, 'a client holds it open');
     return this.#files.delete(path);
+  }
+
+  async openHandles(path: string, signal?: AbortSignal): Promise<number | undefined> {
+    await this.#begin({ operation: 'openHandles', path }, signal);
+    return path === '' ? [...this.#held.values()].reduce((sum, count) => sum + count, 0) : (this.#held.get(path) ?? 0);
+  }
+
+  async closeHandles(path: string, signal?: AbortSignal): Promise<number> {
+    await this.#begin({ operation: 'closeHandles', path }, signal);
+    const count = this.#held.get(path) ?? 0;
+    this.#held.delete(path);
+    return count;
   }
 
   async *list(folder: string, signal?: AbortSignal): AsyncIterable<{ readonly name: string; readonly sizeBytes: number }> {

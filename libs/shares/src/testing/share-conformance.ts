@@ -52,6 +52,13 @@ export async function expectShareError(promise: Promise<unknown>, code: ShareErr
 }
 
 function filesConform(share: () => Share): void {
+  it('tells of no open handles where nobody has anything open, nor where there is no file, and closes none', async () => {
+    await share().createFile('handles/closed', 512);
+    expect([await share().openHandles('handles/closed'), await share().openHandles('handles/absent'), await share().openHandles('')]).toEqual([0, 0, 0]);
+    expect([await share().closeHandles('handles/closed'), await share().closeHandles('handles/absent')]).toEqual([0, 0]);
+    await share().remove('handles/closed');
+  });
+
   it('creates the share once however often it is asked', async () => {
     await share().ensureExists();
     await share().ensureExists();
