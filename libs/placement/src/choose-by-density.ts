@@ -43,6 +43,7 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
   const bids = new Bids(table, competition, layers);
   let usedBytes = bytesOf(table, layers);
   const images: number[] = [];
+  const leastBytes = leastOf(table, layers);
   let cutOffDensity: number | undefined;
   for (let image = bids.best(); image >= 0; image = bids.best()) {
     const addedBytes = bids.addedBytes(image);
@@ -50,6 +51,8 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
     if (rule !== undefined && !bringsBack(rule, image, addedBytes)) continue;
     if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) {
       cutOffDensity ??= competition.values[image]! / addedBytes;
+      // Whoever adds nothing has come before: there is no room for anybody else.
+      if (competition.capacityBytes - usedBytes < leastBytes) break;
       continue;
     }
     images.push(image);
@@ -57,6 +60,13 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
     bids.choose(image);
   }
   return { images, layers, usedBytes, ...(cutOffDensity === undefined ? {} : { cutOffDensity }) };
+}
+
+/** The least that an image can add to some layers, if it adds anything. */
+function leastOf({ sizes }: LayerTable, layers: LayerSet): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let layer = 0; layer < layers.length; layer += 1) if (layers[layer] !== 1 && sizes[layer]! > 0 && sizes[layer]! < least) least = sizes[layer]!;
+  return least;
 }
 
 /** What every open image adds at the moment, and what it bids for that. Bytes are whole numbers: sums of them are exact in any order. */

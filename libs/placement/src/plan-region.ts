@@ -1,5 +1,6 @@
 import { breakEvenOf, bringsBack, worthKeeping } from './break-even.js';
 import { chooseBundles } from './choose-bundles.js';
+import { chooseByDensity } from './choose-by-density.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
 import { bytesOf, hasImages, imagesWhere, include, isSameSet, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
@@ -160,5 +161,5 @@ function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): La
     else loss += values[image]!;
   }
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
-  return chooseBundles(table, { ...competition, base: kept }).layers;
+  return chooseByDensity(table, { ...competition, base: kept }).layers;
 }
