@@ -68,6 +68,13 @@ interface RepositoryBasis {
   readonly rates: readonly number[];
 }
 
+interface ImageBasis {
+  /** Of its repository's pulls. */
+  readonly share: number;
+  /** How much of that it keeps over the horizon. */
+  readonly kept: number;
+}
+
 /**
  * Foretells one instant. Rates are counters over exposures, so that neither the hour of the day nor the age of an image bends them; an image's rate is a Gamma posterior, of which the prior is
  * what its repository gets here and elsewhere, and the share of that which is usual for its age. The half-lives are mixed by how well they foretold lately, and all are brought to the
@@ -81,6 +88,8 @@ export class Forecaster {
   readonly #everywhere: Exposure;
   #daysAhead: readonly { readonly day: number; readonly hours: number }[] | undefined;
   readonly #byRepository: ReadonlyMap<string, RepositoryBasis>;
+  /** What is the same of an image in every region. */
+  readonly #byImage = new Map<ForecastImage, ImageBasis>();
 
   constructor(view: DemandView, learned: LearnedDemand, horizonMs: number) {
     this.#view = view;
@@ -156,9 +165,9 @@ export class Forecaster {
   #forecast(image: ForecastImage, basis: Basis, n: number): DetailedForecast {
     const atMs = this.#view.at.getTime();
     const repository = this.#byRepository.get(image.repository)!;
-    const { generations, rates, recent } = repository;
+    const { rates, recent } = repository;
     const key = forecastKey(image);
-    const share = this.#shareOf(image, key, repository);
+    const { share, kept } = this.#imageBasis(image, key, repository);
     const [here, everywhere] = [rates[n]!, rates.at(-1)!];
     const elsewhere = this.#elsewhereRate(basis, everywhere - here);
     const discounted = elsewhere * basis.calibration.elsewhereRatio;
@@ -168,7 +177,7 @@ export class Forecaster {
     const rate = posterior(weight, exposure, { pulls: ELSEWHERE_PULLS, rate: discounted });
     const prior = rate * share;
     const own = basis.counters.image(key, atMs);
-    const hours = basis.hours * repository.ahead * generations.kept(image.generation, this.#horizonMs);
+    const hours = basis.hours * repository.ahead * kept;
     const exposures = exposuresOf(image, basis.exposure, repository);
     const byHalfLife = HALF_LIVES.map((halfLife) => posterior(own[halfLife], exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior }) * basis.ratios[halfLife] * hours) as unknown as Weights;
     const byCounts = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * byHalfLife[halfLife], 0);
@@ -188,6 +197,14 @@ export class Forecaster {
       byHalfLife,
       undiscountedElsewhere: weight === 0 ? elsewhere * share * hours : 0,
     };
+  }
+
+  #imageBasis(image: ForecastImage, key: string, repository: RepositoryBasis): ImageBasis {
+    const known = this.#byImage.get(image);
+    if (known !== undefined) return known;
+    const basis = { share: this.#shareOf(image, key, repository), kept: repository.generations.kept(image.generation, this.#horizonMs) };
+    this.#byImage.set(image, basis);
+    return basis;
   }
 
   /** What part of its repository's pulls an image gets, by all regions together: what is usual for its age, until it has shown itself. */
