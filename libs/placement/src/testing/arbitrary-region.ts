@@ -52,7 +52,8 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
         capacityBytes: capacityMiB * MiB,
         forecasts: new Map(placed.map((of, n) => [imageKey(of), { ...aForecast(images[n]!), recentPulls: images[n]!.recentPulls }])),
         replicas,
-        mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true).map((layer) => layer.digest)),
+        // What is not ready, and does not drain, is no last ready replica.
+        mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true && (held[n].state === 'ready' || held[n].state === 'draining')).map((layer) => layer.digest)),
         readyElsewhere: new Set(all.filter((_, n) => elsewhere[n] === true).map((layer) => layer.digest)),
         pins: pins.flatMap((pin, n) => {
           const of = placed[pin.image % Math.max(1, placed.length)];
