@@ -17,7 +17,7 @@ const SNAPSHOT_PACE = 2000;
 /** The first snapshot is written after a minute. */
 const SNAPSHOT_MAX_MS = 180_000;
 
-/** How long the largest map takes to be loaded, how much memory it takes, how soon it follows, and what writing its snapshot does to answers. */
+/** How much memory the largest map takes, how soon it follows, and what writing its snapshot does to answers. */
 export async function mapFigures(place: BenchPlace): Promise<readonly Figure[]> {
   const { folder, tell } = place;
   const size = sizeName(LARGE);
@@ -25,7 +25,7 @@ export async function mapFigures(place: BenchPlace): Promise<readonly Figure[]> 
   tell(`${size}: starting from PostgreSQL`);
   await using service = await LookupService.start(place.main, join(folder, 'map'), database);
   const asked = await askedOf(folder, LARGE);
-  tell(`${size}: loaded after ${service.readyAfterSeconds} s; load`);
+  tell(`${size}: load`);
   await mostPerSecond(folder, asked.requests, service.port, LOAD_SECONDS);
   tell(`${size}: changes`);
   const fresh = await freshness(service, database, LARGE);
@@ -35,7 +35,6 @@ export async function mapFigures(place: BenchPlace): Promise<readonly Figure[]> 
   while (!(await Promise.race([written, rest(0)]))) during.push((await paced(asked.requests, service.port, { perSecond: SNAPSHOT_PACE, seconds: 5 })).p99);
   const memory = await service.memory();
   return [
-    valueAtMost(`cold start from PostgreSQL, ${size}`, service.readyAfterSeconds, { unit: 's', bound: 30 }),
     measured(`memory after the load, ${size}`, memory.nowBytes / 1e9, 'GB'),
     valueAtMost(`memory at most, ${size}`, memory.mostBytes / 1e9, { unit: 'GB', bound: 2.5 }),
     measured('a change is answered after, median', fresh.p50, 'ms'),

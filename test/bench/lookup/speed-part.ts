@@ -12,8 +12,11 @@ const ROUND_SECONDS = 5;
 /** Until the code is compiled. */
 const WARM_SECONDS = 4;
 const PACED_SECONDS = 10;
+/** What is promised of a map of a million layers. */
+const COLD_START_MAX_SECONDS = 30;
+const MEMORY_MAX_GB = 2.5;
 
-/** How many lookups a second are answered from maps of both sizes, beside the bare server, and how soon at half of that. */
+/** How soon maps of both sizes are loaded, how many lookups a second are answered from them, beside the bare server, how soon at half of that, and in how much memory. */
 export async function speedFigures(place: BenchPlace): Promise<readonly Figure[]> {
   const small = await atSize(place, SMALL);
   const large = await atSize(place, LARGE);
@@ -28,17 +31,20 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
   await using service = await LookupService.start(place.main, join(folder, `speed-${layerCount}`), database);
   const asked = await askedOf(folder, layerCount);
   const answers = await answersOf(folder, service, asked);
-  tell(`${size}: lookups`);
+  tell(`${size}: loaded after ${service.readyAfterSeconds.toFixed(1)} s; lookups`);
   const rates = await besideBare({ folder, service, answers, requests: asked.requests });
   const half = await paced(asked.requests, service.port, { perSecond: rates.service / 2, seconds: PACED_SECONDS });
+  const memory = await service.memory();
   tell(`${size}: ${Math.round(rates.service)} requests/s against ${Math.round(rates.bare)}; at half ${JSON.stringify(half)}`);
   return {
     perSecond: rates.service,
     figures: [
+      valueAtMost(`cold start from PostgreSQL, ${size}`, service.readyAfterSeconds, { unit: 's', bound: COLD_START_MAX_SECONDS }),
       measured(`requests/s, ${size}`, rates.service, 'requests/s'),
       ratioAtLeast(`requests/s, ${size}`, rates.service / rates.bare, { against: 'bare node:http with JSON and a Map', bound: 1 }),
       measured(`p50 at half of that, ${size}`, half.p50, 'ms'),
       valueAtMost(`p99 at half of that, ${size}`, half.p99, { unit: 'ms', bound: 5 }),
+      valueAtMost(`memory at most with lookups, ${size}`, memory.mostBytes / 1e9, { unit: 'GB', bound: MEMORY_MAX_GB }),
     ],
   };
 }
