@@ -19,6 +19,7 @@ import { Planning1764900000000 } from './1764900000000-planning.js';
 import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
 import { History1764900000002 } from './1764900000002-history.js';
 import { PlanForecasts1764900000003 } from './1764900000003-plan-forecasts.js';
+import { ForecastsElsewhere1765300000001 } from './1765300000001-forecasts-elsewhere.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -43,6 +44,7 @@ export const MIGRATIONS = [
   PlanTerms1764900000001,
   History1764900000002,
   PlanForecasts1764900000003,
+  ForecastsElsewhere1765300000001,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

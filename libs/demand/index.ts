@@ -9,6 +9,7 @@ export * from './src/model/demand-counters.js';
 export * from './src/model/demand-model.js';
 export * from './src/model/demand-view.js';
 export * from './src/model/half-lives.js';
+export type { ForetoldPulls, Surprises } from './src/model/surprise.js';
 export * from './src/history/history-recorder.js';
 export * from './src/history/pull-history.js';
 export * from './src/stored-forecasts.js';

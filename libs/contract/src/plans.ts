@@ -115,14 +115,15 @@ const outcome = {
   plannedAt: Instant,
   until: Instant.meta({ description: 'When the time is over that the plan looked ahead.' }),
   passedRatio: ratio.meta({ description: 'The part of that time that has passed.' }),
-  expectedSoFar: z.number().min(0).meta({ description: 'Pulls that were expected by now, if they come evenly.' }),
+  expectedSoFar: z.number().min(0).meta({ description: "Pulls that were expected by now, by the rhythm of the region's week." }),
   pulls: z.number().min(0).meta({ description: 'Pulls that came by now, or until the end of that time.' }),
+  deviations: z.number().meta({ description: 'By how many deviations more came than expected by now, or fewer: from three on a plan is made at once.' }),
   weightedError: z.number().min(0).optional().meta({ description: "By how much the images' forecasts are wrong altogether, in parts of what came; absent where nothing came." }),
 };
 
 /** What came of a plan's forecasts. */
 export const PlanOutcomeBody = z
-  .object({ ...outcome, images: z.array(z.object({ ...image, expectedPulls: z.number().min(0), expectedSoFar: z.number().min(0), pulls: z.number().min(0) })).max(FORECASTS_MAX).meta({ description: 'The most pulled by expectation first.' }) })
+  .object({ ...outcome, images: z.array(z.object({ ...image, expectedPulls: z.number().min(0), expectedSoFar: z.number().min(0), pulls: z.number().min(0), deviations: z.number() })).max(FORECASTS_MAX).meta({ description: 'The most pulled by expectation first.' }) })
   .meta({ description: 'What a plan expected of its images, and what came.' });
 
 /** What came of the forecasts of a region's plans. */

@@ -3,9 +3,10 @@ import type { RegionName } from '#regions';
 
 import { DEMAND_PAGE_MAX, type DemandStore } from './demand-store.js';
 import { DemandCounters } from './model/demand-counters.js';
-import { DemandModel } from './model/demand-model.js';
+import { DemandModel, type ForetoldTime } from './model/demand-model.js';
 import { type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
 import type { HalfLife } from './model/half-lives.js';
+import type { ForetoldPulls, Surprises } from './model/surprise.js';
 import type { DemandKey } from './observation.js';
 
 /** How long counts that were read are good enough for what a forecast of some images needs of all others: in so long the shortest of them loses three parts of a hundred. */
@@ -77,6 +78,11 @@ export class StoredForecasts {
   async inPassing(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
     const { counters } = await this.#read(world.at);
     return keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs);
+  }
+
+  /** How far what came is off what was foretold; see {@link DemandModel.surprises}. Cost: nothing, but for a model that has not learned for {@link MODEL_AGE_MAX_MS}. */
+  async surprises(region: RegionName, time: ForetoldTime, foretold: readonly ForetoldPulls[]): Promise<Surprises> {
+    return (await this.#modelAt(time.at)).surprises(region, time, foretold);
   }
 
   /** Adds what was counted of a repository since. */

@@ -3,13 +3,15 @@ import type { RegionName } from '#regions';
 
 import type { ImageName } from './region-facts.js';
 
-/** Images of one plan of which the forecast is kept: the most pulled ones. */
+/** Images of one plan of which the forecast is kept: the most pulled ones by expectation. */
 export const FORECASTS_KEPT_MAX = 1000;
 
 /** What was expected of an image. */
 export interface KeptForecast extends ImageName {
   /** Within the whole window. */
   readonly expectedPulls: number;
+  /** The part of that which rests on pulls in other regions. */
+  readonly elsewherePulls: number;
   /** How often it had been pulled in the region when the window began. */
   readonly pullsBefore: number;
   /** How often it was pulled within the window; absent until that is over. */

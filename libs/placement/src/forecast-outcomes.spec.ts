@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { WriteFence } from '#claims';
-import { MemoryPullHistory } from '#demand/testing';
+import { StoredForecasts } from '#demand';
+import { MemoryDemandStore, MemoryPullHistory } from '#demand/testing';
 import { DAY_MS, HOUR_MS } from '#quantities';
 
 import { ForecastOutcomes } from './forecast-outcomes.js';
@@ -32,7 +33,7 @@ describe('forecasts', () => {
   beforeEach(() => {
     ledger = new MemoryForecastLedger();
     history = new MemoryPullHistory();
-    outcomes = new ForecastOutcomes(ledger, history);
+    outcomes = new ForecastOutcomes(ledger, history, new StoredForecasts(new MemoryDemandStore()));
   });
 
   it('are held against what came since the plan, as far as their time has passed', async () => {
@@ -40,11 +41,11 @@ describe('forecasts', () => {
     await follow(plan('p', SCENE_NOW));
     await pulled('after', { app: 7, idle: 3 });
     const outcome = (await outcomes.of('p', later(DAY_MS)))!;
-    expect(outcome).toMatchObject({ region: 'eastus', passedRatio: 0.5, pulls: 7 });
-    expect(outcome.images.map(({ repository, pulls }) => [repository, pulls])).toEqual([['team/app', 7], ['team/web', 0]]);
+    expect(outcome).toMatchObject({ region: 'eastus', passedRatio: 0.5, pulls: 10 });
+    expect(outcome.images.map(({ repository, pulls }) => [repository, pulls])).toEqual([['team/app', 7], ['team/web', 0], ['team/idle', 3]]);
     expect(outcome.expectedSoFar).toBeCloseTo(regionPlan.decisions.reduce((sum, { expectedPulls }) => sum + expectedPulls, 0) / 2);
     const [app, web] = outcome.images;
-    expect(outcome.weightedError).toBeCloseTo((Math.abs(7 - app!.expectedSoFar) + web!.expectedSoFar) / 7);
+    expect(outcome.weightedError).toBeCloseTo((Math.abs(7 - app!.expectedSoFar) + web!.expectedSoFar + 3) / 10);
   });
 
   it('are kept of one plan a day and region, and of none after a push', async () => {
@@ -58,6 +59,12 @@ describe('forecasts', () => {
     expect(await outcomes.of('push', later(DAY_MS))).toBeUndefined();
   });
 
+  it('are those of a plan that was made because demand was off, from then on', async () => {
+    await follow(plan('first', SCENE_NOW));
+    await follow(plan('off', later(HOUR_MS), { trigger: 'demand' }));
+    expect(await ledger.list('eastus', 10)).toEqual(['off', 'first']);
+  });
+
   it('end with their time: what comes after does not count', async () => {
     await follow(plan('p', SCENE_NOW));
     await pulled('within', { app: 4, web: 2 });
@@ -65,6 +72,6 @@ describe('forecasts', () => {
     expect(await outcomes.close(later(2 * DAY_MS))).toBe(1);
     expect(await outcomes.close(later(3 * DAY_MS))).toBe(0);
     await pulled('after', { app: 50 });
-    expect(await outcomes.of('p', later(3 * DAY_MS))).toMatchObject({ passedRatio: 1, pulls: 6, images: [{ pulls: 4 }, { pulls: 2 }] });
+    expect(await outcomes.of('p', later(3 * DAY_MS))).toMatchObject({ passedRatio: 1, pulls: 6, images: [{ pulls: 4 }, { pulls: 2 }, { pulls: 0 }] });
   });
 });

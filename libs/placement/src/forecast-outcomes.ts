@@ -1,5 +1,5 @@
 import type { WriteFence } from '#claims';
-import type { PullHistory } from '#demand';
+import type { PullHistory, StoredForecasts } from '#demand';
 import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
@@ -18,6 +18,8 @@ export interface ImageOutcome extends ImageName {
   readonly expectedSoFar: number;
   /** By now. */
   readonly pulls: number;
+  /** By how many deviations more came than expected so far, or fewer, beyond what is chance among so many images. */
+  readonly deviations: number;
 }
 
 /** What came of a plan's forecasts. */
@@ -26,10 +28,12 @@ export interface PlanOutcome {
   readonly region: RegionName;
   readonly madeAt: Date;
   readonly until: Date;
-  /** The part of the window that is over; 1 once all of it is. */
+  /** The part of the window that is over, by the rhythm of the region's week; 1 once all of it is. */
   readonly passedRatio: number;
   readonly expectedSoFar: number;
   readonly pulls: number;
+  /** By how many deviations more pulls came of all images together than expected so far, or fewer. */
+  readonly deviations: number;
   /** By how much the images' forecasts were wrong altogether, in parts of what came: 0 where all were right. Absent where nothing came. */
   readonly weightedError?: number;
   /** The most pulled by expectation first. */
@@ -37,13 +41,14 @@ export interface PlanOutcome {
 }
 
 /**
- * Holds forecasts against what comes. Of each region one plan a day is followed, the first that was not made for a push; what is expected is taken to come evenly over the window. Pulls are exact
- * totals, so nothing is lost when nobody looks for long: a window that is closed late counts what came until then.
+ * Holds forecasts against what comes. Of each region one plan a day is followed, the first that was not made for a push, and each that was made because demand was off its forecast: from then on that is
+ * the forecast. What is expected of the window is taken to come by the rhythm of the region's week. Pulls are exact totals, so nothing is lost when nobody looks for long: a window that is closed late counts what came until then.
  */
 export class ForecastOutcomes {
   constructor(
     private readonly ledger: ForecastLedger,
     private readonly history: Pick<PullHistory, 'totals'>,
+    private readonly forecasts: Pick<StoredForecasts, 'surprises'>,
   ) {}
 
   /** Follows a plan that was just kept, if it is one to be followed. @throws the fence's error once that is lost. */
@@ -51,11 +56,12 @@ export class ForecastOutcomes {
     const { id, region, madeAt, trigger, repositories, terms } = plan;
     if (trigger === 'push' || repositories !== undefined || terms === undefined) return;
     const latest = await this.ledger.latest(region);
-    if (latest !== undefined && dayOf(latest) >= dayOf(madeAt)) return;
-    const expected = decisions.filter(({ expectedPulls }) => expectedPulls > 0).toSorted((a, b) => b.expectedPulls - a.expectedPulls).slice(0, FORECASTS_KEPT_MAX);
+    if (trigger !== 'demand' && latest !== undefined && dayOf(latest) >= dayOf(madeAt)) return;
+    // Those of which nothing is expected as well: nothing is a surprise as much as they are.
+    const expected = decisions.toSorted((a, b) => b.expectedPulls - a.expectedPulls).slice(0, FORECASTS_KEPT_MAX);
     if (expected.length === 0) return;
     const before = await this.history.totals(region, expected);
-    const forecasts = expected.map(({ repository, digest, expectedPulls }, n) => ({ repository, digest, expectedPulls, pullsBefore: before[n] ?? 0 }));
+    const forecasts = expected.map(({ repository, digest, expectedPulls, elsewherePulls }, n) => ({ repository, digest, expectedPulls, elsewherePulls, pullsBefore: before[n] ?? 0 }));
     await this.ledger.open({ planId: id, region, madeAt, until: new Date(madeAt.getTime() + terms.horizonMs), forecasts }, fence);
   }
 
@@ -72,12 +78,14 @@ export class ForecastOutcomes {
     if (window === undefined) return undefined;
     const { region, madeAt, until, forecasts } = window;
     const came = await this.#came(window);
-    const passedRatio = Math.max(0, Math.min(1, (now.getTime() - madeAt.getTime()) / (until.getTime() - madeAt.getTime())));
-    const images = forecasts.map(({ repository, digest, expectedPulls }, n): ImageOutcome => ({ repository, digest, expectedPulls, expectedSoFar: expectedPulls * passedRatio, pulls: came[n] ?? 0 }));
+    const { passedRatio, all: deviations, images: off } = await this.forecasts.surprises(region, { from: madeAt, until, at: now }, forecasts.map(({ expectedPulls, elsewherePulls }, n) => ({ expectedPulls, elsewherePulls, pulls: came[n] ?? 0 })));
+    const images = forecasts.map(({ repository, digest, expectedPulls }, n): ImageOutcome => ({
+      repository, digest, expectedPulls, expectedSoFar: expectedPulls * passedRatio, pulls: came[n] ?? 0, deviations: off[n] ?? 0,
+    }));
     const sum = (numberOf: (image: ImageOutcome) => number): number => images.reduce((total, image) => total + numberOf(image), 0);
     const pulls = sum((image) => image.pulls);
     const wrong = sum((image) => Math.abs(image.pulls - image.expectedSoFar));
-    return { planId, region, madeAt, until, passedRatio, pulls, expectedSoFar: sum((image) => image.expectedSoFar), ...(pulls === 0 ? {} : { weightedError: wrong / pulls }), images };
+    return { planId, region, madeAt, until, passedRatio, pulls, deviations, expectedSoFar: sum((image) => image.expectedSoFar), ...(pulls === 0 ? {} : { weightedError: wrong / pulls }), images };
   }
 
   async #came({ region, forecasts }: ForecastWindow): Promise<number[]> {

@@ -20,7 +20,7 @@ export class PlanOutcomesController {
   ) {}
 
   @Get(':region/outcome')
-  @ApiOperation({ summary: 'What a plan expected of its images and what came: by its id, or the last one that is followed of a region', description: 'Of each region one plan a day is followed, the first that was not made for a push.' })
+  @ApiOperation({ summary: 'What a plan expected of its images and what came: by its id, or the last one that is followed of a region', description: 'Of each region one plan a day is followed, the first that was not made for a push, and each that was made because demand was off its forecast.' })
   @ApiOkResponse({ standardSchema: PlanOutcomeBody })
   async outcome(@Param('region', { schema: RegionText }) region: string): Promise<PlanOutcomeBody> {
     const planId = this.regions.has(region) ? (await this.ledger.list(region, 1))[0] : region;
@@ -43,6 +43,6 @@ export class PlanOutcomesController {
   }
 }
 
-function summaryOf({ planId, region, madeAt, until, passedRatio, expectedSoFar, pulls, weightedError }: PlanOutcome): Omit<PlanOutcomeBody, 'images'> {
-  return { planId, region, plannedAt: madeAt.toISOString(), until: until.toISOString(), passedRatio, expectedSoFar, pulls, ...(weightedError === undefined ? {} : { weightedError }) };
+function summaryOf({ planId, region, madeAt, until, passedRatio, expectedSoFar, pulls, deviations, weightedError }: PlanOutcome): Omit<PlanOutcomeBody, 'images'> {
+  return { planId, region, plannedAt: madeAt.toISOString(), until: until.toISOString(), passedRatio, expectedSoFar, pulls, deviations, ...(weightedError === undefined ? {} : { weightedError }) };
 }

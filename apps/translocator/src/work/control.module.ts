@@ -54,15 +54,20 @@ import { WorkSurroundings } from './work-surroundings.js';
       }),
       inject: [WorkSurroundings, CatalogueReader, ExpandedLayerStore, ReplicaStore, LeaseStore, ShareSet, RegionMap, LinkLedger, ShareDrains],
     },
-    { provide: ForecastOutcomes, useFactory: (forecasts: ForecastLedger, history: PullHistory) => new ForecastOutcomes(forecasts, history), inject: [ForecastLedger, PullHistory] },
+    { provide: StoredForecasts, useFactory: (demand: DemandStore) => new StoredForecasts(demand), inject: [DemandStore] },
+    {
+      provide: ForecastOutcomes,
+      useFactory: (ledger: ForecastLedger, history: PullHistory, forecasts: StoredForecasts) => new ForecastOutcomes(ledger, history, forecasts),
+      inject: [ForecastLedger, PullHistory, StoredForecasts],
+    },
     {
       provide: Planner,
       useFactory: (
-        ...[surroundings, facts, shares, replicas, pins, demand, plans, outcomes, turn]: [
-          WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, ForecastOutcomes, PlannerTurn,
+        ...[surroundings, facts, shares, replicas, pins, forecasts, plans, outcomes, turn]: [
+          WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, StoredForecasts, PlanStore, ForecastOutcomes, PlannerTurn,
         ]
-      ) => planner(surroundings, { facts, pins, forecasts: new StoredForecasts(demand), plans, outcomes, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
-      inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, DemandStore, PlanStore, ForecastOutcomes, PlannerTurn],
+      ) => planner(surroundings, { facts, pins, forecasts, plans, outcomes, turn, orders: new StoredReplicaOrders(surroundings, shares, replicas) }),
+      inject: [WorkSurroundings, StoredPlacementFacts, ShareSet, ReplicaStore, PinStore, StoredForecasts, PlanStore, ForecastOutcomes, PlannerTurn],
     },
     { provide: Planning, useFactory: (surroundings: WorkSurroundings, made: Planner, feed: ChangeFeed, catalogue: CatalogueReader) => new Planning(surroundings, made, { feed, catalogue }), inject: [WorkSurroundings, Planner, ChangeFeed, CatalogueReader] },
     {
@@ -90,6 +95,6 @@ import { WorkSurroundings } from './work-surroundings.js';
       inject: [WorkSurroundings, SchedulerRegistry, ReplicaStore, ShareDrains, ShareSet],
     },
   ],
-  exports: [ForecastOutcomes, Planner, Planning, StoredPlacementFacts],
+  exports: [ForecastOutcomes, Planner, Planning, StoredForecasts, StoredPlacementFacts],
 })
 export class ControlModule {}

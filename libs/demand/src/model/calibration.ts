@@ -16,6 +16,13 @@ const SAMPLE_MIN = 20;
 /** Squares of a normal variable: their median, against their mean of 1. */
 const MEDIAN_OF_SQUARES = 0.455;
 
+/** By how many deviations a normal variable is above what it is above once in twenty times. */
+const NORMAL_BOUND = 1.645;
+/** The least that a deviation is worked out for: of next to nothing expected, chance is not nothing. */
+const EXPECTED_MIN = 0.5;
+/** What is expected by pulls elsewhere alone is known no better than from so many pulls. */
+const ELSEWHERE_KNOWN_PULLS = 2;
+
 /** What is known of a region's forecasts, for keeping it. */
 export interface CalibrationState {
   /** Mean relative error of each half-life's forecasts of a day, decayed; empty before the first. */
@@ -28,7 +35,7 @@ export interface CalibrationState {
   readonly elsewhereForetold: number;
 }
 
-const FIRST: CalibrationState = { errors: [], low: 1.645, high: 1.645, perPull: 1.5, common: 0.02, elsewhereSeen: ELSEWHERE_FIRST * ELSEWHERE_PULLS, elsewhereForetold: ELSEWHERE_PULLS };
+const FIRST: CalibrationState = { errors: [], low: NORMAL_BOUND, high: NORMAL_BOUND, perPull: 1.5, common: 0.02, elsewhereSeen: ELSEWHERE_FIRST * ELSEWHERE_PULLS, elsewhereForetold: ELSEWHERE_PULLS };
 
 /** One image's day: what each half-life foretold, what the forecast was, and what came; in pulls. */
 export interface ForetoldDay {
@@ -66,7 +73,25 @@ export class Calibration {
 
   /** How far what comes is from what is expected, as a standard deviation in pulls. A part grows with the root of the pulls, and a part, common to the whole region, with the pulls. */
   deviation(expected: number): number {
-    return Math.sqrt(this.#state.perPull * Math.max(expected, 0.5) + this.#state.common * expected ** 2);
+    return Math.sqrt(this.#state.perPull * Math.max(expected, EXPECTED_MIN) + this.#state.common * expected ** 2);
+  }
+
+  /**
+   * How far what came is off what was expected: the one measure of surprise. Fewer pulls are held against the deviation of what was expected, more of them step by step against the deviation of what
+   * they have come to, so that a few more than next to none are none; where the interval had to be wider than chance would have it, so are these steps. Whatever lies within the interval is
+   * {@link NORMAL_BOUND} deviations off at most.
+   * @param elsewhere the part of what was expected that rests on pulls in other regions alone, which is a guess: a region of which nothing else is known surprises nobody by pulling nothing.
+   */
+  deviations(expected: number, came: number, elsewhere = 0): number {
+    const { perPull, common, low, high } = this.#state;
+    const guess = elsewhere ** 2 / ELSEWHERE_KNOWN_PULLS;
+    const width = (bound: number): number => Math.max(1, bound / NORMAL_BOUND);
+    if (came <= expected) return (came - expected) / (Math.hypot(this.deviation(expected), Math.sqrt(guess)) * width(low));
+    const least = Math.min(came, Math.max(expected, EXPECTED_MIN));
+    const belowLeast = (least - expected) / Math.hypot(this.deviation(0), Math.sqrt(guess));
+    // The integral of 1 over the deviation, from what was expected to what came.
+    const until = (pulls: number): number => Math.log(2 * Math.sqrt(common * (common * pulls ** 2 + perPull * pulls + guess)) + 2 * common * pulls + perPull) / Math.sqrt(common);
+    return (belowLeast + until(came) - until(least)) / width(high);
   }
 
   /** The bounds between which nine of ten days come to lie. */

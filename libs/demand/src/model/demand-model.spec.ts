@@ -172,14 +172,23 @@ describe('a demand model', () => {
     expect(within / all).toBeLessThan(0.95);
   });
 
-  it('is surprised by a flood, and not by what it expected', () => {
+  it('is surprised by a flood, by a drought, and not by what it expected, at whatever hour', () => {
     const world = new World();
-    world.images = [image('v1'), image('w1', BEGAN_MS, 0, 'team/calm')];
-    world.pass(10 * 24, () => 3);
-    world.pass(2, (_, of) => (of.repository === 'team/app' ? 300 : 3));
-    expect(world.model.surprise(world.view(), 'east', world.images[0]!)).toBeGreaterThan(3);
-    expect(Math.abs(world.model.surprise(world.view(), 'east', world.images[1]!)!)).toBeLessThan(3);
-    expect(world.model.surprise(world.view(), 'nowhere', world.images[0]!)).toBeUndefined();
+    world.images = [image('v1'), image('w1', BEGAN_MS, 0, 'team/calm'), image('d1', BEGAN_MS, 0, 'team/dry')];
+    const usual = (atMs: number): number => (new Date(atMs).getUTCHours() < 12 ? 1 : 9);
+    world.pass(14 * 24, (_, __, atMs) => usual(atMs));
+    const foretold = world.forecast('east', 7 * DAY_MS);
+    const from = new Date(world.atMs);
+    let quiet = 0;
+    // The quiet half of the day: a forecast that were spread evenly would be off by four fifths of it.
+    for (let hour = 0; hour < 12; hour += 1) quiet += usual(world.atMs + hour * HOUR_MS);
+    const came = [quiet + 300, quiet, 0];
+    const time = { from, until: new Date(world.atMs + 7 * DAY_MS), at: new Date(world.atMs + 12 * HOUR_MS) };
+    const { passedRatio, images: [flood, calm, dry] } = world.model.surprises('east', time, foretold.map(({ expectedPulls, elsewherePulls }, n) => ({ expectedPulls, elsewherePulls, pulls: came[n]! })));
+    expect(passedRatio).toBeCloseTo(quiet / (7 * 120), 1);
+    expect(flood).toBeGreaterThan(3);
+    expect(Math.abs(calm!)).toBeLessThan(1);
+    expect(dry).toBeLessThan(-1);
   });
 
   it('goes on as if nothing had been when it is made again from its state', () => {

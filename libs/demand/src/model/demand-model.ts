@@ -8,6 +8,7 @@ import { Forecaster, type LearnedDemand } from './forecast.js';
 import { HALF_LIVES_MS, type Weights } from './half-lives.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
+import { type ForetoldPulls, type Surprises, surprisesOf } from './surprise.js';
 import { WeekProfile, type WeekProfileState } from './week-profile.js';
 
 /** Forecasts are compared with what came after so long. */
@@ -30,6 +31,13 @@ export interface DemandModelState {
   readonly ages: AgeSharesState;
   readonly pushes: PushResponseState;
   readonly weekdays: RepositoryWeekdaysState;
+}
+
+/** A time that was foretold, and the instant at which it is looked at what came. */
+export interface ForetoldTime {
+  readonly from: Date;
+  readonly until: Date;
+  readonly at: Date;
 }
 
 /** What was foretold for a day, to be compared with what comes. */
@@ -141,16 +149,13 @@ export class DemandModel implements LearnedDemand {
     return new Map(view.regions.map((region) => [region, forecaster.in(region)]));
   }
 
-  /** By how many deviations more or fewer pulls of an image came since the last day's forecast than were expected by now; undefined for what was not foretold. */
-  surprise(view: DemandView, region: RegionName, image: { readonly repository: string; readonly digest: ForecastKeyed['digest'] }): number | undefined {
-    const atMs = view.at.getTime();
-    const foretold = this.#foretold;
-    const of = foretold?.regions.get(region)?.get(forecastKey(image));
-    if (foretold === undefined || of === undefined || atMs <= foretold.atMs) return undefined;
-    const came = cameBetween(of.weight, view.counters.in(region).image(forecastKey(image), atMs)[LASTING], atMs - foretold.atMs);
+  /** How far a region's pulls since `from` are off what was foretold then for the time until `until`. */
+  surprises(region: RegionName, { from, until, at }: ForetoldTime, foretold: readonly ForetoldPulls[]): Surprises {
     const profile = this.profileOf(region);
-    const expected = (of.expected * profile.between(foretold.atMs, atMs)) / Math.max(1e-9, profile.between(foretold.atMs, foretold.atMs + SCORED_MS));
-    return (came - expected) / this.calibrationOf(region).deviation(expected);
+    const [fromMs, untilMs] = [from.getTime(), until.getTime()];
+    const atMs = Math.min(untilMs, Math.max(fromMs, at.getTime()));
+    const passedRatio = atMs === untilMs ? 1 : profile.between(fromMs, atMs) / profile.between(fromMs, untilMs);
+    return surprisesOf(foretold, passedRatio, this.calibrationOf(region));
   }
 
   /** A view that came before anything was learned is looked at as if counting had begun with what it has. */
@@ -283,8 +288,6 @@ export class DemandModel implements LearnedDemand {
     }
   }
 }
-
-type ForecastKeyed = Parameters<typeof forecastKey>[0];
 
 /** What a steady demand of one a day leaves after so many days in a counter. */
 function steady(days: number, halfLife: 1 | 2): number {

@@ -11,8 +11,8 @@ import { SCENE_NOW } from './region-scene.js';
 const later = (hours: number): Date => new Date(SCENE_NOW.getTime() + hours * 3_600_000);
 
 function aWindow(hour: number, changes: Partial<ForecastWindow> = {}): ForecastWindow {
-  const forecasts = [['a', 9.5, 3], ['b', 2, 0]] as const;
-  return { planId: randomUUID(), region: 'eastus', madeAt: later(hour), until: later(hour + 2), forecasts: forecasts.map(([name, expectedPulls, pullsBefore]) => ({ repository: 'team/app', digest: digestOf(name), expectedPulls, pullsBefore })), ...changes };
+  const forecasts = [['a', 9.5, 3, 0.5], ['b', 2, 0, 0]] as const;
+  return { planId: randomUUID(), region: 'eastus', madeAt: later(hour), until: later(hour + 2), forecasts: forecasts.map(([name, expectedPulls, pullsBefore, elsewherePulls]) => ({ repository: 'team/app', digest: digestOf(name), expectedPulls, elsewherePulls, pullsBefore })), ...changes };
 }
 
 /** Checks that an implementation keeps the contract of {@link ForecastLedger}; `open` gives an empty one for every test. */

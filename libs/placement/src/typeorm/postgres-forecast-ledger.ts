@@ -13,6 +13,7 @@ interface WindowRow {
   readonly repositories: string[];
   readonly images: Digest[];
   readonly expected: number[];
+  readonly elsewhere: number[];
   readonly before: number[];
   readonly pulls: number[] | null;
 }
@@ -28,9 +29,9 @@ export class PostgresForecastLedger extends ForecastLedger {
   async open({ planId, region, madeAt, until, forecasts }: ForecastWindow, fence?: WriteFence): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
       await manager.query(
-        `INSERT INTO plan_forecasts (plan_id, region, made_at, until_at, repositories, images, expected, before)
-         VALUES ($1, $2, $3, $4, $5::text[], $6::text[], $7::float8[], $8::float8[]) ON CONFLICT (plan_id) DO NOTHING`,
-        [planId, region, madeAt, until, forecasts.map(({ repository }) => repository), forecasts.map(({ digest }) => digest), forecasts.map(({ expectedPulls }) => expectedPulls), forecasts.map(({ pullsBefore }) => pullsBefore)],
+        `INSERT INTO plan_forecasts (plan_id, region, made_at, until_at, repositories, images, expected, elsewhere, before)
+         VALUES ($1, $2, $3, $4, $5::text[], $6::text[], $7::float8[], $8::float8[], $9::float8[]) ON CONFLICT (plan_id) DO NOTHING`,
+        [planId, region, madeAt, until, forecasts.map(({ repository }) => repository), forecasts.map(({ digest }) => digest), forecasts.map(({ expectedPulls }) => expectedPulls), forecasts.map(({ elsewherePulls }) => elsewherePulls), forecasts.map(({ pullsBefore }) => pullsBefore)],
       );
       await fence?.hold(manager);
     });
@@ -67,7 +68,7 @@ export class PostgresForecastLedger extends ForecastLedger {
   }
 }
 
-function windowOf({ plan_id: planId, region, made_at: madeAt, until_at: until, repositories, images, expected, before, pulls }: WindowRow): ForecastWindow {
-  const forecasts = images.map((digest, n) => ({ repository: repositories[n] ?? '', digest, expectedPulls: expected[n] ?? 0, pullsBefore: before[n] ?? 0, ...(pulls === null ? {} : { pulls: pulls[n] ?? 0 }) }));
+function windowOf({ plan_id: planId, region, made_at: madeAt, until_at: until, repositories, images, expected, elsewhere, before, pulls }: WindowRow): ForecastWindow {
+  const forecasts = images.map((digest, n) => ({ repository: repositories[n] ?? '', digest, expectedPulls: expected[n] ?? 0, elsewherePulls: elsewhere[n] ?? 0, pullsBefore: before[n] ?? 0, ...(pulls === null ? {} : { pulls: pulls[n] ?? 0 }) }));
   return { planId, region, madeAt, until, forecasts };
 }
