@@ -43,9 +43,10 @@ export interface Bench {
    * @param tell says what goes on, to people.
    * @param parts which of its parts; all of them for a bench that has none.
    * @param options those that were given.
-   * @throws {BenchError} when it cannot be run here.
+   * @param keep hears of figures as soon as a part has them, so that they are not lost when another part fails; a bench of one part need not tell.
+   * @throws {BenchError} when it cannot be run here, or parts of it failed: what was told to `keep` holds.
    */
-  run(tell: (line: string) => void, parts: readonly string[], options: Readonly<Record<string, string>>): Promise<readonly Figure[]>;
+  run(tell: (line: string) => void, parts: readonly string[], options: Readonly<Record<string, string>>, keep: (figures: readonly Figure[]) => Promise<void>): Promise<readonly Figure[]>;
 }
 
 /** A bench that could not be run: something is missing on this machine, or did not do what it is measured for. */

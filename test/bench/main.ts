@@ -1,13 +1,13 @@
 /**
  * Runs a bench: `npm run bench -- NAME [--part PART]… [--OPTION VALUE]… [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
- * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
+ * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept; so they do when a part fails. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { accessBench } from './access/access-bench.js';
-import { type Bench, BenchError, type BenchReport, mergedFigures, thisMachine } from './bench.js';
+import { type Bench, BenchError, type BenchReport, type Figure, mergedFigures, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { forecastBench } from './forecast/forecast-bench.js';
@@ -54,17 +54,29 @@ async function main(): Promise<number> {
   const unknown = values.part.find((part) => !parts.includes(part));
   if (unknown !== undefined) throw new BenchError(`--part ${JSON.stringify(unknown)} is none of the parts of ${name}: ${parts.join(', ') || 'it has none'}`);
   // With --json, standard output is for machines alone.
-  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part, options);
-  const kept = values.part.length === 0 ? figures : mergedFigures(await keptFigures(name), figures);
-  const report: BenchReport = { bench: name, machine: thisMachine(), figures: kept };
-  const json = `${JSON.stringify(report, undefined, 2)}\n`;
   // What was measured with other options than usual is not kept.
-  if (Object.keys(options).length === 0) {
-    await mkdir(RESULTS, { recursive: true });
-    await writeFile(join(RESULTS, `${name}.json`), json);
-  }
-  console.log(values.json ? json.trimEnd() : tableOf(report));
+  const isKept = Object.keys(options).length === 0;
+  const keep = async (some: readonly Figure[]): Promise<void> => {
+    if (isKept) await keepReport(reportOf(name, mergedFigures(await keptFigures(name), some)));
+  };
+  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part, options, keep);
+  const report = reportOf(name, values.part.length === 0 ? figures : mergedFigures(await keptFigures(name), figures));
+  if (isKept) await keepReport(report);
+  console.log(values.json ? textOf(report).trimEnd() : tableOf(report));
   return figures.some((figure) => figure.holds === false) ? 1 : 0;
+}
+
+function reportOf(bench: string, figures: readonly Figure[]): BenchReport {
+  return { bench, machine: thisMachine(), figures };
+}
+
+function textOf(report: BenchReport): string {
+  return `${JSON.stringify(report, undefined, 2)}\n`;
+}
+
+async function keepReport(report: BenchReport): Promise<void> {
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(join(RESULTS, `${report.bench}.json`), textOf(report));
 }
 
 /** The figures of the last run; none where there was none. */

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 
 import type { Digest } from '#oci';
 
+import { BenchError } from '../bench.js';
 import { ServerProgram } from './load.js';
 
-/** Debian's registry over a folder that has these blobs in one repository. Its log goes nowhere, and nobody is asked for a token. */
+/** Debian's registry over a folder that has these blobs in one repository. Its log goes nowhere, and nobody is asked for a token. @throws {BenchError} when it does not come up. */
 export async function startDockerRegistry(folder: string, port: number, repository: string, blobs: readonly Digest[]): Promise<ServerProgram> {
   const root = join(folder, 'registry');
   for (const digest of blobs) {
@@ -22,8 +23,9 @@ export async function startDockerRegistry(folder: string, port: number, reposito
   const server = new ServerProgram(['docker-registry', 'serve', config]);
   for (let tries = 0; tries < 100; tries += 1) {
     const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
-    if (answer?.ok === true) break;
+    if (answer?.ok === true) return server;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return server;
+  await server[Symbol.asyncDispose]();
+  throw new BenchError(`docker-registry did not come up: ${server.complaints.slice(-5).join('\n')}`);
 }

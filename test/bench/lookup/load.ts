@@ -1,6 +1,6 @@
 import { execFile, type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -23,6 +23,8 @@ export interface Questions {
 export interface PacedOutcome {
   readonly count: number;
   readonly failed: number;
+  /** How many for each reason. */
+  readonly failures: Readonly<Record<string, number>>;
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
@@ -57,7 +59,9 @@ request = function() at = at % #requests + 1; return requests[at] end
 export async function mostPerSecond(folder: string, requests: string, port: number, seconds: number): Promise<number> {
   const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, 'wrk', '-t1', '-c32', `-d${seconds}s`, '-s', join(folder, 'wrk.lua'), `http://127.0.0.1:${port}`, '--', requests]);
   if (/Non-2xx|Socket errors/.test(stdout)) throw new BenchError(`requests failed:\n${stdout}`);
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
+  const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
+  if (!(perSecond > 0)) throw new BenchError(`no request was answered:\n${stdout}`);
+  return perSecond;
 }
 
 /** The same load at a pace. @throws {BenchError} when any fails. */
@@ -65,8 +69,27 @@ export async function paced(requests: string, port: number, pace: { readonly per
   const program = join(import.meta.dirname, 'paced-program.js');
   const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, process.execPath, program, String(port), String(Math.round(pace.perSecond)), String(pace.seconds), requests]);
   const outcome = JSON.parse(stdout) as PacedOutcome;
-  if (outcome.failed > 0) throw new BenchError(`${outcome.failed} requests failed`);
+  if (outcome.failed > 0) throw new BenchError(`${outcome.failed} of ${outcome.failed + outcome.count} requests failed: ${JSON.stringify(outcome.failures)}`);
   return outcome;
+}
+
+/** HEAD requests a second, as many as there can be, and how busy the server was with them: of a core, 0 to 1. @throws {BenchError} when any fails, or none is answered. */
+export async function mostHeadsPerSecond(requests: string, port: number, { pid, seconds }: { readonly pid: number; readonly seconds: number }): Promise<{ readonly perSecond: number; readonly busyRatio: number }> {
+  const before = await processorSeconds(pid);
+  const startedAt = performance.now();
+  const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, process.execPath, join(import.meta.dirname, 'heads-program.js'), String(port), String(seconds), requests]);
+  const busyRatio = ((await processorSeconds(pid)) - before) / ((performance.now() - startedAt) / 1000);
+  const { perSecond, failed, failures } = JSON.parse(stdout) as Pick<PacedOutcome, 'perSecond' | 'failed' | 'failures'>;
+  if (failed > 0 || !(perSecond > 0)) throw new BenchError(`${failed} requests failed: ${JSON.stringify(failures)}; ${perSecond} a second were answered`);
+  return { perSecond, busyRatio };
+}
+
+/** Seconds of a processor that a process has used. */
+export async function processorSeconds(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // After the name, which may have spaces: the twelfth and thirteenth fields are user and system time, in hundredths (proc(5)).
+  const [user = 0, system = 0] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number);
+  return (user + system) / 100;
 }
 
 /** A program of ours on the server's core. Disposing ends it. */

@@ -26,7 +26,7 @@ const PARTS: ReadonlyMap<string, (place: BenchPlace) => Promise<readonly Figure[
 export const lookupBench: Bench = {
   question: 'how many lookups a second are answered from a map of a million layers in 60 regions, against a bare node:http server and docker-registry?',
   parts: [...PARTS.keys()],
-  async run(tell, parts) {
+  async run(tell, parts, _, keep) {
     const serverUrl = process.env[SERVER_URL];
     if (serverUrl === undefined) throw new BenchError(`${SERVER_URL} must name a PostgreSQL server on which databases may be made`);
     for (const program of ['wrk', 'docker-registry', 'taskset']) await run('which', [program]).catch(() => Promise.reject(new BenchError(`${program} is not installed`)));
@@ -35,8 +35,21 @@ export const lookupBench: Bench = {
     undo.defer(() => rm(folder, { recursive: true, force: true }));
     tell('building the service');
     const { main } = undo.use(await buildProgram());
+    const place: BenchPlace = { main, folder, tell, database: (layerCount) => filledDatabase(serverUrl, layerCount, tell) };
     const figures: Figure[] = [];
-    for (const part of parts) figures.push(...(await PARTS.get(part)!({ main, folder, tell, database: (layerCount) => filledDatabase(serverUrl, layerCount, tell) })));
+    const failures: BenchError[] = [];
+    for (const part of parts) {
+      try {
+        const some = await PARTS.get(part)!(place);
+        figures.push(...some);
+        await keep(some);
+      } catch (error) {
+        const failure = new BenchError(`the part ${part} failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        tell(failure.message);
+        failures.push(failure);
+      }
+    }
+    if (failures.length > 0) throw new BenchError(`${failures.length} of ${parts.length} parts failed; the figures of the others were kept:\n${failures.map(({ message }) => message).join('\n')}`);
     return figures;
   },
 };

@@ -22,6 +22,7 @@ export async function observationFigures(place: BenchPlace): Promise<readonly Fi
   const database = await place.database(SMALL);
   await using service = await LookupService.start(place.main, join(folder, 'observation'), database);
   const { requests } = await askedOf(folder, SMALL);
+  await mostPerSecond(folder, requests, service.port, WARM_SECONDS);
   const most = await mostPerSecond(folder, requests, service.port, WARM_SECONDS);
   tell('observations');
   const few = await demandWrites({ service, database, requests, perSecond: FEW });

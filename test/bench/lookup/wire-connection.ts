@@ -1,0 +1,81 @@
+import { connect, type Socket } from 'node:net';
+
+/** What became of a request: how long after it was due its answer was whole, in milliseconds; or why there is none that is good. */
+export type Outcome = { readonly ms: number } | { readonly failure: string };
+
+/** A request as it goes over the wire; what is asked by HEAD is answered without a body. */
+export interface WireRequest {
+  readonly bytes: Buffer;
+  readonly isHead: boolean;
+}
+
+/** Reads the file that `writeQuestions` wrote. */
+export function requestsIn(text: string): WireRequest[] {
+  return text.split('\u0000').filter((each) => each !== '').map((each) => ({ bytes: Buffer.from(each, 'latin1'), isHead: each.startsWith('HEAD ') }));
+}
+
+/** One connection to a server on this machine, with at most one request under way. One that the server has ended is opened again for the next request, as any client does. */
+export class WireConnection {
+  readonly #port: number;
+  readonly #onOutcome: (outcome: Outcome) => void;
+  #socket: Socket | undefined;
+  #under: { readonly dueAt: number; readonly isHead: boolean } | undefined;
+  #left = -1;
+  #head = '';
+  #closed = false;
+
+  /** `onOutcome` hears of every request; the next one may then be sent. */
+  constructor(port: number, onOutcome: (outcome: Outcome, connection: WireConnection) => void) {
+    this.#port = port;
+    this.#onOutcome = (outcome) => onOutcome(outcome, this);
+    this.#socket = this.#open();
+  }
+
+  send({ bytes, isHead }: WireRequest, dueAt: number): void {
+    this.#under = { dueAt, isHead };
+    this.#socket ??= this.#open();
+    this.#socket.write(bytes);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket?.destroy();
+  }
+
+  #open(): Socket {
+    const socket = connect(this.#port, '127.0.0.1');
+    socket.setNoDelay(true);
+    let why = 'the server ended the connection';
+    socket.on('data', (bytes) => this.#take(bytes));
+    socket.on('error', (error) => (why = error.message));
+    socket.on('close', () => this.#ended(why));
+    return socket;
+  }
+
+  #ended(why: string): void {
+    if (this.#closed) return;
+    [this.#left, this.#head, this.#socket] = [-1, '', undefined];
+    if (this.#under !== undefined) this.#finish({ failure: why });
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#left < 0) {
+      this.#head += bytes.toString('latin1');
+      const end = this.#head.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const length = this.#under?.isHead === true ? 0 : Number(/content-length: (\d+)/i.exec(this.#head)?.[1]);
+      this.#left = length - (this.#head.length - end - 4);
+    } else this.#left -= bytes.length;
+    if (this.#left > 0) return;
+    const [head, under] = [this.#head, this.#under];
+    [this.#left, this.#head] = [-1, ''];
+    // What a server says unasked, such as that it waited too long for a request, is no answer; it ends the connection after it.
+    if (under === undefined) return;
+    this.#finish(head.startsWith('HTTP/1.1 200') ? { ms: performance.now() - under.dueAt } : { failure: head.slice(0, head.indexOf('\r\n')) });
+  }
+
+  #finish(outcome: Outcome): void {
+    this.#under = undefined;
+    this.#onOutcome(outcome);
+  }
+}
