@@ -8,7 +8,7 @@ import { MIGRATIONS } from '#migrations';
 import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource, database) => {
-  expandedLayerStoreConforms(() => new PostgresExpandedLayerStore(dataSource()));
+  expandedLayerStoreConforms(() => new PostgresExpandedLayerStore(dataSource(), 'caller'));
 
   it('tells the feed of changes of state, of progress under a topic of its own, and not of claims and marks', async () => {
     const store = new PostgresExpandedLayerStore(dataSource());
@@ -23,7 +23,7 @@ describeOnEveryDatabase('expanded layers', MIGRATIONS, (dataSource, database) =>
     await store.progress(claimed!.claim.id, 10);
     await store.progress(claimed!.claim.id, 10);
     expect(await told()).toEqual([`progress ${layer.digest}`]);
-    await store.renew([claimed!.claim.id], now);
+    await store.renew([claimed!.claim.id], now, 0);
     await store.want([{ ...layer, priority: 100 }], now);
     expect(await told()).toEqual([]);
     await store.complete(claimed!.claim.id, expandedForm(layer), now);

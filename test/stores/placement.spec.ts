@@ -17,11 +17,11 @@ async function waitingFor(manager: EntityManager, table: string): Promise<void> 
 describeOnEveryDatabase('placement', MIGRATIONS, (dataSource, database) => {
   forecastLedgerConformance('PostgresForecastLedger', () => new PostgresForecastLedger(dataSource()));
   planStoreConformance('PostgresPlanStore', () => new PostgresPlanStore(dataSource()));
-  plannerTurnConformance('PostgresPlannerTurn', () => new PostgresPlannerTurn(dataSource()), (use) => dataSource().transaction((manager) => use(manager)));
+  plannerTurnConformance('PostgresPlannerTurn', () => new PostgresPlannerTurn(dataSource(), 'caller'), (use) => dataSource().transaction((manager) => use(manager)));
 
   if (database.severalSessions) {
     it('is given to nobody else while what is written under it has not been committed', async () => {
-      const turn = new PostgresPlannerTurn(dataSource());
+      const turn = new PostgresPlannerTurn(dataSource(), 'caller');
       const now = new Date();
       const token = await turn.acquire('writer', now, 1);
       let taking: Promise<unknown> | undefined;

@@ -13,10 +13,10 @@ import { readToldChanges } from './told-changes.js';
 describeOnEveryDatabase('the registry', MIGRATIONS, (dataSource, database) => {
   const stores = (): RegistryStores => ({
     repositories: new PostgresRepositoryStore(dataSource()),
-    backfills: new PostgresBackfillStore(dataSource()),
+    backfills: new PostgresBackfillStore(dataSource(), 'caller'),
     images: new PostgresImageStore(dataSource()),
     catalogue: new PostgresCatalogueReader(dataSource()),
-    examinations: new PostgresExaminationStore(dataSource()),
+    examinations: new PostgresExaminationStore(dataSource(), 'caller'),
   });
   catalogueConformance('PostgreSQL', stores);
   examinationConformance('PostgreSQL', stores);

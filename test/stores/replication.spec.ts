@@ -9,18 +9,18 @@ import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger, PostgresS
 import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
-  replicaStoreConforms(() => new PostgresReplicaStore(dataSource()));
+  replicaStoreConforms(() => new PostgresReplicaStore(dataSource(), 'caller'));
 
   describe('the account of links', () => {
     linkLedgerConforms(() => new PostgresLinkLedger(dataSource()));
   });
 
   describe('the account of room', () => {
-    roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource()), ledger: new PostgresRoomLedger(dataSource()) }));
+    roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), ledger: new PostgresRoomLedger(dataSource()) }));
   });
 
   describe('drains', () => {
-    shareDrainsConform(() => ({ store: new PostgresReplicaStore(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
+    shareDrainsConform(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), drains: new PostgresShareDrains(dataSource()) }));
 
     it('tell of an empty region once, in the step that notes it', async () => {
       const drains = new PostgresShareDrains(dataSource());
@@ -67,7 +67,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
         const order = { reason: 'no demand', now, graceMs: 0 };
         await Promise.all([
           store.want(shares[round % 4]!, names.toReversed().map((name) => replicaOrder(name, { priority: round })), now),
-          store.copies.renew(ids.toReversed(), now),
+          store.copies.renew(ids.toReversed(), now, 0),
           ...ids.slice(0, 5).map((id) => store.complete(id, 100, now)),
           ...ids.slice(5).map((id) => store.copies.release(id)),
           store.drain({ layer: digestOf(names[round]!), share: 'a' }, order),
@@ -184,7 +184,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
     const [copy] = await store.copies.claim({ owner: 'worker', limit: 1, now, leaseMs: 1000 });
     expect(await told()).toEqual(once);
     await store.progress(copy!.claim.id, 10, { path: 'x', pieces: Buffer.of(1) });
-    await store.copies.renew([copy!.claim.id], now);
+    await store.copies.renew([copy!.claim.id], now, 0);
     expect(await told()).toEqual([]);
     await store.complete(copy!.claim.id, copy!.item.sizeBytes, now);
     expect(await told()).toEqual(once);

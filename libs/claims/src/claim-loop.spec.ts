@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
 
-import { type Claimed, type ClaimRequest, ClaimSource } from './claim.js';
+import { type Claimed, type ClaimRequest, ClaimSource, type Postponement } from './claim.js';
 import { ClaimLoop, type ClaimLoopOptions } from './claim-loop.js';
 
 /** Work that is a list of names, in memory. */
 class NameSource extends ClaimSource<string> {
   readonly waiting: string[];
   readonly held = new Map<string, Claimed<string>>();
-  readonly postponed: { name: string; notBefore: Date; reason: string }[] = [];
+  readonly postponed: (Postponement & { readonly name: string })[] = [];
   readonly released: string[] = [];
   readonly lost = new Set<string>();
   #next = 1;
@@ -37,8 +37,8 @@ class NameSource extends ClaimSource<string> {
     return Promise.resolve(this.held.delete(claimId));
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    this.postponed.push({ name: this.held.get(claimId)?.item ?? '', notBefore, reason });
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    this.postponed.push({ name: this.held.get(claimId)?.item ?? '', ...postponement });
     return Promise.resolve(this.held.delete(claimId));
   }
 }
@@ -101,8 +101,8 @@ describe('a claim loop', () => {
     loop.start();
     await settle();
     expect(ends).toEqual(['a postponed']);
-    expect(source.postponed).toMatchObject([{ name: 'a', reason: 'share is down' }]);
-    expect(source.postponed[0]?.notBefore.getTime()).toBeGreaterThan(clock.now().getTime());
+    expect(source.postponed).toMatchObject([{ name: 'a', reason: 'share is down', now: clock.now() }]);
+    expect(source.postponed[0]?.waitMs).toBeGreaterThan(0);
     await loop.stop(0);
   });
 

@@ -1,4 +1,4 @@
-import { after, type Clock, jitteredWaitMs, type RetryPolicy } from '#clock';
+import { type Clock, jitteredWaitMs, type RetryPolicy } from '#clock';
 import { describeError } from '#errors';
 
 import type { Claimed, ClaimSource } from './claim.js';
@@ -148,7 +148,7 @@ export class ClaimLoop<Item> {
     if (abortReason === LOST) return 'lost';
     if (abortReason === STOPPED) return (await source.release(claimed.claim.id)) ? 'released' : 'lost';
     const waitMs = backoff.firstWaitMs / 2 + jitteredWaitMs(backoff, claimed.claim.attempt, Math.random());
-    return (await source.postpone(claimed.claim.id, after(clock.now(), waitMs), describeError(error))) ? 'postponed' : 'lost';
+    return (await source.postpone(claimed.claim.id, { now: clock.now(), waitMs, reason: describeError(error) })) ? 'postponed' : 'lost';
   }
 
   /** Until the last work has ended, also while the loop is stopping: work that may still finish must not lose its claim meanwhile. */
@@ -158,7 +158,7 @@ export class ClaimLoop<Item> {
       const held = [...this.#running.keys()];
       if (held.length === 0) continue;
       try {
-        const kept = await source.renew(held, after(clock.now(), leaseMs));
+        const kept = await source.renew(held, clock.now(), leaseMs);
         for (const id of held) if (!kept.has(id)) this.#running.get(id)?.abort.abort(LOST);
       } catch (error) {
         // Work goes on: the claim may still be renewed in time, and settling is fenced by its id.

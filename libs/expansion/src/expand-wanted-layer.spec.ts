@@ -99,7 +99,7 @@ it.each([
   for (let attempt = 1; attempt < WRONG_DIGESTS_MAX; attempt += 1) {
     const work = await claimed();
     await expect(run(wrong, work)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
-    await store.postpone(work.claim.id, clock.now(), 'wrong bytes');
+    await store.postpone(work.claim.id, { now: clock.now(), waitMs: 0, reason: 'wrong bytes' });
   }
   await run(wrong);
   expect(await record()).toMatchObject({ state: 'refused', refusal: { code: 'DIGEST_MISMATCH' } });

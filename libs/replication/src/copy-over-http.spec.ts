@@ -111,7 +111,7 @@ describe('a copy between two shares over HTTP', () => {
         const claimed = await world.claimCopy();
         const outcome = await copyReplica(ports(), claimed, stop.signal).then(() => 'copied', () => 'stopped');
         front.forget();
-        if (outcome === 'stopped') await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'stopped');
+        if (outcome === 'stopped') await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'stopped' });
         if ((await world.replica(east, layer))?.state !== 'ready') await copyReplica(ports(), await world.claimCopy(), new AbortController().signal);
         await expectWhole(layer);
         // The piece whose answer was lost is the only one that may travel twice.

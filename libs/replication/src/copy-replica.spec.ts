@@ -200,7 +200,7 @@ describe('a copy that cannot be', () => {
     const claimed = await world.claimCopy();
     await expect(copyReplica(world.ports({ pieceConcurrency: 1 }), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'PIECE_MISMATCH', details: { piece: 1 } });
     expect(copiedPieces(world.east)).toEqual([0, ...Array.from({ length: PIECE_TRIES_MAX }, () => 1)]);
-    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'wrong');
+    await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'wrong' });
     await world.home.writeRange(pathOf(layer), PIECE_BYTES + 7, Buffer.from('b'));
     world.east.calls.length = 0;
     await copy();
@@ -250,7 +250,7 @@ describe('a copy that goes on', () => {
     };
     const claimed = await world.claimCopy();
     await expect(copyReplica(world.ports({ pieceConcurrency: 1 }), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'SHARE_BUSY' });
-    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'busy');
+    await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'busy' });
     world.east.before = () => {};
     world.east.calls.length = 0;
     await copy();
@@ -279,7 +279,7 @@ describe('a copy that goes on', () => {
     const claimed = await world.claimCopy();
     world.east.failNext('rename', 'SHARE_BUSY');
     await expect(copyReplica(world.ports(), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'SHARE_BUSY' });
-    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'busy');
+    await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'busy' });
     await world.expandOnto(world.home, 'layer', 'abd');
     world.records.records.set(layer, { ...world.records.records.get(layer)!, vhd: { digest: digestOf('version 2'), sizeBytes: 3 * PIECE_BYTES - 512 } });
     await copy();

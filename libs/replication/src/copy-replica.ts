@@ -55,7 +55,8 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
     } catch (error) {
       await attempt.keepWhatIsDone();
       if (!(error instanceof ReplicationError) || error.code !== 'LINK_BUDGET_USED') throw error;
-      await store.copies.postpone(claim.id, error.details['retryAt'] as Date, error.message);
+      const [now, retryAt] = [clock.now(), error.details['retryAt'] as Date];
+      await store.copies.postpone(claim.id, { now, waitMs: Math.max(0, retryAt.getTime() - now.getTime()), reason: error.message });
       return;
     } finally {
       attempt.leave();

@@ -18,7 +18,9 @@ export async function copyUnlessFull(ports: CopyUnlessFullPorts, claimed: Claime
   const { full, store, clock, shares } = ports;
   const share = shareNamed(shares, claimed.item.share);
   const putOff = async (until: Date): Promise<void> => {
-    await store.copies.postpone(claimed.claim.id, until, `${share.name} is full; it is tried again at ${until.toISOString()}`);
+    const now = clock.now();
+    const reason = `${share.name} is full; it is tried again at ${until.toISOString()}`;
+    await store.copies.postpone(claimed.claim.id, { now, waitMs: Math.max(0, until.getTime() - now.getTime()), reason });
   };
   const paused = full.pausedUntil(share.name, clock.now());
   if (paused !== undefined) return putOff(paused);

@@ -66,7 +66,7 @@ async function copyAll(roundsMax: number): Promise<string[]> {
         await copyReplica(ports, claimed, new AbortController().signal);
       } catch (error) {
         failures.push((error as { readonly code?: string }).code ?? String(error));
-        await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'failed');
+        await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'failed' });
       }
     });
     await Promise.all(copies);

@@ -249,7 +249,7 @@ describe('copies that are disturbed at random', () => {
           signals = new Map(claims.map(({ item }) => [item.share, new AbortController()]));
           await Promise.all(claims.map((claimed) =>
             copy(claimed, { by: ports({ pieceConcurrency }), signal: signals.get(claimed.item.share)!.signal }).catch(async () => {
-              await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'failed');
+              await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'failed' });
             }),
           ));
           expect(fanOut.size).toBe(0);

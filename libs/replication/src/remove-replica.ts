@@ -1,5 +1,5 @@
 import type { Claimed } from '#claims';
-import { after, type Clock } from '#clock';
+import type { Clock } from '#clock';
 import { DAY_MS, MINUTE_MS } from '#quantities';
 import { layerFilePaths, removePartialFiles, type Share, ShareError } from '#shares';
 
@@ -67,11 +67,12 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
   const heldUntil = await holds.heldUntil(replica.layer, replica.share, clock.now());
   if (heldUntil !== undefined && heldUntil > clock.now()) {
     const forced = await endRenewalsWhenLate(ports, replica, heldUntil);
-    await store.removals.postpone(claim.id, heldUntil, `leased by a node until ${heldUntil.toISOString()}${forced ? ', and not renewed any more: it has drained for too long' : ''}`);
+    const now = clock.now();
+    await store.removals.postpone(claim.id, { now, waitMs: Math.max(0, heldUntil.getTime() - now.getTime()), reason: `leased by a node until ${heldUntil.toISOString()}${forced ? ', and not renewed any more: it has drained for too long' : ''}` });
     return;
   }
   if (await isOpen(ports, { share, replica }, signal)) {
-    await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), `a client has its file open; it is looked again after ${FILE_IN_USE_WAIT_MS / 1000} s`);
+    await store.removals.postpone(claim.id, { now: clock.now(), waitMs: FILE_IN_USE_WAIT_MS, reason: `a client has its file open; it is looked again after ${FILE_IN_USE_WAIT_MS / 1000} s` });
     return;
   }
   // Who lost the claim must not remove anything: it was recalled, or the next one has removed it already, and a new copy may stand there.
@@ -82,7 +83,7 @@ export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replic
     for (const path of layerFilePaths(replica.layer)) await share.remove(path, signal);
   } catch (error) {
     if (!(error instanceof ShareError) || error.code !== 'FILE_IN_USE') throw error;
-    await store.removals.postpone(claim.id, after(clock.now(), FILE_IN_USE_WAIT_MS), error.message);
+    await store.removals.postpone(claim.id, { now: clock.now(), waitMs: FILE_IN_USE_WAIT_MS, reason: error.message });
     return;
   }
   await removePartialFiles(share, replica.layer, { signal });

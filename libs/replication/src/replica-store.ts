@@ -13,6 +13,7 @@ export interface ShareCapacity {
 /** Why and from when on something should go. */
 export interface DrainOrder {
   readonly reason: string;
+  /** By the clock of who orders it. What counts is that of the store, as for claims. */
   readonly now: Date;
   /** How long answers that were given before may still be used to mount it, in milliseconds: the file stays at least that long. */
   readonly graceMs: number;

@@ -35,7 +35,7 @@ describe('sweeping', () => {
     const claimed = await world.claimCopy();
     world.east.failNext('rename', 'SHARE_UNAVAILABLE');
     await expect(copyReplica(world.ports(), claimed, new AbortController().signal)).rejects.toMatchObject({ code: 'SHARE_UNAVAILABLE' });
-    await world.store.copies.postpone(claimed.claim.id, world.clock.now(), 'failed');
+    await world.store.copies.postpone(claimed.claim.id, { now: world.clock.now(), waitMs: 0, reason: 'failed' });
     await world.east.createFile('.partial/notes.txt', 8);
     await world.clock.advance(3 * HOUR_MS);
     expect(await sweep()).toEqual({ removed: [], silentShares: [] });

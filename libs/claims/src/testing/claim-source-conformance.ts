@@ -52,9 +52,9 @@ export function claimSourceConforms<Item>(make: () => ClaimSourceUnderTest<Item>
       expect(await claim({ now: later(LEASE_MS - 1) })).toEqual([]);
       const [second] = await claim({ owner: 'worker-2', now: later(LEASE_MS) });
       expect(second).toMatchObject({ owner: 'worker-2', attempt: 2 });
-      expect(await tested.source.renew([first!.id, second!.id], later(5 * LEASE_MS))).toEqual(new Set([second!.id]));
+      expect(await tested.source.renew([first!.id, second!.id], later(LEASE_MS), 4 * LEASE_MS)).toEqual(new Set([second!.id]));
       expect(await tested.source.release(first!.id)).toBe(false);
-      expect(await tested.source.postpone(first!.id, NOW, 'late')).toBe(false);
+      expect(await tested.source.postpone(first!.id, { now: NOW, waitMs: 0, reason: 'late' })).toBe(false);
       expect(await claim({ now: later(4 * LEASE_MS) })).toEqual([]);
     });
 
@@ -69,7 +69,7 @@ export function claimSourceConforms<Item>(make: () => ClaimSourceUnderTest<Item>
     it('gives postponed work again when its time has come, with the count of its attempts', async () => {
       await tested.add(1);
       const [first] = await claim();
-      expect(await tested.source.postpone(first!.id, later(1000), 'the share is busy')).toBe(true);
+      expect(await tested.source.postpone(first!.id, { now: NOW, waitMs: 1000, reason: 'the share is busy' })).toBe(true);
       expect(await claim({ now: later(999) })).toEqual([]);
       expect(await claim({ now: later(1000) })).toMatchObject([{ attempt: 2 }]);
     });

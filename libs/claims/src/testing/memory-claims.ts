@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { type Claim, type Claimed, type ClaimRequest, ClaimSource } from '../claim.js';
+import { type Claim, type Claimed, type ClaimRequest, ClaimSource, type Postponement } from '../claim.js';
 
 /** The claim's part of a row in a memory store; the store's rows are objects that are changed in place. */
 export interface MemoryWork {
@@ -26,7 +26,7 @@ export interface MemoryWorkKind<Row extends MemoryWork, Item> {
   readonly giveBack?: (row: Row) => void;
 }
 
-/** The twin of the SQL in `claim-rows.ts` over rows in memory. */
+/** The twin of the SQL in `claim-rows.ts` over rows in memory. The callers' clock decides: they are in one process. */
 export class MemoryClaims<Row extends MemoryWork, Item> extends ClaimSource<Item> {
   readonly #kind: MemoryWorkKind<Row, Item>;
 
@@ -52,7 +52,8 @@ export class MemoryClaims<Row extends MemoryWork, Item> extends ClaimSource<Item
     });
   }
 
-  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+  async renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    const expiresAt = new Date(now.getTime() + leaseMs);
     const kept = new Set<string>();
     for (const id of claimIds) {
       const row = this.held(id);
@@ -69,10 +70,10 @@ export class MemoryClaims<Row extends MemoryWork, Item> extends ClaimSource<Item
     return row !== undefined;
   }
 
-  async postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
+  async postpone(claimId: string, { now, waitMs, reason }: Postponement): Promise<boolean> {
     const row = this.#giveBack(claimId);
     if (row === undefined) return false;
-    row.notBefore = notBefore;
+    row.notBefore = new Date(now.getTime() + waitMs);
     row.lastError = reason.slice(0, 2000);
     return true;
   }

@@ -1,1 +1,2 @@
 export * from './claim-rows.js';
+export * from './deciding-clock.js';

@@ -134,7 +134,7 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       const first = await claimOne();
       expect(await store.progress(first, 400)).toBe(true);
       expect(await store.find([layer.digest])).toMatchObject([{ state: 'expanding', readBytes: 400, attempts: 1 }]);
-      await store.postpone(first, later(10), 'the registry is busy');
+      await store.postpone(first, { now: NOW, waitMs: 10, reason: 'the registry is busy' });
       expect(await store.find([layer.digest])).toMatchObject([{ state: 'wanted', lastError: 'the registry is busy' }]);
       expect(await store.complete(await claimOne(later(10)), expandedForm(layer), later(10))).toBe(true);
       expect((await store.find([layer.digest]))[0]?.lastError).toBeUndefined();

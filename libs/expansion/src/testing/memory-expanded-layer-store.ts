@@ -1,4 +1,4 @@
-import type { Claimed, ClaimRequest } from '#claims';
+import type { Claimed, ClaimRequest, Postponement } from '#claims';
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
@@ -42,16 +42,16 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     return this.#work.claim(request);
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return this.#work.renew(claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return this.#work.renew(claimIds, now, leaseMs);
   }
 
   release(claimId: string): Promise<boolean> {
     return this.#work.release(claimId);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return this.#work.postpone(claimId, notBefore, reason);
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    return this.#work.postpone(claimId, postponement);
   }
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {

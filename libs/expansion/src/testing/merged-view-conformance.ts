@@ -38,7 +38,7 @@ export function mergedViewsConform(make: () => ExpandedLayerStore): void {
     expect(await wantedNames()).toEqual([]);
     await store.complete(one!.claim.id, expandedForm(one!.item), NOW);
     expect(await wantedNames()).toEqual([]);
-    await store.postpone(other!.claim.id, later(10), 'busy');
+    await store.postpone(other!.claim.id, { now: NOW, waitMs: 10, reason: 'busy' });
     expect(await wantedNames()).toEqual([]);
     const [again] = await claimAll(later(10));
     await store.complete(again!.claim.id, expandedForm(again!.item), later(10));

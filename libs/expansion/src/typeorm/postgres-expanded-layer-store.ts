@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
-import type { Claimed, ClaimRequest } from '#claims';
-import { affected, claimOf, type ClaimRow, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import type { Claimed, ClaimRequest, Postponement } from '#claims';
+import { affected, claimOf, type ClaimRow, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
@@ -83,27 +83,29 @@ const EXPAND_AGAIN = `
 /** Expanded layers in the table `expanded_layers`. */
 export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   readonly #dataSource: DataSource;
+  readonly #clock: DecidingClock;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: DecidingClock = 'database') {
     super();
     this.#dataSource = dataSource;
+    this.#clock = clock;
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<WantedLayer>[]> {
-    const rows = await claimLayers<LayerRow>(this.#dataSource, request);
+    const rows = await claimLayers<LayerRow>(this.#dataSource, { ...request, clock: this.#clock });
     return rows.map((row) => ({ item: wantedOf(row), claim: claimOf(row) }));
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewClaims(this.#dataSource, WORK, claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return renewClaims(this.#dataSource, WORK, claimIds, { clock: this.#clock, now, leaseMs });
   }
 
   release(claimId: string): Promise<boolean> {
     return releaseClaim(this.#dataSource, WORK, claimId, GIVE_BACK);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return postponeClaim(this.#dataSource, WORK, claimId, { notBefore, reason, set: GIVE_BACK });
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    return postponeClaim(this.#dataSource, WORK, claimId, { ...postponement, clock: this.#clock, set: GIVE_BACK });
   }
 
   async want(layers: readonly WantedLayer[], now: Date): Promise<Set<Digest>> {

@@ -117,8 +117,8 @@ function claimsConform(at: () => RegistryStores): void {
     expect(await at().images.record({ repository: REPOSITORY, image, children: [], tag: 'v1' }, { now: NOW, claimId: slowId })).toBe(false);
     expect(await at().examinations.settle(slowId, 1, NOW)).toBe(false);
     expect(await at().examinations.release(slowId)).toBe(false);
-    expect(await at().examinations.postpone(slowId, NOW, 'late')).toBe(false);
-    expect(await at().examinations.renew([slowId, quick?.claim.id ?? ''], after(NOW, 5 * MINUTE_MS))).toEqual(new Set([quick?.claim.id]));
+    expect(await at().examinations.postpone(slowId, { now: NOW, waitMs: 0, reason: 'late' })).toBe(false);
+    expect(await at().examinations.renew([slowId, quick?.claim.id ?? ''], NOW, 5 * MINUTE_MS)).toEqual(new Set([quick?.claim.id]));
     expect(await claimAll(at(), after(NOW, 4 * MINUTE_MS))).toEqual([]);
     expect(await at().images.record({ repository: REPOSITORY, image, children: [], tag: 'v1' }, { now: NOW, claimId: quick?.claim.id })).toBe(true);
     expect(await at().examinations.settle(quick?.claim.id ?? '', 1, NOW)).toBe(true);
@@ -127,7 +127,7 @@ function claimsConform(at: () => RegistryStores): void {
   it('that failed wait for their time, unless something new happens', async () => {
     await at().examinations.intake([sampleEvent()], NOW);
     const [failed] = await claimAll(at());
-    expect(await at().examinations.postpone(failed?.claim.id ?? '', after(NOW, MINUTE_MS), 'REGISTRY_UNAVAILABLE')).toBe(true);
+    expect(await at().examinations.postpone(failed?.claim.id ?? '', { now: NOW, waitMs: MINUTE_MS, reason: 'REGISTRY_UNAVAILABLE' })).toBe(true);
     expect(await claimAll(at())).toEqual([]);
     await at().examinations.intake([sampleEvent()], NOW);
     const [again] = await claimAll(at());
@@ -193,9 +193,9 @@ function backfillsConform(at: () => RegistryStores): void {
     expect(mine).not.toBe('');
     expect(await at().backfills.wantExaminations(lost, ['v1'], NOW)).toBe(false);
     expect(await at().backfills.progress(lost, { totalCount: 9, doneCount: 9 })).toBe(false);
-    expect(await at().backfills.renew([lost, mine], after(NOW, 9 * MINUTE_MS))).toEqual(new Set([mine]));
+    expect(await at().backfills.renew([lost, mine], NOW, 9 * MINUTE_MS)).toEqual(new Set([mine]));
     expect(await at().examinations.openCount()).toBe(0);
-    expect(await at().backfills.postpone(mine, after(NOW, 2 * MINUTE_MS), 'REGISTRY_UNAVAILABLE: no')).toBe(true);
+    expect(await at().backfills.postpone(mine, { now: NOW, waitMs: 2 * MINUTE_MS, reason: 'REGISTRY_UNAVAILABLE: no' })).toBe(true);
     expect(await progress()).toMatchObject({ state: 'waiting', lastError: 'REGISTRY_UNAVAILABLE: no' });
     const again = await claimBackfill(after(NOW, 2 * MINUTE_MS));
     expect(await at().backfills.release(again)).toBe(true);

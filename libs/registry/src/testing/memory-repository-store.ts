@@ -1,4 +1,4 @@
-import type { Claimed, ClaimRequest } from '#claims';
+import type { Claimed, ClaimRequest, Postponement } from '#claims';
 import { MemoryClaims } from '#claims/testing';
 
 import { PUSH_PRIORITY } from '../examination-store.js';
@@ -81,16 +81,16 @@ export class MemoryBackfillStore extends BackfillStore {
     return claimed;
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return this.#claims.renew(claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return this.#claims.renew(claimIds, now, leaseMs);
   }
 
   release(claimId: string): Promise<boolean> {
     return this.#claims.release(claimId);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return this.#claims.postpone(claimId, notBefore, reason);
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    return this.#claims.postpone(claimId, postponement);
   }
 
   async progress(claimId: string, counts: { readonly totalCount: number; readonly doneCount: number }): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import type { Claimed, ClaimRequest } from '#claims';
-import { claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import type { Claimed, ClaimRequest, Postponement } from '#claims';
+import { claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 
 import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents, type WantedReference } from '../examination-store.js';
 import type { RegistryEvent } from '../registry-event.js';
@@ -25,10 +25,12 @@ const EXAMINATIONS: ClaimTable = {
 /** {@link ExaminationStore} on PostgreSQL. A settled examination has no row. */
 export class PostgresExaminationStore extends ExaminationStore {
   readonly #dataSource: DataSource;
+  readonly #clock: DecidingClock;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: DecidingClock = 'database') {
     super();
     this.#dataSource = dataSource;
+    this.#clock = clock;
   }
 
   async intake(events: readonly RegistryEvent[], now: Date): Promise<Intake> {
@@ -41,7 +43,7 @@ export class PostgresExaminationStore extends ExaminationStore {
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Examination>[]> {
-    const rows = await claimRows<ExaminationRow>(this.#dataSource, EXAMINATIONS, request);
+    const rows = await claimRows<ExaminationRow>(this.#dataSource, EXAMINATIONS, { ...request, clock: this.#clock });
     return rows.map((row) => ({
       item: {
         repository: row.repository,
@@ -54,16 +56,16 @@ export class PostgresExaminationStore extends ExaminationStore {
     }));
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewClaims(this.#dataSource, EXAMINATIONS, claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return renewClaims(this.#dataSource, EXAMINATIONS, claimIds, { clock: this.#clock, now, leaseMs });
   }
 
   release(claimId: string): Promise<boolean> {
     return releaseClaim(this.#dataSource, EXAMINATIONS, claimId);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return postponeClaim(this.#dataSource, EXAMINATIONS, claimId, { notBefore, reason });
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    return postponeClaim(this.#dataSource, EXAMINATIONS, claimId, { ...postponement, clock: this.#clock });
   }
 
   async settle(claimId: string, generation: number, now: Date): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import type { Claimed, ClaimRequest } from '#claims';
-import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import type { Claimed, ClaimRequest, Postponement } from '#claims';
+import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 
 import { PUSH_PRIORITY } from '../examination-store.js';
 import { type Backfill, type BackfillProgress, BackfillStore, type Repository, RepositoryStore } from '../repository-store.js';
@@ -94,14 +94,16 @@ const WAITING = `backfill_state = 'waiting'`;
 /** {@link BackfillStore} on PostgreSQL: the claims of `repositories`. */
 export class PostgresBackfillStore extends BackfillStore {
   readonly #dataSource: DataSource;
+  readonly #clock: DecidingClock;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: DecidingClock = 'database') {
     super();
     this.#dataSource = dataSource;
+    this.#clock = clock;
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Backfill>[]> {
-    const rows = await claimRows<ClaimRow & RepositoryRow>(this.#dataSource, BACKFILLS, request);
+    const rows = await claimRows<ClaimRow & RepositoryRow>(this.#dataSource, BACKFILLS, { ...request, clock: this.#clock });
     await this.#dataSource.query('UPDATE repositories SET backfill_started_at = $2 WHERE claim_id = ANY($1::uuid[]) AND backfill_started_at IS NULL', [
       rows.map((row) => row.claim_id),
       request.now,
@@ -109,16 +111,16 @@ export class PostgresBackfillStore extends BackfillStore {
     return rows.map((row) => ({ item: { repository: row.name }, claim: claimOf(row) }));
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewClaims(this.#dataSource, BACKFILLS, claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return renewClaims(this.#dataSource, BACKFILLS, claimIds, { clock: this.#clock, now, leaseMs });
   }
 
   release(claimId: string): Promise<boolean> {
     return releaseClaim(this.#dataSource, BACKFILLS, claimId, WAITING);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return postponeClaim(this.#dataSource, BACKFILLS, claimId, { notBefore, reason, set: WAITING });
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    return postponeClaim(this.#dataSource, BACKFILLS, claimId, { ...postponement, clock: this.#clock, set: WAITING });
   }
 
   async progress(claimId: string, counts: { readonly totalCount: number; readonly doneCount: number }): Promise<boolean> {

@@ -56,7 +56,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
     const acts: Record<ReplicaEvent, () => Promise<unknown>> = {
       want: () => store.want(EAST, [{ ...replicaOrder(''), layer }], NOW),
       begin: () => claimCopy(later(LEASE_MS)),
-      giveBack: async () => (await store.copies.postpone(claimId, NOW, 'failed')) || store.removals.postpone(claimId, NOW, 'failed'),
+      giveBack: async () => (await store.copies.postpone(claimId, { now: NOW, waitMs: 0, reason: 'failed' })) || store.removals.postpone(claimId, { now: NOW, waitMs: 0, reason: 'failed' }),
       complete: () => store.complete(claimId, SIZE, NOW),
       record: () => atHome(layer, EAST.name),
       drain: () => store.drain(key, drainOrder()),
@@ -67,7 +67,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
         if ((await stateAt(EAST.name)) === 'wanted') {
           const copy = await claimCopy();
           await store.progress(copy!.claim.id, 10, { path: '.partial/x', pieces: Buffer.of(1) });
-          await store.copies.postpone(copy!.claim.id, NOW, 'failed');
+          await store.copies.postpone(copy!.claim.id, { now: NOW, waitMs: 0, reason: 'failed' });
         }
         await store.cancel(key, drainOrder());
       },
@@ -147,7 +147,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const held = await claimCopy(later(LEASE_MS));
       expect(await store.progress(lost, 1, { path: 'x', pieces: Buffer.of(0) })).toBe(false);
       expect(await store.complete(lost, SIZE, NOW)).toBe(false);
-      expect(await store.copies.renew([lost, held!.claim.id], later(9 * LEASE_MS))).toEqual(new Set([held!.claim.id]));
+      expect(await store.copies.renew([lost, held!.claim.id], NOW, 9 * LEASE_MS)).toEqual(new Set([held!.claim.id]));
       expect(await stateAt(EAST.name)).toBe('copying');
       expect(await store.complete(held!.claim.id, SIZE, later(5))).toBe(true);
       expect((await store.find([layer])).find((row) => row.share === EAST.name)).toMatchObject({ state: 'ready', readyAt: later(5), attempts: 0 });
@@ -162,7 +162,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
 
     it('show why their last try failed', async () => {
       const claimId = await bring('copying');
-      await store.copies.postpone(claimId, later(10), 'PIECE_MISMATCH: piece 3 is not what the record says');
+      await store.copies.postpone(claimId, { now: NOW, waitMs: 10, reason: 'PIECE_MISMATCH: piece 3 is not what the record says' });
       expect(await store.page(undefined, 10, { share: EAST.name })).toMatchObject([{ state: 'wanted', attempts: 1, lastError: 'PIECE_MISMATCH: piece 3 is not what the record says' }]);
     });
   });
@@ -245,7 +245,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.want({ ...EAST, capacityBytes: 0 }, [again, again], later(5))).toEqual(['recalled', 'kept']);
       expect(await east()).toMatchObject({ state: 'ready', readyAt: NOW, priority: 7, reason: 'pinned', attempts: 0 });
       expect(await east()).not.toHaveProperty('drainingSince');
-      expect(await store.removals.renew([claimId], later(9 * LEASE_MS))).toEqual(new Set());
+      expect(await store.removals.renew([claimId], NOW, 9 * LEASE_MS)).toEqual(new Set());
       expect(await store.beginRemoval(claimId)).toBe(false);
       expect(await store.gone(claimId)).toBe(false);
       expect(await store.want(EAST, [again], later(6))).toEqual(['kept']);
@@ -256,7 +256,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const ends: readonly ((claimId: string) => Promise<unknown>)[] = [
         () => Promise.resolve(),
         (claimId) => store.removals.release(claimId),
-        (claimId) => store.removals.postpone(claimId, later(2 * GRACE_MS), 'in use'),
+        (claimId) => store.removals.postpone(claimId, { now: NOW, waitMs: 2 * GRACE_MS, reason: 'in use' }),
         () => claimRemoval(later(2 * GRACE_MS)),
       ];
       for (const end of ends) {
@@ -362,7 +362,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const claimId = await bring('copying');
       expect(await store.cancel({ layer, share: EAST.name }, drainOrder())).toBe('draining');
       expect(await store.complete(claimId, SIZE, NOW)).toBe(false);
-      expect(await store.copies.renew([claimId], later(LEASE_MS))).toEqual(new Set());
+      expect(await store.copies.renew([claimId], NOW, LEASE_MS)).toEqual(new Set());
       expect(await claimRemoval(later(LEASE_MS - 1))).toBeUndefined();
       expect(await claimRemoval(later(LEASE_MS))).toMatchObject({ item: { share: EAST.name } });
     });
@@ -452,7 +452,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(await store.checkpointPaths(EAST.name, [layer, digestOf('other')])).toEqual(new Set(['.partial/x']));
       expect(await store.checkpointPaths(HOME, [layer])).toEqual(new Set());
       expect(await store.checkpointPaths(EAST.name, [digestOf('other')])).toEqual(new Set());
-      await store.copies.postpone(copying, NOW, 'failed');
+      await store.copies.postpone(copying, { now: NOW, waitMs: 0, reason: 'failed' });
       expect(await store.checkpointPaths(EAST.name, [layer])).toEqual(new Set(['.partial/x']));
       await store.cancel({ layer, share: EAST.name }, drainOrder());
       expect(await store.checkpointPaths(EAST.name, [layer])).toEqual(new Set());
@@ -489,10 +489,10 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
           if (act === 'drain') await store.drain(key, drainOrder(now));
           if (act === 'cancel') await store.cancel(key, drainOrder(now));
           const copy = act === 'copy' || act === 'fail' ? await claimCopy(now) : undefined;
-          if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, copy.item.sizeBytes, now) : store.copies.postpone(copy.claim.id, now, 'failed'));
+          if (copy !== undefined) await (act === 'copy' ? store.complete(copy.claim.id, copy.item.sizeBytes, now) : store.copies.postpone(copy.claim.id, { now, waitMs: 0, reason: 'failed' }));
           const removal = act === 'remove' || act === 'begin' ? await claimRemoval(now) : undefined;
           if (removal !== undefined) expect(await store.beginRemoval(removal.claim.id)).toBe(true);
-          if (removal !== undefined) await (act === 'remove' ? store.gone(removal.claim.id) : store.removals.postpone(removal.claim.id, now, 'in use'));
+          if (removal !== undefined) await (act === 'remove' ? store.gone(removal.claim.id) : store.removals.postpone(removal.claim.id, { now, waitMs: 0, reason: 'in use' }));
           const rows = await store.find(names.map(layerOf));
           for (const digest of names) expect(rows.some((row) => row.layer === layerOf(digest) && row.state === 'ready')).toBe(true);
           for (const name of ['east', 'asia']) expect(rows.filter((row) => row.share === own(name)).length).toBeLessThanOrEqual(1);

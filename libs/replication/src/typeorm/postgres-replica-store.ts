@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { ClaimSource, WriteFence } from '#claims';
-import { affected, type ClaimTable } from '#claims/typeorm';
+import { affected, callersNow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
@@ -11,7 +11,7 @@ import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
-import { copyOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
+import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
 import { isDraining, lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
 
 /** The condition that a row's state takes `event`, from the table of transitions. */
@@ -25,8 +25,8 @@ const COPIES: ClaimTable = {
   key: ['layer', 'share'],
   open: `${takes('begin')} AND EXISTS (
     SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
-  claimable: `NOT EXISTS (
-    SELECT FROM replicas AS begun WHERE begun.layer = replicas.layer AND begun.state = 'copying' AND begun.claimed_by <> $3 AND begun.claim_expires_at > $1)`,
+  claimable: (owner, now) => `NOT EXISTS (
+    SELECT FROM replicas AS begun WHERE begun.layer = replicas.layer AND begun.state = 'copying' AND begun.claimed_by <> ${owner} AND begun.claim_expires_at > ${now})`,
   order: 'priority DESC, wanted_at, layer, share',
   set: `state = 'copying'`,
 };
@@ -34,10 +34,11 @@ const REMOVALS: ClaimTable = { table: 'replicas', key: ['layer', 'share'], open:
 
 const UNCLAIM = `claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, attempts = 0, last_error = NULL`;
 const NO_CHECKPOINT = 'partial_path = NULL, verified_pieces = NULL';
+const NOW = decidingNow('$3');
 /** $2 reason, $3 now, $4 grace. */
-const DRAIN = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = $3::timestamptz + $4 * interval '1 millisecond', ${UNCLAIM}`;
+const DRAIN = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = ${NOW} + ${millisecondsOf('$4')}, ${UNCLAIM}`;
 /** $2 reason, $3 now. A copier that does not know yet that it lost its claim may write until the claim's end. */
-const ABANDON = `state = 'draining', reason = $2, draining_since = $3::timestamptz, not_before = greatest($3::timestamptz, claim_expires_at), ${UNCLAIM}`;
+const ABANDON = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = greatest(${NOW}, claim_expires_at), ${UNCLAIM}`;
 /** Which draining rows have a whole file that nobody has begun to delete. */
 const RECALLABLE = `${takes('recall')} AND ready_at IS NOT NULL AND NOT removal_begun`;
 const RECALL = `state = 'ready', draining_since = NULL, not_before = '-infinity', ${UNCLAIM}`;
@@ -45,17 +46,19 @@ const RECALL = `state = 'ready', draining_since = NULL, not_before = '-infinity'
 const LOSE = `state = 'wanted', reason = $2, wanted_at = $3, ready_at = NULL, copied_bytes = 0, not_before = '-infinity', partial_path = $4, verified_pieces = '', ${UNCLAIM}`;
 const NOTHING_WRITTEN = `${takes('cancel')} AND partial_path IS NULL`;
 
-/** Replicas in the table `replicas`. Rows are locked in the order of their keys, and a share's capacity by a lock of its own. */
+/** Replicas in the table `replicas`. Grace and claims go by the clock that decides; what only tells when something was, by the callers'. Rows are locked in the order of their keys, and a share's capacity by a lock of its own. */
 export class PostgresReplicaStore extends ReplicaStore {
   readonly copies: ClaimSource<ReplicaCopy>;
   readonly removals: ClaimSource<Replica>;
   readonly #dataSource: DataSource;
+  readonly #clock: DecidingClock;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: DecidingClock = 'database') {
     super();
     this.#dataSource = dataSource;
-    this.copies = new ReplicaWork(dataSource, { table: COPIES, inTurn: true, giveBack: `state = 'wanted'`, itemOf: copyOf });
-    this.removals = new ReplicaWork(dataSource, { table: REMOVALS, giveBack: `state = 'draining'`, itemOf: replicaOf });
+    this.#clock = clock;
+    this.copies = new ReplicaWork(dataSource, { table: COPIES, clock, inTurn: true, giveBack: `state = 'wanted'`, itemOf: copyOf });
+    this.removals = new ReplicaWork(dataSource, { table: REMOVALS, clock, giveBack: `state = 'draining'`, itemOf: drainedOf });
   }
 
   want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]> {
@@ -132,7 +135,7 @@ export class PostgresReplicaStore extends ReplicaStore {
       if (state !== 'ready') return 'NOT_READY';
       if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
       const sql = `UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`;
-      await manager.query(sql, [layer, order.reason, order.now, order.graceMs, share]);
+      await manager.query(sql, [layer, order.reason, callersNow(this.#clock, order.now), order.graceMs, share]);
       await order.fence?.hold(manager);
       return 'draining';
     });
@@ -153,8 +156,8 @@ export class PostgresReplicaStore extends ReplicaStore {
     return this.#dataSource.transaction(async (manager) => {
       await lockLayer(manager, layer);
       await manager.query(`DELETE FROM replicas WHERE layer = $1 AND ${NOTHING_WRITTEN}`, [layer]);
-      await manager.query(`UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND ${takes('abandon')}`, [layer, order.reason, order.now]);
-      await manager.query(`UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND state = 'ready'`, [layer, order.reason, order.now, order.graceMs]);
+      await manager.query(`UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND ${takes('abandon')}`, [layer, order.reason, callersNow(this.#clock, order.now)]);
+      await manager.query(`UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND state = 'ready'`, [layer, order.reason, callersNow(this.#clock, order.now), order.graceMs]);
       const left = await manager.query<{ count: number }[]>('SELECT count(*)::int AS count FROM replicas WHERE layer = $1', [layer]);
       return left[0]?.count ?? 0;
     });
@@ -164,7 +167,7 @@ export class PostgresReplicaStore extends ReplicaStore {
     return this.#dataSource.transaction(async (manager) => {
       const deleted = await manager.query(`DELETE FROM replicas WHERE layer = $1 AND share = $2 AND ${NOTHING_WRITTEN}`, [layer, share]);
       const abandon = `UPDATE replicas SET ${ABANDON} WHERE layer = $1 AND share = $4 AND ${takes('abandon')}`;
-      const isAbandoned = !affected(deleted) && affected(await manager.query(abandon, [layer, order.reason, order.now, share]));
+      const isAbandoned = !affected(deleted) && affected(await manager.query(abandon, [layer, order.reason, callersNow(this.#clock, order.now), share]));
       await order.fence?.hold(manager);
       return affected(deleted) ? 'gone' : isAbandoned ? 'draining' : 'NOT_OPEN';
     });

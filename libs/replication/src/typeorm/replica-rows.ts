@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import { type Claimed, type ClaimRequest, ClaimSource } from '#claims';
-import { claimOf, type ClaimRow, claimRows, type ClaimTable, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import { type Claimed, type ClaimRequest, ClaimSource, type Postponement } from '#claims';
+import { type ClaimedRow, claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, onCallersClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
 
 import type { Replica, ReplicaCopy } from '../replica.js';
@@ -47,6 +47,11 @@ export function copyOf(row: ReplicaRow): ReplicaCopy {
   return { ...replicaOf(row), ...(path === null || pieces === null ? {} : { checkpoint: { path, pieces } }) };
 }
 
+/** The replica that a claimed row holds; since when it drains is told by the clock of who claimed it, who has to judge how long that is. */
+export function drainedOf(row: ClaimedRow<ReplicaRow>): Replica {
+  return replicaOf(row.draining_since === null ? row : { ...row, draining_since: onCallersClock(row.draining_since, row) });
+}
+
 /** What tells one kind of work in the table `replicas` from another. */
 export interface ReplicaWorkKind<Item> {
   readonly table: ClaimTable;
@@ -54,7 +59,8 @@ export interface ReplicaWorkKind<Item> {
   readonly giveBack: string;
   /** Whether workers claim one after another, each seeing what those before it claimed. A claim takes a few milliseconds. */
   readonly inTurn?: boolean;
-  readonly itemOf: (row: ReplicaRow) => Item;
+  readonly itemOf: (row: ClaimedRow<ReplicaRow>) => Item;
+  readonly clock: DecidingClock;
 }
 
 /** One kind of work in the table `replicas`. */
@@ -69,26 +75,27 @@ export class ReplicaWork<Item> extends ClaimSource<Item> {
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Item>[]> {
-    const { table, inTurn = false } = this.#work;
+    const { table, clock, inTurn = false } = this.#work;
     const rows = inTurn
       ? await this.#dataSource.transaction(async (manager) => {
           await lockTurn(manager);
-          return claimRows<ReplicaRow>(manager, table, request);
+          return claimRows<ReplicaRow>(manager, table, { ...request, clock });
         })
-      : await claimRows<ReplicaRow>(this.#dataSource, table, request);
+      : await claimRows<ReplicaRow>(this.#dataSource, table, { ...request, clock });
     return rows.map((row) => ({ item: this.#work.itemOf(row), claim: claimOf(row) }));
   }
 
-  renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    return renewClaims(this.#dataSource, this.#work.table, claimIds, expiresAt);
+  renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    return renewClaims(this.#dataSource, this.#work.table, claimIds, { clock: this.#work.clock, now, leaseMs });
   }
 
   release(claimId: string): Promise<boolean> {
     return releaseClaim(this.#dataSource, this.#work.table, claimId, this.#work.giveBack);
   }
 
-  postpone(claimId: string, notBefore: Date, reason: string): Promise<boolean> {
-    return postponeClaim(this.#dataSource, this.#work.table, claimId, { notBefore, reason, set: this.#work.giveBack });
+  postpone(claimId: string, postponement: Postponement): Promise<boolean> {
+    const { table, clock, giveBack } = this.#work;
+    return postponeClaim(this.#dataSource, table, claimId, { ...postponement, clock, set: giveBack });
   }
 }
 
