@@ -20,6 +20,7 @@ import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
 import { History1764900000002 } from './1764900000002-history.js';
 import { PlanForecasts1764900000003 } from './1764900000003-plan-forecasts.js';
 import { ForecastsElsewhere1765300000001 } from './1765300000001-forecasts-elsewhere.js';
+import { MovedPins1765300000002 } from './1765300000002-moved-pins.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -45,6 +46,7 @@ export const MIGRATIONS = [
   History1764900000002,
   PlanForecasts1764900000003,
   ForecastsElsewhere1765300000001,
+  MovedPins1765300000002,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

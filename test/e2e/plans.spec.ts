@@ -9,7 +9,9 @@ import type { DryRunBody, PlanBody, PlanComparisonBody, PlanOutcomeBody, PlanSum
 import { eventually } from './support/eventually.js';
 import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
 import { run } from './support/programs.js';
+import { sendRaw } from './support/raw-http.js';
 import { smallImage } from './support/real-layers.js';
+import { notify } from './support/registry-events.js';
 
 const [HOME, EAST, ASIA] = ['westeurope', 'eastus', 'southeastasia'];
 const NOBODY = '00000000-0000-4000-8000-000000000000';
@@ -26,9 +28,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-async function pull(node: string): Promise<void> {
+async function pull(node: string, region: string = EAST!): Promise<void> {
   const authorization = await world.authorizationOf('alice', 'team/app');
-  await world.client.pull('team/app', 'v1', { authorization, 'x-teleport-region': EAST!, 'x-teleport-node': node });
+  await world.client.pull('team/app', 'v1', { authorization, 'x-teleport-region': region, 'x-teleport-node': node });
 }
 
 const latest = async (region = EAST): Promise<PlanBody> => (await world.client.admin<PlanBody>(`plans/${region}`)).body;
@@ -133,6 +135,7 @@ describe('forecasts', () => {
 
 describe('the history of a service', () => {
   const exported = (kind: string) => world.client.admin(`history/export?kind=${kind}`);
+  const events = async () => (await exported('events')).text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
 
   it('has its pulls, pushes and pins, for the images that are whole', async () => {
     await world.client.admin('pins', { method: 'POST', json: { repository: 'team/app', reference: 'v1', regions: [ASIA] } });
@@ -144,13 +147,33 @@ describe('the history of a service', () => {
     expect(text).not.toContain('node-');
   });
 
-  it('is replayed as it is, through other policies', async () => {
+  it('follows a tag that moves under its pin, and has what was deleted', async () => {
+    const moved = await world.push('team/app', 'v1', smallImage('base', 'app again'));
+    const short = await world.push('team/app', 'short-lived', smallImage('base', 'short-lived'));
+    await notify(world.client, { action: 'push', repository: 'team/app', tag: 'v1', digest: moved.digest }, { action: 'push', repository: 'team/app', tag: 'short-lived', digest: short.digest });
+    for (const tag of ['v1', 'short-lived']) await eventually(`${tag} is whole at home`, () => world.client.readyIn(HOME, 'team/app', tag));
+    await eventually('the tag has moved', async () => (await events()).some(({ kind, image }) => kind === 'pin' && image === moved.digest));
+    await pull('node-of-asia', ASIA!);
+    await eventually('its pull is told', async () => (await events()).some(({ kind, region, image }) => kind === 'pull' && region === ASIA && image === moved.digest));
+    const { url, authorization } = await world.target('team/app');
+    expect((await sendRaw(url, `/v2/team/app/manifests/${short.digest}`, { method: 'DELETE', headers: { authorization } })).status).toBe(202);
+    await notify(world.client, { action: 'delete', repository: 'team/app', digest: short.digest });
+    await eventually('the deletion is told', async () => (await events()).some(({ kind, image }) => kind === 'delete' && image === short.digest));
+    const pins = (await events()).filter(({ kind }) => kind === 'pin');
+    expect(pins.map(({ region, image, until }) => [region, image === moved.digest, until === undefined])).toEqual([[ASIA, false, false], [ASIA, true, true]]);
+  });
+
+  it('is replayed as it is, through other policies, with the counts that it has', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'translocator-history-'));
     try {
       for (const [kind, name] of [['catalog', 'catalog'], ['events', 'events'], ['regions', 'regions']] as const) await writeFile(join(folder, name), (await exported(kind)).text);
       const args = ['--catalog', 'catalog', '--events', 'events', '--regions', 'regions'].map((text) => (text.startsWith('--') ? text : join(folder, text)));
-      const { scores } = JSON.parse(await run(process.execPath, ['scripts/run-source.ts', 'apps/translocator/src/replay/main.ts', ...args, '--policy', 'none', '--policy', 'lru', '--policy', 'planned', '--json'])) as { scores: { policy: string; total: { all: unknown } }[] };
-      expect(scores.map(({ policy, total }) => [policy, total.all])).toEqual([['none', { pulls: 7, hits: 0 }], ['lru', { pulls: 7, hits: 6 }], ['planned', { pulls: 7, hits: expect.any(Number) }]]);
+      const { scores } = JSON.parse(await run(process.execPath, ['scripts/run-source.ts', 'apps/translocator/src/replay/main.ts', ...args, '--policy', 'none', '--policy', 'lru', '--policy', 'planned', '--json'])) as { scores: { policy: string; total: { all: unknown }; regions: { region: string; all: unknown }[] }[] };
+      const told = (await events()).filter(({ kind }) => kind === 'pull').length;
+      expect(told).toBe(8);
+      expect(scores.map(({ policy, total }) => [policy, total.all])).toEqual([['none', { pulls: told, hits: 0 }], ['lru', { pulls: told, hits: 6 }], ['planned', { pulls: told, hits: expect.any(Number) }]]);
+      // Nobody had pulled there: what the tag names now is there for the pin that followed it.
+      expect(scores[2]!.regions.find(({ region }) => region === ASIA)?.all).toEqual({ pulls: 1, hits: 1 });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -44,4 +44,28 @@ describeOnEveryDatabase('history', MIGRATIONS, (dataSource) => {
     expect(await history.goneImages(undefined, 10)).toEqual([{ repository: app.repository, digest: app.digest, layers: ['base', 'top'].map((name) => ({ digest: digestOf(name), sizeBytes: expandedForm(wantedLayer('base')).vhd.sizeBytes })) }]);
     expect(await history.goneImages({ repository: app.repository, digest: app.digest }, 10)).toEqual([]);
   });
+
+  it('has a pin end for what its tag named before, and begin for what it names now, whatever moves', async () => {
+    const [images, pins] = [new PostgresImageStore(dataSource()), new PostgresPinStore(dataSource())];
+    const [first, second] = [sampleRecord('first', ['base']), sampleRecord('second', ['base'])];
+    const tag = (image: typeof first, name = 'v1') => images.record({ repository: first.repository, image, children: [], tag: name, pushedAt: SUITE_NOW }, freely);
+    const pinned = async () => (await told()).filter(({ kind }) => kind === 'pin').map(({ region, image, until }) => `${region} ${image === first.digest ? 'first' : 'second'} ${until === undefined ? 'holds' : 'ended'}`);
+    const pin = aPin({ repository: first.repository, reference: { kind: 'tag', tag: 'v1' }, regions: ['eastus', 'westus'], createdAt: SUITE_NOW });
+    await pins.create(pin);
+    expect(await pinned()).toEqual([]);
+    await tag(first);
+    await tag(first);
+    await tag(second, 'other');
+    expect(await pinned()).toEqual(['eastus first holds', 'westus first holds']);
+    await tag(second);
+    expect(await pinned()).toEqual(['eastus first ended', 'westus first ended', 'eastus second holds', 'westus second holds']);
+    // Two wanted images of an index are one pin each, also while it is only one of them.
+    await images.record({ repository: first.repository, image: sampleIndex('index', [first, second]), children: [first, second], tag: 'v1', pushedAt: SUITE_NOW }, freely);
+    expect((await pinned()).slice(2)).toEqual(['eastus second holds', 'westus second holds', 'eastus first holds', 'westus first holds']);
+    await images.removeTag(first.repository, 'v1', freely);
+    expect(await pinned()).not.toContainEqual(expect.stringContaining('holds'));
+    const ends = (await told()).flatMap(({ until }) => until ?? []);
+    await pins.delete(pin.id);
+    expect((await told()).flatMap(({ until }) => until ?? [])).toEqual(ends);
+  });
 });
