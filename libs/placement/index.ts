@@ -3,6 +3,7 @@ export * from './src/explain-displacement.js';
 export * from './src/forecast-ledger.js';
 export * from './src/forecast-outcomes.js';
 export * from './src/gather-round.js';
+export { forecastImages } from './src/image-generations.js';
 export * from './src/placement-error.js';
 export * from './src/placement-ports.js';
 export * from './src/plan-region.js';

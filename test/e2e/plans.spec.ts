@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { DryRunBody, PlanBody, PlanComparisonBody, PlanOutcomeBody, PlanSummaryBody, Problem } from '#contract';
+import type { DemandEntry, DryRunBody, PlanBody, PlanComparisonBody, PlanOutcomeBody, PlanSummaryBody, Problem } from '#contract';
 
 import { eventually } from './support/eventually.js';
 import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
@@ -133,6 +133,23 @@ describe('forecasts', () => {
   });
 });
 
+describe('demand', () => {
+  it('is told by every half-life, and, where it is asked for, with what is expected of it', async () => {
+    const { body: { items: [counted] } } = await world.client.admin<{ items: DemandEntry[] }>(`demand?region=${EAST}`);
+    expect(counted).toMatchObject({ repository: 'team/app', weight: counted!.weights.threeDays });
+    expect(counted!.weights.sixHours).toBeLessThan(counted!.weights.threeDays);
+    expect(counted!.weights.threeDays).toBeLessThan(counted!.weights.fourteenDays);
+    expect(counted).not.toHaveProperty('forecast');
+    const { body: { items: [foretold] } } = await world.client.admin<{ items: DemandEntry[] }>(`demand?region=${EAST}&forecast=true`);
+    const { expectedPulls, ownPulls, inheritedPulls, elsewherePulls, lowPulls, highPulls, regionPullsPerHour, horizonMs } = foretold!.forecast!;
+    expect(ownPulls + inheritedPulls + elsewherePulls).toBeCloseTo(expectedPulls, 6);
+    expect([lowPulls < expectedPulls, expectedPulls < highPulls, horizonMs]).toEqual([true, true, 7 * 86_400_000]);
+    // What was counted within the first minutes is taken for what a day brings.
+    expect(regionPullsPerHour).toBeCloseTo(7 / 24, 1);
+    expect((await world.client.admin<Problem>('demand?forecast=perhaps')).body.errors?.[0]).toMatchObject({ field: '/forecast', value: '"perhaps"' });
+  });
+});
+
 describe('the history of a service', () => {
   const exported = (kind: string) => world.client.admin(`history/export?kind=${kind}`);
   const events = async () => (await exported('events')).text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
@@ -156,7 +173,7 @@ describe('the history of a service', () => {
     await pull('node-of-asia', ASIA!);
     await eventually('its pull is told', async () => (await events()).some(({ kind, region, image }) => kind === 'pull' && region === ASIA && image === moved.digest));
     const { url, authorization } = await world.target('team/app');
-    expect((await sendRaw(url, `/v2/team/app/manifests/${short.digest}`, { method: 'DELETE', headers: { authorization } })).status).toBe(202);
+    expect((await sendRaw(url, `/v2/team/app/manifests/${short.digest}`, { method: 'DELETE', headers: { authorization: authorization! } })).status).toBe(202);
     await notify(world.client, { action: 'delete', repository: 'team/app', digest: short.digest });
     await eventually('the deletion is told', async () => (await events()).some(({ kind, image }) => kind === 'delete' && image === short.digest));
     const pins = (await events()).filter(({ kind }) => kind === 'pin');

@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 import { DEMAND_PAGE_MAX, type DemandStore } from './demand-store.js';
 import { DemandCounters } from './model/demand-counters.js';
 import { DemandModel, type ForetoldTime } from './model/demand-model.js';
-import { type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
+import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
 import type { HalfLife } from './model/half-lives.js';
 import type { ForetoldPulls, Surprises } from './model/surprise.js';
 import type { DemandKey } from './observation.js';
@@ -67,11 +67,22 @@ export class StoredForecasts {
    * {@link COUNTS_AGE_MAX_MS} old.
    */
   async ofSome(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    return keyed(await this.#modelAt(world.at), await this.#viewOfSome(world), horizonMs);
+  }
+
+  /** The pulls an hour of each region, of an hour that is like the mean of its week. Counts are as old as those of {@link ofSome}. */
+  async levels({ at, regions }: Pick<ForecastWorld, 'at' | 'regions'>): Promise<ReadonlyMap<RegionName, number>> {
+    const model = await this.#modelAt(at);
+    const view = await this.#viewOfSome({ at, regions, images: [] });
+    return new Map(regions.map((region) => [region, model.level(view, region)]));
+  }
+
+  async #viewOfSome(world: ForecastWorld): Promise<DemandView> {
     const read = this.#counts;
     const isFresh = read !== undefined && Math.abs(world.at.getTime() - read.at.getTime()) <= COUNTS_AGE_MAX_MS;
     const { counters } = isFresh ? read : (this.#counts = await this.#read(world.at));
     if (isFresh) for (const repository of new Set(world.images.map((image) => image.repository))) await this.#readAgain(repository, world.at, counters);
-    return keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs);
+    return { ...world, regions: regionsOf(world, counters), counters };
   }
 
   /** Foretells a whole world as {@link ofAll} does, and learns nothing: for what might be. Cost: reads all counts. */
@@ -121,7 +132,7 @@ function regionsOf({ regions }: ForecastWorld, counters: DemandCounters): Region
   return [...new Set([...regions, ...counters.regions])].toSorted();
 }
 
-function keyed(model: DemandModel, view: Parameters<DemandModel['forecast']>[0], horizonMs: number): RegionForecasts {
+function keyed(model: DemandModel, view: DemandView, horizonMs: number): RegionForecasts {
   const keys = view.images.map(forecastKey);
   return new Map([...model.forecast(view, horizonMs)].map(([region, forecasts]) => [region, new Map(forecasts.map((forecast, n) => [keys[n]!, forecast]))]));
 }

@@ -1,12 +1,14 @@
 import { Module } from '@nestjs/common';
 
-import { PullHistory } from '#demand';
+import { PullHistory, StoredForecasts } from '#demand';
+import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
 import { RegionMap } from '#regions';
 
 import { ExportedHistory } from '../history/exported-history.js';
 import { HistoryController } from '../history/history.controller.js';
 import { ControlModule } from '../work/control.module.js';
 import { StoredPlacementFacts } from '../work/planning-facts.js';
+import { DemandForecasts } from './demand-forecasts.js';
 import { DemandController } from './demand.controller.js';
 import { DrainProgressReader } from './drain-progress.js';
 import { ImageStatusReader } from './image-status.js';
@@ -27,6 +29,11 @@ import { TrailController } from './trail.controller.js';
   providers: [
     DrainProgressReader,
     ImageStatusReader,
+    {
+      provide: DemandForecasts,
+      useFactory: (forecasts: StoredForecasts, facts: StoredPlacementFacts) => new DemandForecasts({ forecasts, facts, horizonMs: PLACEMENT_PARAMETERS_DEFAULT.horizonMs }),
+      inject: [StoredForecasts, StoredPlacementFacts],
+    },
     {
       provide: ExportedHistory,
       useFactory: (history: PullHistory, facts: StoredPlacementFacts, regions: RegionMap) => new ExportedHistory({ history, facts, regions }),

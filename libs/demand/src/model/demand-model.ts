@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 import { AgeShares, type AgeSharesState } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
 import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
-import { Forecaster, type LearnedDemand } from './forecast.js';
+import { Forecaster, type LearnedDemand, levelOf } from './forecast.js';
 import { HALF_LIVES_MS, type Weights } from './half-lives.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
@@ -147,6 +147,11 @@ export class DemandModel implements LearnedDemand {
   forecast(view: DemandView, horizonMs: number): Map<RegionName, ImageForecast[]> {
     const forecaster = new Forecaster(view, this.#begun(view), horizonMs);
     return new Map(view.regions.map((region) => [region, forecaster.in(region)]));
+  }
+
+  /** Pulls an hour of all of a region by the last days, of an hour that is like the mean of its week. */
+  level(view: DemandView, region: RegionName): number {
+    return levelOf(view, this.#begun(view), region);
   }
 
   /** How far a region's pulls since `from` are off what was foretold then for the time until `until`. */

@@ -240,6 +240,11 @@ export class Forecaster {
   }
 }
 
+/** Pulls an hour of a region by its last days, of an hour that is like the mean of its week. */
+export function levelOf({ at, counters }: DemandView, learned: Pick<LearnedDemand, 'startedMs' | 'profileOf'>, region: RegionName): number {
+  return counters.in(region).all(at.getTime())[1] / new Exposure(at.getTime(), learned.startedMs, learned.profileOf(region).factors).since(0, 1);
+}
+
 /** Of a Gamma prior that is worth so many pulls, and a count over an exposure: the mean rate. */
 function posterior(weight: number, exposure: number, prior: { readonly pulls: number; readonly rate: number }): number {
   if (prior.rate === 0) return exposure === 0 ? 0 : weight / exposure;
