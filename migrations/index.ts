@@ -19,6 +19,7 @@ import { Planning1764900000000 } from './1764900000000-planning.js';
 import { PlanTerms1764900000001 } from './1764900000001-plan-terms.js';
 import { History1764900000002 } from './1764900000002-history.js';
 import { PlanForecasts1764900000003 } from './1764900000003-plan-forecasts.js';
+import { Evictions1765200000001 } from './1765200000001-evictions.js';
 import { ForecastsElsewhere1765300000001 } from './1765300000001-forecasts-elsewhere.js';
 import { MovedPins1765300000002 } from './1765300000002-moved-pins.js';
 
@@ -45,6 +46,7 @@ export const MIGRATIONS = [
   PlanTerms1764900000001,
   History1764900000002,
   PlanForecasts1764900000003,
+  Evictions1765200000001,
   ForecastsElsewhere1765300000001,
   MovedPins1765300000002,
 ] as const;

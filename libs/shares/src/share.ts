@@ -139,7 +139,7 @@ export abstract class Share {
    */
   abstract openHandles(path: string, signal?: AbortSignal): Promise<number | undefined>;
 
-  /** Closes the handles that clients hold open on the file at `path`, whatever they do with it. @returns how many. @throws `SHARE_DENIED` when the credential does not suffice. */
+  /** Closes the handles that clients hold open on the file at `path`, whatever they do with it; none where the protocol of the share knows none. @returns how many. @throws `SHARE_DENIED` when the credential does not suffice. */
   abstract closeHandles(path: string, signal?: AbortSignal): Promise<number>;
 
   /** The files directly in `folder`, by name, with their sizes; an absent folder is empty. */

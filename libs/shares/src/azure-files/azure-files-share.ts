@@ -43,6 +43,8 @@ export class AzureFilesShare extends Share {
   readonly #fileIds = new FileIds();
   readonly #folder: string | undefined;
   readonly #hostMount: ReturnType<typeof hostMountOf>;
+  /** NFS knows no handles, and the provider no list of them for it. */
+  readonly #hasHandles: boolean;
 
   constructor(options: AzureFilesShareOptions) {
     super();
@@ -58,6 +60,7 @@ export class AzureFilesShare extends Share {
     this.#in = new ByteRate(bytesPerSecond?.in);
     this.#out = new ByteRate(bytesPerSecond?.out);
     this.#hostMount = hostMountOf(options);
+    this.#hasHandles = options.protocol !== 'nfs';
     this.#folder = options.folder;
   }
 
@@ -195,13 +198,13 @@ export class AzureFilesShare extends Share {
   }
 
   async openHandles(path: string, signal?: AbortSignal): Promise<number | undefined> {
-    // NFS knows no handles, and the provider no such list for it.
-    if (this.#hostMount?.type === 'nfs') return 0;
+    if (!this.#hasHandles) return 0;
     const of = path === '' ? this.#share.rootDirectoryClient.listHandles({ recursive: true }) : this.#file(path).listHandles();
     return countHandles(of.byPage({ maxPageSize: OPEN_HANDLES_COUNTED_MAX }), (next) => this.#page(path, next, signal));
   }
 
   async closeHandles(path: string, signal?: AbortSignal): Promise<number> {
+    if (!this.#hasHandles) return 0;
     const closed = await this.#unlessAbsent(this.#call(path, (abortSignal) => this.#file(path).forceCloseAllHandles({ abortSignal }), signal));
     return closed?.closedHandlesCount ?? 0;
   }

@@ -285,6 +285,21 @@ describe('secrets', () => {
   });
 });
 
+describe('a share that speaks NFS', () => {
+  it.each([undefined, 'nfs.test:/srv/layers'])('tells of no open handles and closes none, and asks nobody, whatever clients have open, with its export %s', async (nfsExport) => {
+    const nfs = open({}, { protocol: 'nfs', nfsExport });
+    await share.createFile('shown.vhd', 512);
+    const place = { account: 'acct1', share: 'layers', path: 'shown.vhd' };
+    const handle = await emulator.control.openHandle(place, { sharing: 'read-write-delete' });
+    expect(await share.openHandles('shown.vhd')).toBe(1);
+    front.forget();
+    expect([await nfs.openHandles('shown.vhd'), await nfs.openHandles('absent.vhd'), await nfs.openHandles(''), await nfs.closeHandles('shown.vhd')]).toEqual([0, 0, 0, 0]);
+    expect(front.lines).toEqual([]);
+    expect(await share.openHandles('shown.vhd')).toBe(1);
+    emulator.control.closeHandle(place, handle.id);
+  });
+});
+
 describe('mounts', () => {
   const inOneHour = (): Date => new Date(Date.now() + 3_600_000);
 
