@@ -4,7 +4,7 @@ import { after } from '#clock';
 import { ManualClock } from '#clock/testing';
 
 import { OWN_LEASES_MAX } from './lease-sharing.js';
-import { LEASE_BATCH_MAX, LeaseBook, type LeaseBookOptions } from './lease-book.js';
+import { LEASE_BATCH_MAX, LEASE_BATCH_REPLICAS_MAX, LeaseBook, type LeaseBookOptions } from './lease-book.js';
 import { digestNamed, MemoryLeaseStore } from './testing/index.js';
 
 const TTL_MS = 60_000;
@@ -59,6 +59,31 @@ describe('LeaseBook', () => {
     expect(sizes).toEqual([LEASE_BATCH_MAX, 1]);
   });
 
+  it('writes few leases at once where they hold many replicas, and one that holds more than a batch alone', async () => {
+    const { store, clock, book } = setUp();
+    const sizes: number[] = [];
+    store.beforeGrant = async (leases) => void sizes.push(leases.length);
+    const many = (name: string, count: number): typeof HELD => Array.from({ length: count }, (_, n) => ({ layer: digestNamed(`${name} ${n}`), share: 'east' }));
+    for (const [name, count] of [['a', 600], ['b', 400], ['c', 1], ['d', LEASE_BATCH_REPLICAS_MAX + 1], ['e', 1]] as const) book.grant('eastus', many(name, count), clock.now());
+    await book.flush();
+    expect(sizes).toEqual([2, 1, 1, 1]);
+  });
+
+  it('makes leases at an even rate, also of images that were all asked for at once', async () => {
+    const { clock, book } = setUp();
+    const windowMs = TTL_MS / 15;
+    const made: number[] = [];
+    for (let step = 0; step < 20; step += 1, await clock.advance(windowMs / 10)) {
+      const before = book.pendingCount;
+      for (let image = 0; image < 100; image += 1) for (let pull = 0; pull <= OWN_LEASES_MAX; pull += 1) book.grant('eastus', heldNamed(`image ${image}`), clock.now());
+      made.push(book.pendingCount - before);
+    }
+    const [first, ...later] = made;
+    expect(first).toBe(100 * (OWN_LEASES_MAX + 1));
+    expect(Math.max(...later)).toBeLessThan(40 * (OWN_LEASES_MAX + 1));
+    expect(later.slice(0, 10).reduce((sum, count) => sum + count)).toBe(100 * (OWN_LEASES_MAX + 1));
+  });
+
   it('makes a few leases for many pulls of the same replicas, and a few more in the next window', async () => {
     const { store, clock, book } = setUp();
     const grant = () => book.grant('eastus', [...HELD], clock.now())!;
@@ -78,7 +103,7 @@ describe('LeaseBook', () => {
     const first = grant();
     await book.release(first.id);
     await book.flush();
-    await clock.advance(TTL_MS / 15 - 1);
+    await clock.advance(leftOfWindowMs(clock, HELD) - 1);
     const last = grant();
     expect([last.id, last.expiresAt]).toEqual([first.id, after(clock.now(), TTL_MS)]);
     await book.release(first.id);
@@ -155,6 +180,17 @@ describe('LeaseBook', () => {
     expect(store.size).toBe(1);
   });
 });
+
+/** How long the window of these replicas still is, as another book shows. */
+function leftOfWindowMs(clock: ManualClock, held: typeof HELD): number {
+  const { book } = setUp();
+  const shared = (atMs: number): string => book.grant('eastus', held, after(clock.now(), atMs))!.id;
+  for (let count = 0; count < OWN_LEASES_MAX; count += 1) shared(0);
+  const first = shared(0);
+  let leftMs = 1;
+  while (shared(leftMs) === first) leftMs += 1;
+  return leftMs;
+}
 
 async function rested(clock: ManualClock): Promise<void> {
   do await new Promise((resolve) => setImmediate(resolve));

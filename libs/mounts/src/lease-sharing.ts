@@ -19,23 +19,34 @@ export interface LeaseTurn {
   share(lease: Lease): void;
 }
 
+/** A list of replicas that pulls are given: as one text, and when its windows begin. */
+interface KnownList {
+  readonly text: string;
+  readonly offsetMs: number;
+}
+
 interface Count {
+  readonly untilMs: number;
   pulls: number;
   lease: Lease | undefined;
 }
 
+type Counts = Map<string, Map<RegionName, Count>>;
+
 /**
  * Decides which pulls share a lease, window by window: a fifteenth of a lease's length, one minute by default. In each window the first {@link OWN_LEASES_MAX} pulls of the same replicas
  * from the same region get leases of their own, which can be released, and all others one that only runs out. So one process makes at most
- * `OWN_LEASES_MAX + 1` leases for one image and region in a window, whatever the rate of pulls.
+ * `OWN_LEASES_MAX + 1` leases for one image and region in a window, whatever the rate of pulls. The windows of different lists begin at different times: leases are made, and written, at an even rate.
  */
 export class SharedLeases {
   readonly #windowMs: number;
-  #until = new Date(0);
+  /** Until when counts are noted in the young generation: a window's length, so that what is in the old one when it goes has had its window. */
+  #turnsAtMs = 0;
   /** By list and region. A list's text is the same string each time where the list is, so that finding it does not read it again. */
-  #counts = new Map<string, Map<RegionName, Count>>();
-  /** The texts of lists that are given again and again, such as those of prepared answers. */
-  readonly #texts = new WeakMap<readonly HeldReplica[], string>();
+  #young: Counts = new Map();
+  #old: Counts = new Map();
+  /** Of lists that are given again and again, such as those of prepared answers. */
+  readonly #known = new WeakMap<readonly HeldReplica[], KnownList>();
 
   /** `ttlMs`: the length of a lease. */
   constructor(ttlMs: number) {
@@ -44,39 +55,54 @@ export class SharedLeases {
 
   /** The turn of a pull at `now`. A clock that was set back begins a new window. */
   turn(region: RegionName, replicas: readonly HeldReplica[], now: Date): LeaseTurn {
-    const leftMs = this.#until.getTime() - now.getTime();
-    if (leftMs <= 0 || leftMs > this.#windowMs) {
-      this.#until = new Date(now.getTime() + this.#windowMs);
-      this.#counts = new Map();
-    }
-    const text = this.#textOf(replicas);
-    let regions = this.#counts.get(text);
-    if (regions === undefined) {
-      regions = new Map();
-      if (this.#counts.size < COUNTED_LISTS_MAX) this.#counts.set(text, regions);
-    }
-    let count = regions.get(region);
-    if (count === undefined) {
-      count = { pulls: 0, lease: undefined };
-      regions.set(region, count);
-    }
-    count.pulls += 1;
-    const counted = count;
+    const nowMs = now.getTime();
+    this.#turnGenerations(nowMs);
+    const counted = this.#countOf(this.#knownOf(replicas), region, nowMs);
+    counted.pulls += 1;
     return {
       lease: counted.lease,
-      until: counted.pulls > OWN_LEASES_MAX ? this.#until : undefined,
+      until: counted.pulls > OWN_LEASES_MAX ? new Date(counted.untilMs) : undefined,
       share: (lease) => {
         counted.lease = lease;
       },
     };
   }
 
-  #textOf(replicas: readonly HeldReplica[]): string {
-    let text = this.#texts.get(replicas);
-    if (text === undefined) {
-      text = replicas.map(({ layer, share }) => `${share} ${layer}`).join('\n');
-      this.#texts.set(replicas, text);
-    }
-    return text;
+  #turnGenerations(nowMs: number): void {
+    const leftMs = this.#turnsAtMs - nowMs;
+    if (leftMs > 0 && leftMs <= this.#windowMs) return;
+    this.#turnsAtMs = nowMs + this.#windowMs;
+    [this.#old, this.#young] = [this.#young, new Map()];
   }
+
+  #countOf({ text, offsetMs }: KnownList, region: RegionName, nowMs: number): Count {
+    let regions = this.#young.get(text);
+    if (regions === undefined) {
+      regions = this.#old.get(text) ?? new Map<RegionName, Count>();
+      if (this.#young.size < COUNTED_LISTS_MAX) this.#young.set(text, regions);
+    }
+    const known = regions.get(region);
+    if (known !== undefined && nowMs < known.untilMs && known.untilMs - nowMs <= this.#windowMs) return known;
+    const untilMs = (Math.floor((nowMs + offsetMs) / this.#windowMs) + 1) * this.#windowMs - offsetMs;
+    const count: Count = { untilMs, pulls: 0, lease: undefined };
+    regions.set(region, count);
+    return count;
+  }
+
+  #knownOf(replicas: readonly HeldReplica[]): KnownList {
+    let known = this.#known.get(replicas);
+    if (known === undefined) {
+      const text = replicas.map(({ layer, share }) => `${share} ${layer}`).join('\n');
+      known = { text, offsetMs: Math.floor((hashOf(text) / 2 ** 32) * this.#windowMs) };
+      this.#known.set(replicas, known);
+    }
+    return known;
+  }
+}
+
+/** FNV-1a of the text's characters: 0 to 2^32 - 1. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let place = 0; place < text.length; place += 1) hash = Math.imul(hash ^ text.charCodeAt(place), 0x01000193);
+  return hash >>> 0;
 }

@@ -23,13 +23,26 @@ function setUp(grantsPerShareMax = 10): { sources: ShareMountSources; granted: s
 }
 
 describe('ShareMountSources', () => {
-  it('hands out one grant during the first half of its life, then a new one', () => {
+  it('hands out one grant during a quarter of its life at least and half of it at most, then a new one', () => {
     const { sources, granted } = setUp();
     const expiry = (now: Date): string | undefined => sources.of({ digest: LAYER, writerVersion: 2 }, 'east', now)[1]?.expiresAt;
     expect(expiry(NOW)).toBe(after(NOW, 2 * HOUR_MS).toISOString());
-    expect(expiry(after(NOW, HOUR_MS - 1))).toBe(after(NOW, 2 * HOUR_MS).toISOString());
+    expect(expiry(after(NOW, HOUR_MS / 2 - 1))).toBe(after(NOW, 2 * HOUR_MS).toISOString());
     expect(expiry(after(NOW, HOUR_MS))).toBe(after(NOW, 3 * HOUR_MS).toISOString());
     expect(granted).toHaveLength(2);
+  });
+
+  it('renews grants one by one that were made together', () => {
+    const { sources, granted } = setUp(100);
+    const ask = (now: Date): number => {
+      const before = granted.length;
+      for (let n = 0; n < 60; n += 1) sources.of({ digest: digestNamed(`layer ${n}`), writerVersion: 2 }, 'east', now);
+      return granted.length - before;
+    };
+    expect(ask(NOW)).toBe(60);
+    const perStep = [1.2, 1.4, 1.6, 1.8, 2].map((quarters) => ask(after(NOW, (quarters * HOUR_MS) / 2)));
+    expect(Math.max(...perStep)).toBeLessThan(30);
+    expect(perStep.reduce((sum, count) => sum + count)).toBe(60);
   });
 
   it('hands out the grant of the file that the layer has now, not of an earlier version', () => {

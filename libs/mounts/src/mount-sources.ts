@@ -5,6 +5,7 @@ import { layerFilePath, type MountSource, type Share } from '#shares';
 
 import type { CallerNetwork } from './caller-networks.js';
 import type { LayerMount, PullReason } from './mount-answer.js';
+import { spreadOf } from './spread.js';
 
 /** Names a layer's file, the same on every share. */
 export interface LayerFile {
@@ -32,7 +33,7 @@ export interface ShareMountSourcesOptions {
   /** Names of shares that are given by NFS in their own networks only: NFS knows no credentials, so the network is what admits. Default none. */
   readonly nfsBound?: ReadonlySet<string>;
   /**
-   * How long a new grant holds, in milliseconds. It is handed out during the first half of that, so every caller has at least
+   * How long a new grant holds, in milliseconds. It is handed out during the first quarter of that, or up to the first half, so every caller has at least
    * half of it: twice the lease's length or more keeps a leased mount from losing its grant.
    */
   readonly grantMs: number;
@@ -84,7 +85,7 @@ export class ShareMountSources extends MountSources {
     if (known !== undefined && known.writerVersion === writerVersion && now.getTime() < known.renewAtMs) return known.mounts;
     const mounts = driver.mountSources(layerFilePath(digest, writerVersion), new Date(now.getTime() + grantMs)).map(toLayerMount);
     remembered.delete(digest);
-    remembered.set(digest, { writerVersion, mounts, renewAtMs: now.getTime() + grantMs / 2 });
+    remembered.set(digest, { writerVersion, mounts, renewAtMs: now.getTime() + (grantMs * (1 + spreadOf(digest))) / 4 });
     if (remembered.size > grantsPerShareMax) remembered.delete(remembered.keys().next().value as Digest);
     return mounts;
   }

@@ -82,8 +82,24 @@ describe('prepared answers', () => {
     const [map, prepared] = [served(), new PreparedAnswers()];
     const first = prepared.answerTo(asked(), context(map));
     expect(first?.tally).toEqual([{ kind: 'mount', reason: '', count: 2 }]);
-    expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + PREPARED_KEPT_MS - 1)))).toBe(first);
+    expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + PREPARED_KEPT_MS / 2 - 1)))).toBe(first);
     expect(prepared.answerTo(asked(), context(map, new Date(NOW.getTime() + PREPARED_KEPT_MS)))).not.toBe(first);
+  });
+
+  it('that were made together are made anew one by one', () => {
+    const [map, prepared] = [served(), new PreparedAnswers()];
+    const images = Array.from({ length: 60 }, (_, n) => `image ${n}`);
+    for (const image of images) map.putImage(imageRow('app', image, LAYERS));
+    const given = (atMs: number): unknown[] => images.map((image) => prepared.answerTo(asked({ manifest: digestNamed(image) }), context(map, new Date(NOW.getTime() + atMs))));
+    const perStep: number[] = [];
+    let before = given(0);
+    for (let step = 1; step <= 10; step += 1) {
+      const now = given((PREPARED_KEPT_MS * step) / 10);
+      perStep.push(now.filter((answer, n) => answer !== before[n]).length);
+      before = now;
+    }
+    expect(Math.max(...perStep)).toBeLessThan(images.length / 2);
+    expect(perStep.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(images.length);
   });
 
   it('are made anew at once when a share goes down, and soon where it could not be asked', () => {

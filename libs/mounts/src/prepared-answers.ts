@@ -6,9 +6,10 @@ import { type AnswerContext, answerLookup, type LookupRequest } from './answer-p
 import type { HeldReplica, Lease } from './lease.js';
 import type { Transport } from './mount-answer.js';
 import type { MappedImage } from './mapped-image.js';
+import { spreadOf } from './spread.js';
 
-/** For how long an answer is given again at most: grants are renewed after that. What the map says, and which shares are down, shows at once. */
-export const PREPARED_KEPT_MS = MINUTE_MS;
+/** For how long an answer is given again at most, and half as long at least: grants are renewed after that. What the map says, and which shares are down, shows at once. */
+export const PREPARED_KEPT_MS = 5 * MINUTE_MS;
 /** The same where a share could not be asked: it may be the next time. */
 export const UNSURE_KEPT_MS = 2 * SECOND_MS;
 /** Bytes of answers kept at most, half of them for as long as they are asked for: an image of 20 layers takes about 14 kB for each region. */
@@ -69,7 +70,7 @@ export interface PreparedAnswersOptions {
 
 /**
  * Answers to whole images, written once and given to every caller in the same region. An answer is made anew as soon as the map has changed any of the records that
- * it was made from, or a share is down or up again, and after {@link PREPARED_KEPT_MS} in any case. Bounded in bytes: when half of them is full, what was not asked for since the other half was goes.
+ * it was made from, or a share is down or up again, and after {@link PREPARED_KEPT_MS} at most in any case, each at another time. Bounded in bytes: when half of them is full, what was not asked for since the other half was goes.
  */
 export class PreparedAnswers {
   readonly #bytesMax: number;
@@ -145,7 +146,8 @@ export class PreparedAnswers {
       layersText,
       version,
       standing,
-      untilMs: context.now.getTime() + (isUnsure ? Math.min(UNSURE_KEPT_MS, this.#keptMs) : this.#keptMs),
+      // What was asked for together, such as after a start, is not made anew together: each answer takes about as long as a dozen that are given again.
+      untilMs: context.now.getTime() + (isUnsure ? Math.min(UNSURE_KEPT_MS, this.#keptMs) : (this.#keptMs * (1 + spreadOf(own.digest))) / 2),
     };
   }
 

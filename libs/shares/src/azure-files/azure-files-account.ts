@@ -1,4 +1,4 @@
-import { newPipeline, type RequestPolicyFactory, type ShareClient, ShareServiceClient, StorageSharedKeyCredential } from '@azure/storage-file-share';
+import { newPipeline, type RequestPolicyFactory, type ShareClient, ShareServiceClient } from '@azure/storage-file-share';
 
 import { type Clock, SystemClock } from '#clock';
 
@@ -7,6 +7,7 @@ import { type AzureFilesCredential, checkCredential, toldAsShareErrors } from '.
 import { CallGate } from './call-gate.js';
 import { DelegationKeys } from './delegation-keys.js';
 import { FileGrants, type GrantSigner } from './file-grants.js';
+import { QuickSigningKey } from './quick-signing-key.js';
 
 /**
  * States the intent on every request: without it the service refuses tokens, because they pass over the access lists of files. The SDK's own setting
@@ -55,7 +56,7 @@ export class AzureFilesAccount {
     const options = { retryOptions: { maxTries: 1 } };
     switch (credential.kind) {
       case 'key': {
-        const key = new StorageSharedKeyCredential(name, credential.key);
+        const key = new QuickSigningKey(name, credential.key);
         this.#service = new ShareServiceClient(this.endpoint, key, options);
         this.#signer = { kind: 'key', key };
         break;
