@@ -91,12 +91,31 @@ async function newColdRegion(): Promise<string> {
   story.setCapacity('brazilsouth', 900 * 2 ** 20);
   await story.plan('schedule');
   story.show('brazilsouth');
+  law('it has what is pulled most elsewhere before anybody asks', story.present('brazilsouth').includes('shop/web:v1'));
   const flows = [...USUAL, { region: 'brazilsouth', as: 'brazilsouth', pullsPerHour: 6 }];
   const day = await story.traffic(24, { flows });
   const next = await story.traffic(24, { flows });
   story.show('brazilsouth');
-  law('a new region has what it is asked for within a day', ratioOf(next['brazilsouth']) > 0.7 && ratioOf(next['brazilsouth']) >= ratioOf(day['brazilsouth']));
+  law('a new region has what it is asked for from its first day on', ratioOf(day['brazilsouth']) > 0.8 && ratioOf(next['brazilsouth']) > 0.8);
   law('the most pulled image is there', story.present('brazilsouth').includes('shop/web:v1'));
+  return story.transcript;
+}
+
+/** A region joins, and nobody ever comes. */
+async function regionNobodyComesTo(): Promise<string> {
+  const story = await settled();
+  story.tell('brazilsouth joins.');
+  story.setCapacity('brazilsouth', 900 * 2 ** 20);
+  await story.plan('schedule');
+  story.show('brazilsouth');
+  law('a region that joins has what is pulled most elsewhere before anybody asks', story.present('brazilsouth').includes('shop/web:v1'));
+  const copied = story.copiedTo('brazilsouth');
+  for (let days = 0; days < 12; days += 3) {
+    await story.traffic(3 * 24);
+    story.show('brazilsouth');
+  }
+  law('it is given up again where nobody comes', story.present('brazilsouth').length <= 1);
+  same('and copied once', story.copiedTo('brazilsouth'), copied);
   return story.transcript;
 }
 
@@ -135,5 +154,6 @@ export const STEADY: Readonly<Record<string, Scenario>> = {
   'flash-release': flashRelease,
   'cron-at-the-full-hour': cronAtTheFullHour,
   'new-cold-region': newColdRegion,
+  'region-nobody-comes-to': regionNobodyComesTo,
   'tag-rolled-back': tagRolledBack,
 };

@@ -59,8 +59,8 @@ export class StressStory {
   readonly demand = new SimulatedDemand();
   readonly plans = new MemoryPlanStore();
   readonly images = firstImages(BEGIN);
-  /** Bytes that were copied to regions so far. */
-  copiedBytes = 0;
+  /** Bytes that were copied to each region so far. */
+  readonly #copiedBytes = new Map<string, number>();
   readonly #names = new Map<Digest, string>();
   readonly #capacity = new Map<string, number>();
   readonly #random = seededRandom(20260601);
@@ -85,6 +85,16 @@ export class StressStory {
   /** Adds a line: what happens, at the left margin. */
   tell(line: string): void {
     this.#lines.push(`${this.clock.now().toISOString().slice(5, 16).replace('T', ' ')}  ${line}`);
+  }
+
+  /** Bytes that were copied to regions so far. */
+  get copiedBytes(): number {
+    return [...this.#copiedBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Bytes that were copied to a region so far. */
+  copiedTo(region: string): number {
+    return this.#copiedBytes.get(region) ?? 0;
   }
 
   setCapacity(region: string, capacityBytes: number): void {
@@ -151,7 +161,7 @@ export class StressStory {
       if (region === HOME) continue;
       const held = this.#heldBytes(region);
       if (Math.max(usedBytes, held) > Math.max(capacityBytes, forcedBytes)) throw new Error(`${region} uses ${Math.max(usedBytes, held)} bytes of ${capacityBytes}`);
-      this.copiedBytes += Math.max(0, held - (before.get(region) ?? 0));
+      this.#copiedBytes.set(region, this.copiedTo(region) + Math.max(0, held - (before.get(region) ?? 0)));
     }
     if (!quiet) await this.#tellPlan(report);
     return report;

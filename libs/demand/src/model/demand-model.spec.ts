@@ -136,6 +136,39 @@ describe('a demand model', () => {
     expect(idle!.expectedPulls).toBe(0);
   });
 
+  it('takes a region that joins for a part of the usual one, for less the longer nobody pulls there, and for what it is once somebody does', () => {
+    const world = new World();
+    world.images = [image('v1'), image('w1', BEGAN_MS, 0, 'team/rare')];
+    const pulls = (active: readonly string[]) => (region: string, of: ForecastImage): number => (active.includes(region) ? (of.repository === 'team/app' ? 40 : 0.1) : 0);
+    world.pass(10 * 24, pulls(['east', 'west']));
+    world.regions = ['east', 'west', 'north'];
+    const north = (): ImageForecast => world.forecast('north', 7 * DAY_MS)[0]!;
+    world.model.learn(world.view(world.atMs + MINUTE_MS));
+    const [joined, east] = [north(), world.forecast('east', 7 * DAY_MS)[0]!];
+    expect(joined.expectedPulls).toBeGreaterThan(3);
+    expect(joined.expectedPulls / east.expectedPulls).toBeLessThan(0.01);
+    world.pass(2 * 24, pulls(['east', 'west']));
+    const later = north();
+    expect(later.expectedPulls / joined.expectedPulls).toBeLessThan(0.6);
+    world.pass(26 * 24, pulls(['east', 'west']));
+    const silent = north();
+    expect(silent.expectedPulls).toBeLessThan(0.1);
+    // However long it was silent, what others pull is as good a hint as ever once nodes come.
+    world.counters.add({ region: 'north', repository: 'team/rare', image: world.images[1]!.digest }, world.atMs, 40);
+    expect(north().expectedPulls / silent.expectedPulls).toBeGreaterThan(100);
+    const again = new DemandModel(JSON.parse(JSON.stringify(world.model.state)));
+    expect(again.forecast(world.view(), DAY_MS)).toEqual(world.model.forecast(world.view(), DAY_MS));
+  });
+
+  it('takes all regions of a state of before for as old as counting', () => {
+    const world = new World();
+    world.images = [image('v1')];
+    world.pass(20 * 24, (region) => (region === 'east' ? 40 : 0));
+    const { joined: _joined, ...before } = world.model.state;
+    expect(new DemandModel(before).forecast(world.view(), DAY_MS).get('west')).toEqual(world.forecast('west'));
+    expect(world.forecast('west')[0]!.expectedPulls).toBeLessThan(0.1);
+  });
+
   it('has an image that no tag names keep what it is pulled, and inherit next to nothing', () => {
     const world = new World();
     world.images = [image('v1'), image('old', BEGAN_MS, null)];

@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 import { AgeShares, type AgeSharesState } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
 import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
-import { Forecaster, type LearnedDemand, levelOf } from './forecast.js';
+import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf } from './forecast.js';
 import { HALF_LIVES_MS, type Weights } from './half-lives.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
@@ -15,8 +15,6 @@ import { WeekProfile, type WeekProfileState } from './week-profile.js';
 const SCORED_MS = DAY_MS;
 /** Pushes that are followed at a time; beyond it the oldest are taken for not pulled. */
 const FOLLOWED_PUSHES_MAX = 10_000;
-/** What is counted first is taken for what came within so long: the first minutes of a service tell little of a week. */
-const BEGUN_MIN_MS = DAY_MS;
 const LASTING = 2;
 
 /** What a model has learned, as JSON keeps it. Counters are not part of it. */
@@ -31,6 +29,8 @@ export interface DemandModelState {
   readonly ages: AgeSharesState;
   readonly pushes: PushResponseState;
   readonly weekdays: RepositoryWeekdaysState;
+  /** When each region joined, in milliseconds since the epoch; absent in what was kept before that was looked at: then all joined when counting began. */
+  readonly joined?: readonly (readonly [RegionName, number])[];
 }
 
 /** A time that was foretold, and the instant at which it is looked at what came. */
@@ -75,6 +75,7 @@ export class DemandModel implements LearnedDemand {
   readonly ages: AgeShares;
   readonly pushes: PushResponse;
   readonly weekdays: RepositoryWeekdays;
+  readonly #joined: Map<RegionName, number>;
   /** What the lasting counter of each image was worth when last learned, by region. */
   #before: Map<RegionName, Map<string, number>> | undefined;
   #foretold: Foretold | undefined;
@@ -92,6 +93,7 @@ export class DemandModel implements LearnedDemand {
     this.ages = new AgeShares(state?.ages);
     this.pushes = new PushResponse(state?.pushes);
     this.weekdays = new RepositoryWeekdays(state?.weekdays);
+    this.#joined = new Map(state?.joined ?? (state?.profiles ?? []).map(([region]) => [region, state?.startedMs ?? Number.NaN]));
     this.#settle();
   }
 
@@ -107,11 +109,16 @@ export class DemandModel implements LearnedDemand {
       ages: this.ages.state,
       pushes: this.pushes.state,
       weekdays: this.weekdays.state,
+      joined: [...this.#joined],
     };
   }
 
   get startedMs(): number {
     return this.#startedMs;
+  }
+
+  joinedMs(region: RegionName): number | undefined {
+    return this.#joined.get(region);
   }
 
   profileOf(region: RegionName): WeekProfile {
@@ -131,6 +138,7 @@ export class DemandModel implements LearnedDemand {
     if (Number.isNaN(this.#startedMs)) this.#startedMs = this.#begunMs(view);
     const fromMs = Number.isNaN(this.#learnedMs) ? this.#startedMs : this.#learnedMs;
     if (atMs <= fromMs) return;
+    this.#join(view.regions, Number.isNaN(this.#learnedMs) ? this.#startedMs : atMs);
     const now = this.#lasting(view, atMs);
     // Of one that goes on from its state nobody knows what was counted when it last learned, and so not what came since.
     if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) this.#learnPeriod(view, { fromMs, toMs: atMs, now });
@@ -163,11 +171,18 @@ export class DemandModel implements LearnedDemand {
     return surprisesOf(foretold, passedRatio, this.calibrationOf(region));
   }
 
+  /** A region that goes and comes again joins anew. */
+  #join(regions: readonly RegionName[], atMs: number): void {
+    for (const region of this.#joined.keys()) if (!regions.includes(region)) this.#joined.delete(region);
+    for (const region of regions) if (!this.#joined.has(region)) this.#joined.set(region, atMs);
+  }
+
   /** A view that came before anything was learned is looked at as if counting had begun with what it has. */
   #begun(view: DemandView): LearnedDemand {
     if (!Number.isNaN(this.#startedMs)) return this;
     const { everywhere, ages, pushes, weekdays } = this;
-    return { startedMs: this.#begunMs(view), everywhere, ages, pushes, weekdays, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
+    const startedMs = this.#begunMs(view);
+    return { startedMs, joinedMs: () => startedMs, everywhere, ages, pushes, weekdays, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
   }
 
   /** When counting may have begun, by what is there: the shorter counter is full after some days, and the longer tells how many days that was. */
@@ -289,7 +304,8 @@ export class DemandModel implements LearnedDemand {
       }
       const calibration = this.calibrationOf(region);
       calibration.learn(days);
-      calibration.learnElsewhere(elsewhere, cameNew);
+      // A region in which nobody pulls at all tells how much is pulled there, and nothing of what.
+      if (weights !== undefined && weights.size > 0) calibration.learnElsewhere(elsewhere, cameNew);
     }
   }
 }

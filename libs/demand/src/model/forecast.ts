@@ -23,8 +23,15 @@ const LEVEL_PULLS = 20;
 const LEVEL_RATIO_MAX = 4;
 /** How long a region that is busier than usual stays so. */
 const LEVEL_KEPT_MS = 7 * DAY_MS;
-/** The least volume that a region is taken for, as a share of all: one that has seen nothing yet would inherit nothing. */
+/** The least volume that a region in which anybody pulled is taken for, as a share of all: one that has seen next to nothing would inherit nothing. */
 const VOLUME_RATIO_MIN = 0.01;
+/** What a region that has just joined, and in which nobody has pulled yet, is taken for, as a part of the usual region. */
+const JOINED_RATIO = 0.25;
+/** For so long, and each time as long again that nobody pulls there, it is taken for half of that. */
+const JOINED_HALF_LIFE_MS = 2 * DAY_MS;
+
+/** What is counted first is taken for what came within so long: the first minutes of a service, or of a region, tell little of a week. */
+export const BEGUN_MIN_MS = DAY_MS;
 
 /** What a model has learned, as far as forecasts are made of it. */
 export interface LearnedDemand {
@@ -33,6 +40,8 @@ export interface LearnedDemand {
   readonly pushes: PushResponse;
   readonly weekdays: RepositoryWeekdays;
   readonly everywhere: WeekProfile;
+  /** When a region was first there to be foretold; undefined where it is now. */
+  joinedMs(region: RegionName): number | undefined;
   profileOf(region: RegionName): WeekProfile;
   calibrationOf(region: RegionName): Calibration;
 }
@@ -86,6 +95,8 @@ export class Forecaster {
   readonly #horizonMs: number;
   readonly #bases: readonly Basis[];
   readonly #everywhere: Exposure;
+  /** The median of the levels of regions in which anybody pulls; 0 where nobody does. */
+  readonly #usualLevel: number;
   #daysAhead: readonly { readonly day: number; readonly hours: number }[] | undefined;
   readonly #byRepository: ReadonlyMap<string, RepositoryBasis>;
   /** What is the same of an image in every region. */
@@ -98,6 +109,7 @@ export class Forecaster {
     const atMs = view.at.getTime();
     this.#everywhere = new Exposure(atMs, learned.startedMs, learned.everywhere.factors);
     this.#bases = view.regions.map((region) => this.#basis(region, atMs));
+    this.#usualLevel = medianOf(this.#bases.map(({ level }) => level).filter((level) => level > 0));
     this.#byRepository = new Map([...Map.groupBy(view.images, (image) => image.repository)].map(([name, images]) => [name, this.#repository(name, images, atMs)]));
   }
 
@@ -112,7 +124,7 @@ export class Forecaster {
   #basis(region: RegionName, atMs: number): Basis {
     const profile = this.#learned.profileOf(region);
     const calibration = this.#learned.calibrationOf(region);
-    const exposure = new Exposure(atMs, this.#learned.startedMs, profile.factors);
+    const exposure = exposureOf(region, this.#learned, atMs);
     const counters = this.#view.counters.in(region);
     const all = counters.all(atMs);
     const kept = (LEVEL_KEPT_MS / this.#horizonMs) * (1 - Math.exp(-this.#horizonMs / LEVEL_KEPT_MS));
@@ -224,7 +236,14 @@ export class Forecaster {
   #elsewhereRate(basis: Basis, rate: number): number {
     const all = this.#bases.reduce((sum, { level }) => sum + level, 0);
     const others = all - basis.level;
-    return others <= 0 || rate <= 0 ? 0 : (rate * Math.max(basis.level, all * VOLUME_RATIO_MIN)) / others;
+    return others <= 0 || rate <= 0 ? 0 : (rate * this.#volume(basis, all)) / others;
+  }
+
+  /** Pulls an hour that a region is taken for: its own level, and, until anybody pulls there, a part of what is usual, which becomes less the longer nobody does. */
+  #volume({ region, level }: Basis, all: number): number {
+    if (level > 0) return Math.max(level, all * VOLUME_RATIO_MIN);
+    const silentMs = Math.max(0, this.#view.at.getTime() - (this.#learned.joinedMs(region) ?? this.#view.at.getTime()));
+    return this.#usualLevel * JOINED_RATIO * 2 ** (-silentMs / JOINED_HALF_LIFE_MS);
   }
 
   /** Of a newly pushed image that nobody has pulled yet, how pushes of its repository went here says more than counts. */
@@ -241,8 +260,14 @@ export class Forecaster {
 }
 
 /** Pulls an hour of a region by its last days, of an hour that is like the mean of its week. */
-export function levelOf({ at, counters }: DemandView, learned: Pick<LearnedDemand, 'startedMs' | 'profileOf'>, region: RegionName): number {
-  return counters.in(region).all(at.getTime())[1] / new Exposure(at.getTime(), learned.startedMs, learned.profileOf(region).factors).since(0, 1);
+export function levelOf({ at, counters }: DemandView, learned: Pick<LearnedDemand, 'startedMs' | 'joinedMs' | 'profileOf'>, region: RegionName): number {
+  return counters.in(region).all(at.getTime())[1] / exposureOf(region, learned, at.getTime()).since(0, 1);
+}
+
+/** What a region could have shown since it joined: a new one is not one in which nobody wanted anything. Its first day is taken to be over, as that of counting is. */
+function exposureOf(region: RegionName, learned: Pick<LearnedDemand, 'startedMs' | 'joinedMs' | 'profileOf'>, atMs: number): Exposure {
+  const joinedMs = learned.joinedMs(region) ?? atMs;
+  return new Exposure(atMs, Math.max(learned.startedMs, joinedMs - BEGUN_MIN_MS), learned.profileOf(region).factors);
 }
 
 /** Of a Gamma prior that is worth so many pulls, and a count over an exposure: the mean rate. */
@@ -276,6 +301,12 @@ function exposuresOf(image: ForecastImage, exposure: Exposure, { generations, re
   });
   for (const halfLife of HALF_LIVES) sums[halfLife] *= recent[halfLife];
   return sums;
+}
+
+function medianOf(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return sorted.length === 0 ? 0 : (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
 }
 
 /** That a count of this mean and deviation is not 0: negative binomial, Poisson where it spreads no more than that. */
