@@ -66,4 +66,27 @@ describe('the limits of a client', () => {
     times(20, (n) => take({ client: `other ${n}` }));
     expect(take({ client: 'a', image: 'tag 0' })).toBe('counted');
   });
+
+  it('take back what counted of who walks through a registry, once, and of nobody who pulls the same again', () => {
+    const limits = new ClientLimits();
+    const take = (client: string, n: number, afterMs = n * 1000): PullVerdict => limits.take({ region: 'eastus', repository: `team/app${n}`, image: digestOf('image'), clientHash: client }, FULL_HOUR_MS + afterMs);
+    times(CLIENT_PULLS_PER_HOUR_MAX, (n) => take('crawler', n));
+    // A proxy of many nodes: of what they pull every third is what another one pulled, within ten minutes or after.
+    times(CLIENT_PULLS_PER_HOUR_MAX, (n) => [take('proxy', n), ...(n % 3 === 0 ? [take('proxy', n)] : [])][0]!);
+    expect(limits.takenBack()).toEqual([]);
+    expect([take('proxy', 500), limits.takenBack()]).toEqual(['capped', []]);
+    expect(take('crawler', 500)).toBe('capped');
+    const taken = limits.takenBack();
+    expect(taken.map(({ key, atMs }) => `${key.repository} ${(atMs - FULL_HOUR_MS) / 1000}`)).toEqual(Array.from({ length: CLIENT_PULLS_PER_HOUR_MAX }, (_, n) => `team/app${n} ${n}`));
+    expect([take('crawler', 501), limits.takenBack()]).toEqual(['capped', []]);
+  });
+
+  it('take back no more than they remember', () => {
+    const limits = new ClientLimits(CLIENT_PULLS_PER_HOUR_MAX);
+    const take = (client: string, n: number): PullVerdict => limits.take({ region: 'eastus', repository: `team/app${n}`, image: digestOf('image'), clientHash: client }, FULL_HOUR_MS + n);
+    times(CLIENT_PULLS_PER_HOUR_MAX, (n) => take('first', n));
+    times(CLIENT_PULLS_PER_HOUR_MAX, (n) => take('second', n));
+    times(3, (n) => take('first', 1000 + n));
+    expect(limits.takenBack().length).toBeLessThanOrEqual(CLIENT_PULLS_PER_HOUR_MAX);
+  });
 });

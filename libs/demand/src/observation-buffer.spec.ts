@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 
-import { REPEAT_WINDOW_MS } from './client-limits.js';
+import { CLIENT_PULLS_PER_HOUR_MAX, REPEAT_WINDOW_MS } from './client-limits.js';
 import { weightsAt } from './decayed-counts.js';
 import type { Observation } from './observation.js';
 import { ObservationBuffer } from './observation-buffer.js';
@@ -94,5 +94,19 @@ describe('an observation buffer', () => {
         for (const [n, weight] of weights[0]!.entries()) expect(weights[1]![n]).toBeCloseTo(weight, 9);
       }),
     );
+  });
+
+  it('counts nothing of who walks through a registry, whatever was drained before that was known', () => {
+    const buffer = open();
+    const batches = [];
+    for (let n = 0; n < CLIENT_PULLS_PER_HOUR_MAX + 1; n += 1) {
+      buffer.observe(pull({ clientHash: 'crawler', repository: `team/app${n}`, at: later(n * 1000) }), later(n * 1000));
+      if (n % 50 === 49) batches.push(buffer.drain(later(n * 1000)));
+    }
+    batches.push(buffer.drain(later(HOUR_MS)));
+    const sums = new Map<string, number>();
+    for (const counted of batches.flatMap((batch) => batch?.counts ?? [])) sums.set(counted.repository, (sums.get(counted.repository) ?? 0) + weightsAt(counted, later(HOUR_MS))[0]);
+    expect(sums.size).toBe(CLIENT_PULLS_PER_HOUR_MAX);
+    for (const sum of sums.values()) expect(sum).toBeCloseTo(0, 9);
   });
 });

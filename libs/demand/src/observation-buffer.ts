@@ -54,13 +54,10 @@ export class ObservationBuffer {
     const { region, repository, image } = observation;
     const at = observation.at > now ? now : observation.at;
     const verdict = this.#clients.take(observation, at.getTime());
-    if (verdict !== 'counted') return verdict;
-    const text = demandKeyText(observation);
-    const one: CountedDemand = { region, repository, image, weights: [1, 1, 1], at };
-    const counted = this.#counts.get(text);
-    if (counted === undefined && this.#counts.size >= this.#keysMax) this.#dropLeast(now);
-    this.#counts.set(text, counted === undefined ? one : addDemand(counted, one));
-    return 'counted';
+    if (verdict === 'counted') this.#add({ region, repository, image, weights: [1, 1, 1], at }, now);
+    // Counts add up, so that one less is as good as never counted, merged by now or not.
+    for (const { key, atMs } of this.#clients.takenBack()) this.#add({ ...key, weights: [-1, -1, -1], at: new Date(atMs) }, now);
+    return verdict;
   }
 
   /** Takes everything counted so far out, as one batch under a new id; undefined when there is nothing. */
@@ -69,6 +66,13 @@ export class ObservationBuffer {
     const batch = { batchId: randomUUID(), drainedAt: now, counts: [...this.#counts.values()] };
     this.#counts = new Map();
     return batch;
+  }
+
+  #add(one: CountedDemand, now: Date): void {
+    const text = demandKeyText(one);
+    const counted = this.#counts.get(text);
+    if (counted === undefined && this.#counts.size >= this.#keysMax) this.#dropLeast(now);
+    this.#counts.set(text, counted === undefined ? one : addDemand(counted, one));
   }
 
   #dropLeast(now: Date): void {

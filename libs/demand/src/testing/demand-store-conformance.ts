@@ -82,6 +82,15 @@ function mergingConforms(store: () => DemandStore): void {
     expect(forward).toBeCloseTo(3 * 2 ** -(20 / 72) + 5 * 2 ** -(1 / 72) + 7 * 2 ** -(9 / 72), 9);
   });
 
+  it('takes back what was counted: nothing is left of it, and nobody is told of it', async () => {
+    const at = later(-HOUR_MS);
+    await store().merge(batch([counted(key('a'), 3, at), counted(key('b'), 1, at)]), noon);
+    await store().merge(batch([counted(key('a'), -1, at), counted(key('b'), -1, at)]), noon);
+    expect((await store().snapshot(noon)).counts.map(({ image }) => image)).toEqual([key('a').image]);
+    expect((await store().weightsOfImage(key('a'), at))[MIDDLE]).toBeCloseTo(2, 9);
+    expect((await store().prune(noon, 10)).counts).toBe(1);
+  });
+
   it('adds batches that touch the same keys from several nodes at the same time', async () => {
     const keys = Array.from({ length: 40 }, (_, n) => key(`image ${n}`));
     const batches = Array.from({ length: 6 }, (_, n) => batch((n % 2 === 0 ? keys : keys.toReversed()).map((of) => counted(of, 1))));
