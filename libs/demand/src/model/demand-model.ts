@@ -171,7 +171,7 @@ export class DemandModel implements LearnedDemand {
     return surprisesOf(foretold, passedRatio, this.calibrationOf(region));
   }
 
-  /** A region that goes and comes again joins anew. */
+  /** Those that are there when counting begins have not joined: nothing is known of any region then. One that goes and comes again joins anew. */
   #join(regions: readonly RegionName[], atMs: number): void {
     for (const region of this.#joined.keys()) if (!regions.includes(region)) this.#joined.delete(region);
     for (const region of regions) if (!this.#joined.has(region)) this.#joined.set(region, atMs);
@@ -304,8 +304,9 @@ export class DemandModel implements LearnedDemand {
       }
       const calibration = this.calibrationOf(region);
       calibration.learn(days);
-      // A region in which nobody pulls at all tells how much is pulled there, and nothing of what.
-      if (weights !== undefined && weights.size > 0) calibration.learnElsewhere(elsewhere, cameNew);
+      // A region that joined and in which nobody has pulled yet tells how much is pulled there, and nothing of what.
+      const isSilent = (weights?.size ?? 0) === 0 && (this.#joined.get(region) ?? this.#startedMs) > this.#startedMs;
+      if (!isSilent) calibration.learnElsewhere(elsewhere, cameNew);
     }
   }
 }

@@ -23,7 +23,7 @@ const LEVEL_PULLS = 20;
 const LEVEL_RATIO_MAX = 4;
 /** How long a region that is busier than usual stays so. */
 const LEVEL_KEPT_MS = 7 * DAY_MS;
-/** The least volume that a region in which anybody pulled is taken for, as a share of all: one that has seen next to nothing would inherit nothing. */
+/** The least volume that a region is taken for, as a share of all: one that has seen nothing yet would inherit nothing. */
 const VOLUME_RATIO_MIN = 0.01;
 /** What a region that has just joined, and in which nobody has pulled yet, is taken for, as a part of the usual region. */
 const JOINED_RATIO = 0.25;
@@ -40,7 +40,7 @@ export interface LearnedDemand {
   readonly pushes: PushResponse;
   readonly weekdays: RepositoryWeekdays;
   readonly everywhere: WeekProfile;
-  /** When a region was first there to be foretold; undefined where it is now. */
+  /** When a region was first there to be foretold: `startedMs` for those that were from the beginning, undefined for one that is new now. */
   joinedMs(region: RegionName): number | undefined;
   profileOf(region: RegionName): WeekProfile;
   calibrationOf(region: RegionName): Calibration;
@@ -239,11 +239,12 @@ export class Forecaster {
     return others <= 0 || rate <= 0 ? 0 : (rate * this.#volume(basis, all)) / others;
   }
 
-  /** Pulls an hour that a region is taken for: its own level, and, until anybody pulls there, a part of what is usual, which becomes less the longer nobody does. */
+  /** Pulls an hour that a region is taken for: its own level, or, of one that joined and in which nobody has pulled yet, a part of what is usual, which becomes less the longer nobody does. */
   #volume({ region, level }: Basis, all: number): number {
-    if (level > 0) return Math.max(level, all * VOLUME_RATIO_MIN);
-    const silentMs = Math.max(0, this.#view.at.getTime() - (this.#learned.joinedMs(region) ?? this.#view.at.getTime()));
-    return this.#usualLevel * JOINED_RATIO * 2 ** (-silentMs / JOINED_HALF_LIFE_MS);
+    const atMs = this.#view.at.getTime();
+    const joinedMs = this.#learned.joinedMs(region) ?? atMs;
+    if (level > 0 || joinedMs <= this.#learned.startedMs) return Math.max(level, all * VOLUME_RATIO_MIN);
+    return this.#usualLevel * JOINED_RATIO * 2 ** (-Math.max(0, atMs - joinedMs) / JOINED_HALF_LIFE_MS);
   }
 
   /** Of a newly pushed image that nobody has pulled yet, how pushes of its repository went here says more than counts. */
