@@ -1,5 +1,6 @@
 import type { Digest } from '#oci';
 
+import { bytesOfColumn } from './column-bytes.js';
 import { digestAt, putWords, WORDS_PER_DIGEST } from './digest-words.js';
 
 /** Digests are kept in blocks of so many: growing moves nothing, and no turn copies more than one. */
@@ -49,8 +50,7 @@ export class DigestTable {
       place = this.#placeOf(this.#asked, 0);
     }
     const number = this.#free.pop() ?? this.#end++;
-    const block = (this.#blocks[number >> BLOCK_BITS] ??= new Int32Array(WORDS_PER_DIGEST << BLOCK_BITS));
-    block.set(this.#asked, (number & BLOCK_MASK) * WORDS_PER_DIGEST);
+    this.#blockFor(number).set(this.#asked, (number & BLOCK_MASK) * WORDS_PER_DIGEST);
     this.#slots[place] = number + 1;
     return number;
   }
@@ -74,6 +74,28 @@ export class DigestTable {
   /** The digest of a number that is in use. */
   textOf(number: number): Digest {
     return digestAt(this.#blockOf(number), wordsAt(number));
+  }
+
+  /** The digests of some rows that lie in one block, for a snapshot: 32 bytes each. Rows that are written by them have numbers up to the last, and are not known by their digests before {@link index}. */
+  bytesOfRows(first: number, count: number): Uint8Array {
+    this.#end = Math.max(this.#end, first + count);
+    return bytesOfColumn(this.#blockFor(first), wordsAt(first), count * WORDS_PER_DIGEST);
+  }
+
+  /** Makes digests known that were written as bytes, each of them once; numbers that are not used are free. */
+  index(isUsed: (number: number) => boolean): void {
+    let slots = SLOTS_MIN;
+    while (slots < (this.#end + 1) * 2) slots *= 2;
+    this.#slots = new Int32Array(slots);
+    this.#free.length = 0;
+    for (let number = this.#end - 1; number >= 0; number -= 1) {
+      if (isUsed(number)) this.#slots[this.#placeOf(this.#blockOf(number), wordsAt(number))] = number + 1;
+      else this.#free.push(number);
+    }
+  }
+
+  #blockFor(number: number): Int32Array {
+    return (this.#blocks[number >> BLOCK_BITS] ??= new Int32Array(WORDS_PER_DIGEST << BLOCK_BITS));
   }
 
   #blockOf(number: number): Int32Array {

@@ -1,5 +1,6 @@
 import type { Digest } from '#oci';
 
+import { bytesOfColumn } from './column-bytes.js';
 import { digestAt, hashAt, putWords, WORDS_PER_DIGEST } from './digest-words.js';
 import type { LayerState } from './map-row.js';
 
@@ -148,6 +149,29 @@ export class LayerColumns {
   /** Counts images that name a layer, or do so no more. */
   countImages(row: number, change: 1 | -1): void {
     this.#blockFor(row).counts[(row & (BLOCK_ROWS - 1)) * COUNTS + IMAGE_COUNT]! += change;
+  }
+
+  /** Why layers of some rows were refused, for a snapshot: with their numbers. */
+  refusalsOfRows(first: number, count: number): (readonly [number, string])[] {
+    if (this.#refusals.size === 0) return [];
+    return Array.from({ length: count }, (_, place) => first + place).flatMap((row) => (this.#refusals.has(row) ? [[row, this.#refusals.get(row)!] as const] : []));
+  }
+
+  /** Notes why layers were refused whose rows were written as bytes. */
+  readRefusals(refusals: Iterable<readonly [number, string]>): void {
+    for (const [row, refusal] of refusals) this.#refusals.set(row, refusal);
+  }
+
+  /** The columns of some rows that lie in one block, for a snapshot: hashes, sizes, counts and flags. */
+  bytesOfRows(first: number, count: number): readonly Uint8Array[] {
+    const { hashes, sizes, counts, flags } = this.#blockFor(first);
+    const at = first & (BLOCK_ROWS - 1);
+    return [bytesOfColumn(hashes, at * HASH_WORDS, count * HASH_WORDS), bytesOfColumn(sizes, at * SIZES, count * SIZES), bytesOfColumn(counts, at * COUNTS, count * COUNTS), bytesOfColumn(flags, at, count)];
+  }
+
+  /** Forgets how often images name a layer. */
+  clearImageCount(row: number): void {
+    this.#blockFor(row).counts[(row & (BLOCK_ROWS - 1)) * COUNTS + IMAGE_COUNT] = 0;
   }
 
   /** Empties a row that nothing refers to: another layer may get its number. */

@@ -16,17 +16,66 @@ export class LayerTable {
   readonly digests = new DigestTable();
   readonly columns = new LayerColumns();
   readonly replicas = new ReplicaStates();
+  #holds = 0;
+  /** Layers that nothing referred to at some time while they were held. */
+  readonly #unused = new Set<number>();
+
+  /** How many layers anything refers to. Cheap. */
+  get size(): number {
+    let size = this.digests.size;
+    for (const number of this.#unused) if (!this.#isUsed(number)) size -= 1;
+    return size;
+  }
+
+  /** What is known of a layer; undefined where nothing refers to it. */
+  find(digest: Digest): LayerRecord | undefined {
+    const number = this.digests.find(digest);
+    return number < 0 || (this.#holds > 0 && !this.#isUsed(number)) ? undefined : this.record(number);
+  }
 
   /** What is known of the layer of that number, which is in use. */
   record(number: number): LayerRecord {
     return new LayerRecord(this, number);
   }
 
-  /** Gives the number back when nothing refers to the layer any more. */
+  /** Gives the number back when nothing refers to the layer any more, as soon as layers are not held. */
   dropIfUnused(number: number): void {
-    if (this.columns.isAsked(number) || this.columns.imageCount(number) > 0 || this.replicas.countOf(number) > 0) return;
+    if (this.#isUsed(number)) return;
+    if (this.#holds > 0) {
+      this.#unused.add(number);
+      return;
+    }
     this.columns.clear(number);
     this.digests.remove(number);
+  }
+
+  /**
+   * Until what is returned is disposed of, every number stays that of its layer and a layer's description stays as it is: what is read at different instants fits together.
+   * What nothing refers to then is forgotten in one turn; it is no more than what is removed while a snapshot is written.
+   */
+  hold(): Disposable {
+    this.#holds += 1;
+    return { [Symbol.dispose]: () => this.#letGo() };
+  }
+
+  /** After rows were written as bytes into an empty table: makes layers known by their digests, counts the images that name them, and gives numbers free that nothing refers to. */
+  index(images: Iterable<{ count(): void }>): void {
+    for (let number = 0; number < this.digests.end; number += 1) this.columns.clearImageCount(number);
+    for (const image of images) image.count();
+    for (let number = 0; number < this.digests.end; number += 1) if (!this.#isUsed(number)) this.columns.clear(number);
+    this.digests.index((number) => this.#isUsed(number));
+  }
+
+  #isUsed(number: number): boolean {
+    return this.columns.isAsked(number) || this.columns.imageCount(number) > 0 || this.replicas.countOf(number) > 0;
+  }
+
+  #letGo(): void {
+    this.#holds -= 1;
+    if (this.#holds > 0) return;
+    const unused = [...this.#unused];
+    this.#unused.clear();
+    for (const number of unused) this.dropIfUnused(number);
   }
 }
 

@@ -1,17 +1,19 @@
+import { endianness } from 'node:os';
 import { crc32 } from 'node:zlib';
 
-import { KiB, MiB } from '#quantities';
+import { MiB } from '#quantities';
 
-import { type SnapshotMemory, SnapshotText } from './snapshot-text.js';
-import { readRow, writeRow } from './snapshot-rows.js';
-import type { ReplicaMap } from './replica-map.js';
+import { MapTables } from './map-tables.js';
+import type { MappedImage } from './mapped-image.js';
+import { ENTRIES_FRAME, EntryReader, repositoryFrames, shareFrames } from './snapshot-entries.js';
+import { layerFrames, LAYERS_FRAME, readLayerFrame } from './snapshot-layers.js';
+import { ReplicaMap } from './replica-map.js';
 
 /** The version of the form; a snapshot of another one is not read. */
-export const SNAPSHOT_VERSION = 2;
-/** Rows are written until a frame has this many bytes: the writer's turn between two answers. */
-const FRAME_BYTES = 32 * KiB;
-/** A frame is never longer: one row more than {@link FRAME_BYTES}, and the longest row is an image of a thousand layers. */
+export const SNAPSHOT_VERSION = 3;
+/** A frame is never longer: most have some 100 kB, and the longest entry is an image of a thousand layers. */
 const FRAME_BYTES_MAX = MiB;
+const FRAME_HEAD_BYTES = 8;
 
 /** What a snapshot says of itself. */
 export interface SnapshotHeader {
@@ -38,37 +40,35 @@ export class SnapshotError extends Error {
 }
 
 /**
- * A map as bytes, frame by frame, each a turn of bounded length. The map may change between two frames: each row is then told as it was at some instant since the header, and
- * following the feed from the header's position makes it right.
+ * A map as bytes, frame by frame, each a turn of well below a millisecond. The map may change between two frames: what is told of each repository, tag, manifest and layer was so at some instant since the
+ * header, and following the feed from the header's position makes it right. Until the last frame was taken, or the generator is ended, the map forgets no layer.
  *
  * | bytes | |
  * |---|---|
  * | 8 | `TLMAP`, 0, and the version as two bytes |
- * | frames | 4: length, 4: CRC32 of the content, content. The first is the header as JSON; the others are rows |
- * | 8 | the last frame: length 0, and the CRC32 of all contents in a row |
+ * | frames | 4: length, 4: CRC32 of the content, content. The first is the header as JSON; then come entries of repositories (`snapshot-entries.ts`), layers (`snapshot-layers.ts`), and entries of shares |
+ * | 8 | the last frame: length 0, and the CRC32 of the CRC32s of all frames in a row |
  *
- * Numbers are little-endian.
+ * Numbers are little-endian; columns are in the order of the machine that wrote them, and only read by one of the same.
  */
-export function* writeSnapshot(map: ReplicaMap, { origin, asOf, position }: SnapshotHeader): Generator<Buffer, void> {
+export function* writeSnapshot({ tables }: ReplicaMap, { origin, asOf, position }: SnapshotHeader): Generator<Buffer, void> {
   const magic = Buffer.from('TLMAP\0\0\0');
   magic.writeUInt16LE(SNAPSHOT_VERSION, 6);
   yield magic;
   let all = 0;
   const framed = (content: Buffer): Buffer => {
-    const head = Buffer.alloc(8);
-    head.writeUInt32LE(content.length, 0);
-    head.writeUInt32LE(crc32(content), 4);
-    all = crc32(content, all);
-    return Buffer.concat([head, content]);
+    const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + content.length);
+    frame.writeUInt32LE(content.length, 0);
+    frame.writeUInt32LE(crc32(content), 4);
+    frame.set(content, FRAME_HEAD_BYTES);
+    all = crc32(frame.subarray(4, FRAME_HEAD_BYTES), all);
+    return frame;
   };
-  yield framed(Buffer.from(JSON.stringify({ origin, asOf: asOf.toISOString(), position })));
-  const text = new SnapshotText();
-  for (const row of map.rows()) {
-    writeRow(text, row);
-    if (text.length >= FRAME_BYTES) yield framed(text.take());
-  }
-  if (text.length > 0) yield framed(text.take());
-  const end = Buffer.alloc(8);
+  yield framed(Buffer.from(JSON.stringify({ origin, asOf: asOf.toISOString(), position, byteOrder: endianness() })));
+  using _ = tables.layers.hold();
+  // In this order: layers are there when they are named, also those that came while repositories were told.
+  for (const frames of [repositoryFrames, layerFrames, shareFrames]) for (const content of frames(tables)) yield framed(content);
+  const end = Buffer.alloc(FRAME_HEAD_BYTES);
   end.writeUInt32LE(all, 4);
   yield end;
 }
@@ -85,33 +85,41 @@ export interface SnapshotWanted {
 }
 
 /**
- * Reads a snapshot into a map that is empty. What it gives was whole: every byte was as it was written.
- * @throws {SnapshotError} and the map is then of no use.
+ * Reads a snapshot. What it gives was whole: every byte was as it was written.
+ * @throws {SnapshotError}
  */
-export async function readSnapshot(bytes: SnapshotBytes, map: ReplicaMap, wanted: SnapshotWanted): Promise<SnapshotHeader> {
+export async function readSnapshot(bytes: SnapshotBytes, wanted: SnapshotWanted): Promise<{ readonly map: ReplicaMap; readonly header: SnapshotHeader }> {
   const magic = await bytes(8);
   if (magic.length < 8 || magic.toString('latin1', 0, 6) !== 'TLMAP\0') throw new SnapshotError('SNAPSHOT_FOREIGN', 'the file is no snapshot of a map');
   const version = magic.readUInt16LE(6);
   if (version !== SNAPSHOT_VERSION) throw new SnapshotError('SNAPSHOT_VERSION', `the snapshot has the form ${version}, and ${SNAPSHOT_VERSION} is read here`);
-  let all = 0;
-  let header: SnapshotHeader | undefined;
-  const memory: SnapshotMemory = { names: [], numbers: new Map() };
-  for (;;) {
-    const content = await frame(bytes, all);
-    if (content === undefined) break;
-    all = crc32(content, all);
-    if (header === undefined) header = headerOf(content, wanted);
-    else for (const text = new SnapshotText(content, memory); !text.ended; ) map.put(readRow(text));
+  const first = await frame(bytes, 0);
+  if (first === undefined) throw torn('it ends before its header');
+  const header = headerOf(first.content, wanted);
+  const tables = new MapTables();
+  const entries = new EntryReader(tables);
+  for (let { all } = first; ; ) {
+    const next = await frame(bytes, all);
+    if (next === undefined) break;
+    all = next.all;
+    if (next.content[0] === ENTRIES_FRAME) entries.read(next.content);
+    else if (next.content[0] === LAYERS_FRAME) readLayerFrame(tables, next.content);
+    else throw new Error(`a frame of the kind ${next.content[0]}: the bytes were checked, so their writer is wrong`);
   }
-  if (header === undefined) throw torn('it ends before its header');
+  tables.layers.index(imagesOf(tables));
+  const map = new ReplicaMap(tables);
   map.asOf = header.asOf;
-  return header;
+  return { map, header };
 }
 
-/** The content of the next frame; undefined for the last one. */
-async function frame(bytes: SnapshotBytes, all: number): Promise<Buffer | undefined> {
-  const head = await bytes(8);
-  if (head.length < 8) throw torn('it ends without its last frame');
+function* imagesOf({ repositories }: MapTables): Generator<MappedImage, void> {
+  for (const { images } of repositories.values()) for (const image of images.values()) if (image.kind === 'image') yield image;
+}
+
+/** The content of the next frame, and the checksum of all up to it; undefined for the last one. */
+async function frame(bytes: SnapshotBytes, all: number): Promise<{ readonly content: Buffer; readonly all: number } | undefined> {
+  const head = await bytes(FRAME_HEAD_BYTES);
+  if (head.length < FRAME_HEAD_BYTES) throw torn('it ends without its last frame');
   const [length, check] = [head.readUInt32LE(0), head.readUInt32LE(4)];
   if (length === 0) {
     if (check !== all) throw torn('a frame is missing');
@@ -120,12 +128,13 @@ async function frame(bytes: SnapshotBytes, all: number): Promise<Buffer | undefi
   if (length > FRAME_BYTES_MAX) throw torn(`a frame of ${length} bytes`);
   const content = await bytes(length);
   if (content.length < length || crc32(content) !== check) throw torn('a frame is not as it was written');
-  return content;
+  return { content, all: crc32(head.subarray(4), all) };
 }
 
 function headerOf(content: Buffer, { origin, now, ageMaxMs }: SnapshotWanted): SnapshotHeader {
-  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown };
+  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown; readonly byteOrder: string };
   if (read.origin !== origin) throw new SnapshotError('SNAPSHOT_FOREIGN', 'the snapshot is of another deployment, or of another database');
+  if (read.byteOrder !== endianness()) throw new SnapshotError('SNAPSHOT_FOREIGN', `the snapshot is of a machine with the byte order ${read.byteOrder}`);
   const asOf = new Date(read.asOf);
   const ageMs = now.getTime() - asOf.getTime();
   // One from the future was written by a clock that went wrong: its age is not known.

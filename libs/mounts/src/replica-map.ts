@@ -1,8 +1,9 @@
 import type { Digest } from '#oci';
 
-import { type LayerRecord, LayerTable } from './layer-record.js';
+import type { LayerRecord, LayerTable } from './layer-record.js';
+import { MapTables, type RepositoryEntry } from './map-tables.js';
 import { MappedImage, type MappedManifest } from './mapped-image.js';
-import type { ImageRow, LayerReplicasRow, LayerRow, LoadedRow, ManifestContent, MapKey, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
+import type { ImageRow, LayerReplicasRow, LayerRow, LoadedRow, MapKey, MappedReplicaState, MapTopic, ReplicaRow, RepositoryRow, TagRow } from './map-row.js';
 
 /** How much a map holds. */
 export interface MapCounts {
@@ -13,13 +14,6 @@ export interface MapCounts {
   readonly replicas: number;
 }
 
-interface RepositoryEntry {
-  /** Undefined while only its tags or images are known. */
-  enabled: boolean | undefined;
-  readonly tags: Map<string, Digest>;
-  readonly images: Map<Digest, MappedManifest>;
-}
-
 /**
  * What every lookup is answered from: which images a repository has, how far their layers are, and which shares hold them.
  * Rows are put and removed by key, in any order and any number of times; the map is what the last row of each key said.
@@ -28,13 +22,26 @@ interface RepositoryEntry {
 export class ReplicaMap {
   /** When the rows were last known to be all there were; undefined until the first full load. By this process's clock. */
   asOf: Date | undefined = undefined;
-  readonly #repositories = new Map<string, RepositoryEntry>();
-  readonly #layers = new LayerTable();
-  readonly #shareNumbers = new Map<string, number>();
-  readonly #shareNames: string[] = [];
+  /** For snapshots, which copy them. */
+  readonly tables: MapTables;
+  readonly #repositories: MapTables['repositories'];
+  readonly #layers: LayerTable;
   #tagCount = 0;
   #imageCount = 0;
   #replicaCount = 0;
+
+  /** @param tables of a snapshot, whole; without them it is empty. They are the map's from now on. */
+  constructor(tables = new MapTables()) {
+    this.tables = tables;
+    this.#repositories = tables.repositories;
+    this.#layers = tables.layers;
+    for (const { tags, images } of tables.repositories.values()) {
+      this.#tagCount += tags.size;
+      this.#imageCount += images.size;
+    }
+    const { digests, replicas } = tables.layers;
+    for (let number = 0; number < digests.end; number += 1) this.#replicaCount += replicas.countOf(number);
+  }
 
   /** How much it holds now. Cheap. */
   get counts(): MapCounts {
@@ -42,7 +49,7 @@ export class ReplicaMap {
       repositories: this.#repositories.size,
       tags: this.#tagCount,
       images: this.#imageCount,
-      layers: this.#layers.digests.size,
+      layers: this.#layers.size,
       replicas: this.#replicaCount,
     };
   }
@@ -64,38 +71,18 @@ export class ReplicaMap {
 
   /** What is known of a layer, whoever refers to it. */
   layer(digest: Digest): LayerRecord | undefined {
-    const number = this.#layers.digests.find(digest);
-    return number < 0 ? undefined : this.#layers.record(number);
+    return this.#layers.find(digest);
   }
 
   /** The number by which records know a share; undefined for a share without any replica yet. */
   shareNumber(share: string): number | undefined {
-    return this.#shareNumbers.get(share);
+    return this.tables.shareNumber(share);
   }
 
   /** The state of one replica; undefined where there is none. */
   replicaState(layer: Digest, share: string): MappedReplicaState | undefined {
-    const number = this.#shareNumbers.get(share);
+    const number = this.tables.shareNumber(share);
     return number === undefined ? undefined : this.layer(layer)?.stateOn(number);
-  }
-
-  /**
-   * Every row that it holds, in the order in which they are loaded. The map may change meanwhile: rows that come or go before they are told are told or not, and
-   * what is told of a row was so when it was told.
-   */
-  *rows(): Generator<LoadedRow, void> {
-    for (const [name, { enabled }] of this.#repositories) if (enabled !== undefined) yield { topic: 'repository', name, enabled };
-    for (const [repository, { tags }] of this.#repositories) for (const [tag, digest] of tags) yield { topic: 'tag', repository, tag, digest };
-    const { digests, columns, replicas } = this.#layers;
-    for (let number = 0; number < digests.end; number += 1) {
-      const expansion = columns.expansion(number);
-      if (expansion !== undefined) yield { topic: 'layer', digest: digests.textOf(number), ...expansion };
-    }
-    for (const [repository, { images }] of this.#repositories) for (const [digest, image] of images) yield { topic: 'image', repository, digest, content: contentOf(image) };
-    for (let number = 0; number < digests.end; number += 1) {
-      if (replicas.countOf(number) === 0) continue;
-      yield { topic: 'replicas', layer: digests.textOf(number), replicas: Array.from(replicas.of(number), ({ share, state }) => ({ share: this.#shareNames[share]!, state })) };
-    }
   }
 
   /** Puts a row of any topic in the place of what its key had. */
@@ -135,7 +122,7 @@ export class ReplicaMap {
 
   /** Puts a repository; its tags and images are rows of their own. */
   putRepository(row: Omit<RepositoryRow, 'topic'>): void {
-    this.#repository(row.name).enabled = row.enabled;
+    this.tables.repository(row.name).enabled = row.enabled;
   }
 
   /** Forgets that a repository is known. */
@@ -148,7 +135,7 @@ export class ReplicaMap {
 
   /** Puts what a tag names. */
   putTag(row: Omit<TagRow, 'topic'>): void {
-    const { tags } = this.#repository(row.repository);
+    const { tags } = this.tables.repository(row.repository);
     if (!tags.has(row.tag)) this.#tagCount += 1;
     tags.set(row.tag, row.digest);
   }
@@ -163,11 +150,11 @@ export class ReplicaMap {
 
   /** Puts a manifest. */
   putImage(row: Omit<ImageRow, 'topic'>): void {
-    const { images } = this.#repository(row.repository);
+    const { images } = this.tables.repository(row.repository);
     const before = images.get(row.digest);
     const { content } = row;
     // The new one first: what both refer to stays where it is.
-    images.set(row.digest, content.kind === 'index' ? content : new MappedImage(this.#layers, content));
+    images.set(row.digest, content.kind === 'index' ? content : MappedImage.of(this.#layers, content));
     if (before === undefined) this.#imageCount += 1;
     else if (before.kind === 'image') before.letGo();
   }
@@ -206,7 +193,7 @@ export class ReplicaMap {
     if (row.replicas.length === 0) return;
     const { digests, replicas, columns } = this.#layers;
     const number = digests.add(row.layer);
-    for (const { share, state } of row.replicas) if (replicas.set(number, this.#shareNumber(share), state)) this.#replicaCount += 1;
+    for (const { share, state } of row.replicas) if (replicas.set(number, this.tables.addShare(share), state)) this.#replicaCount += 1;
     columns.changed(number);
   }
 
@@ -214,37 +201,14 @@ export class ReplicaMap {
   removeReplica(layer: Digest, share: string): void {
     const { digests, replicas, columns } = this.#layers;
     const number = digests.find(layer);
-    const shareNumber = this.#shareNumbers.get(share);
+    const shareNumber = this.tables.shareNumber(share);
     if (number < 0 || shareNumber === undefined || !replicas.remove(number, shareNumber)) return;
     this.#replicaCount -= 1;
     columns.changed(number);
     this.#layers.dropIfUnused(number);
   }
 
-  #shareNumber(share: string): number {
-    let number = this.#shareNumbers.get(share);
-    if (number === undefined) {
-      number = this.#shareNames.push(share) - 1;
-      this.#shareNumbers.set(share, number);
-    }
-    return number;
-  }
-
-  #repository(name: string): RepositoryEntry {
-    let entry = this.#repositories.get(name);
-    if (entry === undefined) {
-      entry = { enabled: undefined, tags: new Map(), images: new Map() };
-      this.#repositories.set(name, entry);
-    }
-    return entry;
-  }
-
   #dropIfEmpty(name: string, entry: RepositoryEntry): void {
     if (entry.enabled === undefined && entry.tags.size === 0 && entry.images.size === 0) this.#repositories.delete(name);
   }
-}
-
-function contentOf(image: MappedManifest): ManifestContent {
-  if (image.kind === 'index') return image;
-  return { kind: 'image', view: image.view?.digest, layers: image.layers.map(({ digest, diffId, sizeBytes }) => ({ digest, diffId, sizeBytes })) };
 }

@@ -1,3 +1,4 @@
+import { bytesOfColumn } from './column-bytes.js';
 import { type MappedReplicaState, REPLICA_STATES } from './map-row.js';
 
 /** Layers of one block: what is laid out anew at once when there are more shares. */
@@ -51,6 +52,19 @@ export class ReplicaStates {
   /** Forgets a replica. @returns true when there was one. */
   remove(row: number, share: number): boolean {
     return this.stateOn(row, share) !== undefined && this.#write(row, share, 0) !== 0;
+  }
+
+  /** Bytes that the states of one layer take now. */
+  get codeBytes(): number {
+    return this.#shares / 2;
+  }
+
+  /** The states of some rows that lie in one block, for a snapshot, as so many bytes each, and how many replicas each has. @throws {Error} where a row takes more bytes. */
+  bytesOfRows(first: number, count: number, codeBytes: number): readonly Uint8Array[] {
+    const { codes, counts, bytesPerRow } = this.#blockFor(first, codeBytes * 2 - 1);
+    if (bytesPerRow !== codeBytes) throw new Error(`rows of ${codeBytes} bytes after rows of ${bytesPerRow}`);
+    const at = first & (BLOCK_ROWS - 1);
+    return [codes.subarray(at * bytesPerRow, (at + count) * bytesPerRow), bytesOfColumn(counts, at, count)];
   }
 
   /** @returns the code that was there. */

@@ -4,23 +4,14 @@ import { type Digest } from '#oci';
 const ROOM_BYTES = 128 * 1024;
 const PREFIX = 'sha256:';
 
-/** What a writer and its reader remember from frame to frame, so that it need not be told again. */
-export interface SnapshotMemory {
-  /** Names that were told, in order. */
-  readonly names: string[];
-  readonly numbers: Map<string, number>;
-}
-
 /** Numbers, texts and digests in a row of bytes, to be written or to be read. Numbers are LEB128: seven bits a byte, the lowest first. */
 export class SnapshotText {
   #bytes: Buffer;
   #at = 0;
   readonly #end: number;
-  readonly #memory: SnapshotMemory;
 
-  /** With `content` it is read, from its beginning; `memory` is that of the frames before. */
-  constructor(content?: Buffer, memory: SnapshotMemory = { names: [], numbers: new Map() }) {
-    this.#memory = memory;
+  /** With `content` it is read, from its beginning. */
+  constructor(content?: Buffer) {
     this.#bytes = content ?? Buffer.allocUnsafe(ROOM_BYTES);
     this.#end = content?.length ?? 0;
   }
@@ -92,22 +83,6 @@ export class SnapshotText {
   digest(): Digest {
     // Joined at once: a text of two parts takes twice the room.
     return `sha256:${this.hash()}`;
-  }
-
-  /** One of a few names: in full only the first time. */
-  putName(value: string): void {
-    const { numbers } = this.#memory;
-    const known = numbers.get(value);
-    this.putNumber(known ?? numbers.size);
-    if (known !== undefined) return;
-    numbers.set(value, numbers.size);
-    this.putText(value);
-  }
-
-  name(): string {
-    const { names } = this.#memory;
-    const number = this.number();
-    return names[number] ?? (names[number] = this.text());
   }
 
   #room(bytes: number): void {
