@@ -22,7 +22,9 @@ import { temporaryDatabase } from './support/temporary-database.js';
 const POSTGRES_URL = process.env[TEST_POSTGRES_URL];
 const HOME = 'westeurope';
 const EAST = 'eastus';
-const REGIONS = [HOME, EAST];
+/** Nobody wants anything there: plans for it show that planners are at work. */
+const ASIA = 'southeastasia';
+const REGIONS = [HOME, EAST, ASIA];
 
 describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two processes with one PostgreSQL', () => {
   const undo = new AsyncDisposableStack();
@@ -68,7 +70,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     await eventually('the image is in the other region', () => one.client.readyIn(EAST, 'team/app', 'v1'));
     await eventually('its merged view is, too', async () => (await rowsOn(EAST)).filter(({ state }) => state === 'ready').length === 3);
     layers = (await rowsOn(EAST)).map(({ layer }) => layer);
-  }, 90_000);
+  }, 180_000);
   afterAll(() => undo.disposeAsync());
 
   const rowsOn = async (share: string): Promise<{ layer: Digest; state: string }[]> => (await db.query<{ layer: Digest; state: string }>('SELECT layer, state FROM replicas WHERE share = $1 ORDER BY layer', [share])).rows;
@@ -91,6 +93,8 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     await eventually('the other region is given', async () => (await pullFrom(other)).layers.every(({ kind }) => kind === 'mount'));
     const { lease } = await pullFrom(other);
     if (lease === undefined) throw new Error('a pull with mounts has a lease');
+    // As often as a node renews it, a busy machine may be late.
+    await eventually('the lease is written down, and holds for long', async () => (await db.query(`UPDATE leases SET expires_at = clock_timestamp() + interval '5 minutes' WHERE id = $1`, [lease.id])).rowCount === 1);
     const held = { account: EAST, share: 'layers', path: layerFilePath(last, LAYER_FILE_VERSION) };
     const handle = await emulator.control.openHandle(held, { sharing: 'read-write-delete' });
     await db.query('DELETE FROM replicas WHERE share = $1 AND layer = $2', [HOME, last]);
@@ -105,14 +109,17 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
       expect(renewed.status).toBe(200);
       const { drain } = await region(other);
       return drain?.waitsFor.join(' ') === 'leases open-files removals' ? drain : undefined;
-    }, { withinMs: 30_000 });
+    });
     expect(waiting).toMatchObject({ state: 'draining', left: { replicas: { count: 3 }, last: { count: 0 }, leases: 1, openHandles: 1 } });
     expect((await rowsOn(HOME)).map(({ layer, state }) => [layer, state])).toEqual(layers.map((layer) => [layer, 'ready']));
-    await other.client.call(`/v1/leases/${lease.id}`, { method: 'DELETE' });
+    expect((await other.client.call(`/v1/leases/${lease.id}`, { method: 'DELETE' })).status).toBeLessThan(300);
+    // One that many share is not released, but runs out; and instead of the time until which it was known to hold.
+    await db.query('UPDATE leases SET expires_at = clock_timestamp() WHERE id = $1', [lease.id]);
+    await db.query(`UPDATE replicas SET not_before = '-infinity' WHERE share = $1`, [EAST]);
     const open = await eventually('it waits for the file that is open alone', async () => {
       const { drain } = await region(other);
       return drain?.left.replicas.count === 1 && drain.waitsFor.join(' ') === 'open-files removals' ? drain : undefined;
-    }, { withinMs: 30_000 });
+    });
     expect(open.left).toMatchObject({ draining: { count: 1 }, leases: 0, openHandles: 1 });
     expect(await rowsOn(EAST)).toEqual([{ layer: last, state: 'draining' }]);
     emulator.control.closeHandle(held, handle.id);
@@ -121,7 +128,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     const drained = await eventually('nothing is left', async () => {
       const { drain } = await region(other);
       return drain?.state === 'drained' ? drain : undefined;
-    }, { withinMs: 30_000 });
+    });
     expect(drained).toMatchObject({ left: { replicas: { count: 0 }, leases: 0 }, waitsFor: [], drainedAt: expect.any(String) });
     const events = await eventually('it has been told', async () => {
       const all = await told('region.drained');
@@ -132,18 +139,20 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     const evictedAt = (await told('layer.evicted')).find(({ data }) => data['layer'] === last && data['region'] === EAST)?.time ?? '';
     expect([copiedAt, evictedAt].map((each) => each.length > 0)).toEqual([true, true]);
     expect(Date.parse(copiedAt)).toBeLessThan(Date.parse(evictedAt));
-  }, 90_000);
+  }, 180_000);
 
   it('keeps the region empty although a pin names it, until it is undrained: then plans fill it again', async () => {
-    const plansBefore = (await db.query<{ count: number }>('SELECT count(*)::int AS count FROM plans')).rows[0]?.count ?? 0;
-    await eventually('plans are made', async () => (await other.client.admin('plans', { method: 'POST' })).status === 202);
-    expect(plansBefore).toBeGreaterThan(0);
+    const plansSince = async (name: string, since: Date): Promise<number> => (await db.query('SELECT FROM plans WHERE region = $1 AND made_at > $2', [name, since])).rowCount ?? 0;
+    const [now] = (await db.query<{ at: Date }>('SELECT clock_timestamp() AS at')).rows;
+    expect((await other.client.admin('plans', { method: 'POST' })).status).toBe(202);
+    await eventually('plans are made, from facts of after the drain', async () => (await plansSince(ASIA, now!.at)) > 1);
+    expect(await plansSince(EAST, now!.at)).toBe(0);
     expect(await rowsOn(EAST)).toEqual([]);
     const undrained = await other.client.admin<RegionStatus>(`regions/${EAST}/undrain`, { method: 'POST', json: {} });
     expect([undrained.status, undrained.body.drain]).toEqual([200, undefined]);
-    await eventually('the image is there again', () => other.client.readyIn(EAST, 'team/app', 'v1'), { withinMs: 30_000 });
+    await eventually('the image is there again', () => other.client.readyIn(EAST, 'team/app', 'v1'));
     await eventually('nodes are given it', async () => (await pullFrom(other)).layers.every(({ kind }) => kind === 'mount'));
     const trail = (await other.client.admin<{ items: { path: string; status?: number }[] }>('audit?limit=500')).body.items.filter(({ path }) => path.includes('drain'));
     expect(trail.map(({ path, status }) => `${path} ${status}`)).toEqual(expect.arrayContaining([`/api/v1/regions/${EAST}/drain 202`, `/api/v1/regions/${EAST}/undrain 200`, `/api/v1/regions/${HOME}/drain 409`]));
-  }, 60_000);
+  }, 180_000);
 });

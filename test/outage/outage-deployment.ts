@@ -13,6 +13,7 @@ import type { ServiceClient } from '../e2e/support/service-client.js';
 import { ServiceProcess } from '../e2e/support/service-process.js';
 import { FAST } from '../e2e/support/start-service.js';
 import { temporaryDatabase } from '../e2e/support/temporary-database.js';
+import { wrongClock } from '../e2e/support/wrong-clock.js';
 import { BreakableProxy } from './breakable-proxy.js';
 import type { AskedPull } from './pull-load.js';
 
@@ -136,9 +137,4 @@ export class OutageDeployment implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#undo.disposeAsync();
   }
-}
-
-/** The environment of a process that asks what day and time it is and is told wrong; waits take as long as ever. Not by the program `faketime`, which would outlive its child's signals. */
-function wrongClock(minutes: number): Record<string, string> {
-  return { LD_PRELOAD: '/usr/$LIB/faketime/libfaketime.so.1', FAKETIME: `${minutes > 0 ? '+' : ''}${minutes}m`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
 }

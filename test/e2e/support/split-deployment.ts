@@ -49,13 +49,15 @@ export interface PushedTag {
 export class SplitDeployment implements AsyncDisposable {
   readonly emulator: TemporaryEmulator;
   readonly registry: LocalRegistry;
+  readonly databaseUrl: string;
   readonly #undo: AsyncDisposableStack;
-  readonly #start: (role: Role, name: string) => Promise<ServiceProcess>;
+  readonly #start: (role: Role, name: string, environment?: Readonly<Record<string, string>>) => Promise<ServiceProcess>;
   #front: ServiceProcess | undefined;
 
-  private constructor(parts: { readonly emulator: TemporaryEmulator; readonly registry: LocalRegistry; readonly undo: AsyncDisposableStack; readonly start: (role: Role, name: string) => Promise<ServiceProcess> }) {
+  private constructor(parts: { readonly emulator: TemporaryEmulator; readonly registry: LocalRegistry; readonly databaseUrl: string; readonly undo: AsyncDisposableStack; readonly start: (role: Role, name: string, environment?: Readonly<Record<string, string>>) => Promise<ServiceProcess> }) {
     this.emulator = parts.emulator;
     this.registry = parts.registry;
+    this.databaseUrl = parts.databaseUrl;
     this.#undo = parts.undo;
     this.#start = parts.start;
   }
@@ -80,11 +82,11 @@ export class SplitDeployment implements AsyncDisposable {
       replication: { ...(FAST['replication'] as object), bytesPerLinkDay: '100TiB', ...replication },
     };
     const environment = { TRANSLOCATOR_DATABASE_URL: database.url, TRANSLOCATOR_SHARE_KEYS: regions.map((name) => `${name}=${TEST_KEY}`).join(',') };
-    const start = (role: Role, name: string): Promise<ServiceProcess> => {
+    const start = (role: Role, name: string, more: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
       const args = ['--role', role === 'front' ? 'lookup,control' : 'worker'];
-      return ServiceProcess.start({ main, folder: join(folder, name), registryUrl: registry.url, overrides, environment, args });
+      return ServiceProcess.start({ main, folder: join(folder, name), registryUrl: registry.url, overrides, environment: { ...environment, ...more }, args });
     };
-    const deployment = new SplitDeployment({ emulator, registry, undo: undo.move(), start });
+    const deployment = new SplitDeployment({ emulator, registry, databaseUrl: database.url, undo: undo.move(), start });
     try {
       deployment.#front = deployment.#undo.use(await start('front', 'front'));
     } catch (error) {
@@ -105,8 +107,18 @@ export class SplitDeployment implements AsyncDisposable {
   }
 
   /** Starts one more process; it ends with the deployment. @param name of the folder that it has for itself, and that its successors find. */
-  async startProcess(role: Role, name: string = role): Promise<ServiceProcess> {
-    return this.#undo.use(await this.#start(role, name));
+  async startProcess(role: Role, name: string = role, environment: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
+    return this.#undo.use(await this.#start(role, name, environment));
+  }
+
+  /** Ends lookup and control as a crash does; until {@link startFront} nobody answers. */
+  async killFront(): Promise<void> {
+    await this.#front?.kill();
+  }
+
+  /** Starts the successor of a killed one, which is the one that {@link client} speaks to from now on. */
+  async startFront(): Promise<void> {
+    this.#front = await this.startProcess('front', 'front');
   }
 
   /** Where the share of a region is on the disk. */
