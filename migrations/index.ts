@@ -23,6 +23,7 @@ import { Evictions1765200000001 } from './1765200000001-evictions.js';
 import { ForecastsElsewhere1765300000001 } from './1765300000001-forecasts-elsewhere.js';
 import { MovedPins1765300000002 } from './1765300000002-moved-pins.js';
 import { TakenBack1765300000003 } from './1765300000003-taken-back.js';
+import { ForetoldDay1765300000004 } from './1765300000004-foretold-day.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -51,6 +52,7 @@ export const MIGRATIONS = [
   ForecastsElsewhere1765300000001,
   MovedPins1765300000002,
   TakenBack1765300000003,
+  ForetoldDay1765300000004,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

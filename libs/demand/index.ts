@@ -8,6 +8,7 @@ export { Calibration } from './src/model/calibration.js';
 export * from './src/model/demand-counters.js';
 export * from './src/model/demand-model.js';
 export * from './src/model/demand-view.js';
+export { FORETOLD_KEPT_MAX, type DayAheadState } from './src/model/day-ahead.js';
 export * from './src/model/half-lives.js';
 export type { ForetoldPulls, Surprises } from './src/model/surprise.js';
 export * from './src/history/history-recorder.js';

@@ -4,6 +4,7 @@ import type { RegionName } from '#regions';
 
 import type { DecayedCounts } from './decayed-counts.js';
 import type { DemandModelState } from './model/demand-model.js';
+import type { DayAheadState } from './model/day-ahead.js';
 import type { Weights } from './model/half-lives.js';
 import type { DemandKey } from './observation.js';
 
@@ -30,6 +31,8 @@ export const SNAPSHOT_COUNTS_MAX = 500_000;
 export const REGION_COUNTS_MAX = 100_000;
 /** The version of what models learn that is kept now. */
 export const MODEL_VERSION: DemandModelState['version'] = 1;
+/** The version of what models foretell that is kept now. */
+export const FORETOLD_VERSION: DayAheadState['version'] = 1;
 /** How far ahead of the clock a model may have learned: clocks differ by seconds, and one that differs by more is wrong. */
 export const MODEL_AHEAD_MAX_MS = HOUR_MS;
 /** Counts on one page. */
@@ -111,6 +114,12 @@ export abstract class DemandStore {
    * @returns whether it was kept.
    */
   abstract keepModel(state: DemandModelState, now: Date): Promise<boolean>;
+
+  /** What was foretold last, by whoever kept it; undefined under the same terms as {@link model}. */
+  abstract foretold(now: Date): Promise<DayAheadState | undefined>;
+
+  /** Keeps what a model has foretold, under the same terms as {@link keepModel}. Some megabytes at most. @returns whether it was kept. */
+  abstract keepForetold(state: DayAheadState, now: Date): Promise<boolean>;
 
   /**
    * Forgets up to `limit` counts worth less than `WEIGHT_MIN` by the longest half-life, and the least demanded of regions with more than {@link REGION_COUNTS_MAX}; and up to `limit` batch ids

@@ -99,6 +99,17 @@ describe('forecasts from a store', () => {
     expectSame(await idle.ofSome(world(now), DAY_MS), await busy.ofSome(world(now), DAY_MS));
   });
 
+  it('are held against what came, also where no process lasts a day', async () => {
+    const store = new WatchedStore();
+    for (let half = 0; half < 6; half += 1) {
+      const restarted = new StoredForecasts(store);
+      await pass(store, 12, (ms) => restarted.ofAll(world(ms), DAY_MS), 12 * half);
+    }
+    const calibration = new Map((await store.model(at(72 * HOUR_MS)))!.calibrations).get('eastus')!;
+    expect(calibration.errors).toHaveLength(3);
+    expect((await store.foretold(at(72 * HOUR_MS)))!.atMs).toBeGreaterThan(BEGAN_MS + 47 * HOUR_MS);
+  });
+
   it('of some images know what was pulled of them a moment ago', async () => {
     const store = new WatchedStore();
     const forecasts = new StoredForecasts(store);

@@ -5,6 +5,7 @@ import { DEMAND_PAGE_MAX, type DemandStore } from './demand-store.js';
 import { DemandCounters } from './model/demand-counters.js';
 import { DemandModel, type ForetoldTime } from './model/demand-model.js';
 import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
+import type { DayAhead } from './model/day-ahead.js';
 import type { HalfLife } from './model/half-lives.js';
 import type { ForetoldPulls, Surprises } from './model/surprise.js';
 import type { DemandKey } from './observation.js';
@@ -42,6 +43,7 @@ export class StoredForecasts {
   #model: DemandModel | undefined;
   #learnedMs = Number.NEGATIVE_INFINITY;
   #keptMs = Number.NEGATIVE_INFINITY;
+  #keptForetold: DayAhead | undefined;
   #counts: ReadCounts | undefined;
 
   constructor(store: DemandStore) {
@@ -55,6 +57,7 @@ export class StoredForecasts {
     const view = { ...world, regions: regionsOf(world, counters), counters };
     model.learn(view);
     this.#learnedMs = Math.max(this.#learnedMs, world.at.getTime());
+    await this.#keepForetold(model, world.at);
     if (this.#learnedMs - this.#keptMs >= MODEL_KEPT_EVERY_MS) {
       await this.#store.keepModel(model.state, world.at);
       this.#keptMs = this.#learnedMs;
@@ -96,6 +99,13 @@ export class StoredForecasts {
     return (await this.#modelAt(time.at)).surprises(region, time, foretold);
   }
 
+  /** Once for each day that is foretold. */
+  async #keepForetold({ foretold }: DemandModel, at: Date): Promise<void> {
+    if (foretold === undefined || foretold === this.#keptForetold) return;
+    await this.#store.keepForetold(foretold.state, at);
+    this.#keptForetold = foretold;
+  }
+
   /** Adds what was counted of a repository since. */
   async #readAgain(repository: string, at: Date, counters: DemandCounters): Promise<void> {
     let after: DemandKey | undefined;
@@ -121,7 +131,8 @@ export class StoredForecasts {
     const known = this.#model;
     if (known !== undefined && at.getTime() - this.#learnedMs <= MODEL_AGE_MAX_MS) return known;
     const kept = await this.#store.model(at);
-    const model = known !== undefined && (kept === undefined || kept.learnedMs <= this.#learnedMs) ? known : new DemandModel(kept);
+    const model = known !== undefined && (kept === undefined || kept.learnedMs <= this.#learnedMs) ? known : new DemandModel(kept, kept === undefined ? undefined : await this.#store.foretold(at));
+    if (model !== known) this.#keptForetold = model.foretold;
     this.#learnedMs = Math.max(this.#learnedMs, kept?.learnedMs ?? Number.NEGATIVE_INFINITY);
     this.#model = model;
     return model;

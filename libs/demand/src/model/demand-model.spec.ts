@@ -6,7 +6,8 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 
 import { DemandCounters } from './demand-counters.js';
 import { DemandModel } from './demand-model.js';
-import type { DemandView, ForecastImage, ImageForecast } from './demand-view.js';
+import { FORETOLD_KEPT_MAX } from './day-ahead.js';
+import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
 
 /** A Monday. */
 const BEGAN_MS = Date.parse('2026-03-02T00:00:00.000Z');
@@ -16,7 +17,7 @@ const image = (tag: string, pushedMs = BEGAN_MS, generation: number | null = 0, 
 /** Counts pulls, hour by hour, and has a model learn every quarter of a day. */
 class World {
   readonly counters = new DemandCounters();
-  readonly model = new DemandModel();
+  model = new DemandModel();
   images: ForecastImage[] = [];
   regions = ['east', 'west'];
   atMs = BEGAN_MS;
@@ -231,6 +232,35 @@ describe('a demand model', () => {
     const again = new DemandModel(JSON.parse(JSON.stringify(world.model.state)));
     expect(again.forecast(world.view(), DAY_MS)).toEqual(world.model.forecast(world.view(), DAY_MS));
     expect(again.state).toEqual(world.model.state);
+  });
+
+  it('follows pushes and holds its day ahead against what comes, however often it is made again', () => {
+    const [steady, restarted] = [new World(), new World()];
+    for (const world of [steady, restarted]) {
+      const tags: ForecastImage[] = Array.from({ length: 30 }, (_, n) => image(`steady ${n}`, BEGAN_MS, 0, `team/steady${n}`));
+      for (let quarter = 0; quarter < 8 * 4; quarter += 1) {
+        if (quarter % 4 === 1) tags.push(image(`v${quarter}`, world.atMs + MINUTE_MS, 0, `team/pushed${quarter % 3}`));
+        world.images = [...tags];
+        world.pass(6, (region, of, atMs) => (region === 'east' || of.repository.startsWith('team/steady') ? 1 + (new Date(atMs).getUTCDate() % 3) * Number(of.repository.endsWith('3')) : 0));
+        if (world === restarted && quarter % 2 === 1) world.model = new DemandModel(JSON.parse(JSON.stringify(world.model.state)), JSON.parse(JSON.stringify(world.model.foretold?.state)));
+      }
+    }
+    expect(restarted.model.state.pushes).toEqual(steady.model.state.pushes);
+    expect(restarted.model.state.followed).toEqual(steady.model.state.followed);
+    const [errors, again] = [steady, restarted].map(({ model }) => model.calibrationOf('east').state.errors);
+    expect(errors).toHaveLength(3);
+    for (const [n, error] of errors!.entries()) expect(again![n]).toBeCloseTo(error, 1);
+    expect(restarted.model.calibrationOf('east').state.perPull / steady.model.calibrationOf('east').state.perPull).toBeCloseTo(1, 1);
+  });
+
+  it('keeps of its day ahead no more than the most expected images', () => {
+    const world = new World();
+    world.images = Array.from({ length: FORETOLD_KEPT_MAX + 5 }, (_, n) => image(`v${n}`, BEGAN_MS, 0, `team/app${n}`));
+    for (const [n, of] of world.images.entries()) world.counters.add({ region: 'east', repository: of.repository, image: of.digest }, world.atMs + 1, n < 5 ? 1 : 3);
+    world.model.learn(world.view(world.atMs + MINUTE_MS));
+    const { keys, regions } = world.model.foretold!.state;
+    expect([keys.length, regions.length, regions[0]![1].length]).toEqual([FORETOLD_KEPT_MAX, 2, FORETOLD_KEPT_MAX]);
+    expect(new Set(keys)).not.toContain(forecastKey(world.images[0]!));
   });
 
   it('learns nothing of a time at whose beginning it did not look, when it is made again from its state', () => {

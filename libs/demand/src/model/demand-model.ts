@@ -5,7 +5,9 @@ import { AgeShares, type AgeSharesState } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
 import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
 import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf } from './forecast.js';
-import { HALF_LIVES_MS, type Weights } from './half-lives.js';
+import { FollowedPushes, type FollowedPushesState } from './followed-pushes.js';
+import { DayAhead, type DayAheadState } from './day-ahead.js';
+import { HALF_LIVES_MS } from './half-lives.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
 import { type ForetoldPulls, type Surprises, surprisesOf } from './surprise.js';
@@ -13,8 +15,6 @@ import { WeekProfile, type WeekProfileState } from './week-profile.js';
 
 /** Forecasts are compared with what came after so long. */
 const SCORED_MS = DAY_MS;
-/** Pushes that are followed at a time; beyond it the oldest are taken for not pulled. */
-const FOLLOWED_PUSHES_MAX = 10_000;
 const LASTING = 2;
 
 /** What a model has learned, as JSON keeps it. Counters are not part of it. */
@@ -31,6 +31,8 @@ export interface DemandModelState {
   readonly weekdays: RepositoryWeekdaysState;
   /** When each region joined, in milliseconds since the epoch; absent in what was kept before that was looked at: then all joined when counting began. */
   readonly joined?: readonly (readonly [RegionName, number])[];
+  /** Pushes that are followed; absent in what was kept before they were: then they are followed anew. */
+  readonly followed?: FollowedPushesState;
 }
 
 /** A time that was foretold, and the instant at which it is looked at what came. */
@@ -38,28 +40,6 @@ export interface ForetoldTime {
   readonly from: Date;
   readonly until: Date;
   readonly at: Date;
-}
-
-/** What was foretold for a day, to be compared with what comes. */
-interface Foretold {
-  readonly atMs: number;
-  /** By region, then by image. */
-  readonly regions: ReadonlyMap<RegionName, ReadonlyMap<string, ForetoldImage>>;
-}
-
-interface ForetoldImage {
-  readonly byHalfLife: Weights;
-  readonly expected: number;
-  readonly undiscountedElsewhere: number;
-  /** What the lasting counter was worth. */
-  readonly weight: number;
-}
-
-interface FollowedPush {
-  readonly repository: string;
-  readonly pushedMs: number;
-  /** When it was first seen pulled, by region. */
-  readonly delays: Map<RegionName, number>;
 }
 
 /**
@@ -78,13 +58,11 @@ export class DemandModel implements LearnedDemand {
   readonly #joined: Map<RegionName, number>;
   /** What the lasting counter of each image was worth when last learned, by region. */
   #before: Map<RegionName, Map<string, number>> | undefined;
-  #foretold: Foretold | undefined;
-  readonly #followed = new Map<string, FollowedPush>();
-  /** The latest push that is known. */
-  #pushedMs = Number.NEGATIVE_INFINITY;
+  #foretold: DayAhead | undefined;
+  readonly #followed: FollowedPushes;
 
-  /** @param state of a model before; a new one knows nothing. */
-  constructor(state?: DemandModelState) {
+  /** @param state of a model before; a new one knows nothing. @param foretold what that one foretold last. */
+  constructor(state?: DemandModelState, foretold?: DayAheadState) {
     this.#startedMs = state?.startedMs ?? Number.NaN;
     this.#learnedMs = state?.learnedMs ?? Number.NaN;
     this.#profiles = new Map((state?.profiles ?? []).map(([region, profile]) => [region, new WeekProfile(profile)]));
@@ -93,11 +71,14 @@ export class DemandModel implements LearnedDemand {
     this.ages = new AgeShares(state?.ages);
     this.pushes = new PushResponse(state?.pushes);
     this.weekdays = new RepositoryWeekdays(state?.weekdays);
+    this.#followed = new FollowedPushes(state?.followed);
+    // What was foretold by a clock that ran ahead of what was learned tells nothing.
+    if (foretold !== undefined && foretold.atMs <= this.#learnedMs) this.#foretold = DayAhead.from(foretold);
     this.#joined = new Map(state?.joined ?? (state?.profiles ?? []).map(([region]) => [region, state?.startedMs ?? Number.NaN]));
     this.#settle();
   }
 
-  /** What was learned, to be given to the model that goes on. What a model that ends was following is lost: a day at most. */
+  /** What was learned, to be given to the model that goes on. What came between the last two calls of {@link learn} is lost to that one, and what {@link foretold} leaves out. */
   get state(): DemandModelState {
     return {
       version: 1,
@@ -110,7 +91,13 @@ export class DemandModel implements LearnedDemand {
       pushes: this.pushes.state,
       weekdays: this.weekdays.state,
       joined: [...this.#joined],
+      followed: this.#followed.state,
     };
+  }
+
+  /** What was foretold last, to be given along; the same object until another day is foretold. */
+  get foretold(): DayAhead | undefined {
+    return this.#foretold;
   }
 
   get startedMs(): number {
@@ -142,7 +129,7 @@ export class DemandModel implements LearnedDemand {
     const now = this.#lasting(view, atMs);
     // Of one that goes on from its state nobody knows what was counted when it last learned, and so not what came since.
     if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) this.#learnPeriod(view, { fromMs, toMs: atMs, now });
-    this.#follow(view, atMs);
+    this.#followed.follow(view, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS, this.pushes);
     this.#before = now;
     this.#learnedMs = atMs;
     this.#score(view, now);
@@ -251,26 +238,6 @@ export class DemandModel implements LearnedDemand {
     for (const profile of this.#profiles.values()) profile.settle(this.everywhere.factors);
   }
 
-  /** Looks whether new images are pulled, and how soon. */
-  #follow(view: DemandView, atMs: number): void {
-    const latestMs = Math.max(this.#pushedMs, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS);
-    for (const image of view.images) {
-      const pushedMs = image.pushedAt.getTime();
-      if (pushedMs <= latestMs || pushedMs > atMs) continue;
-      this.#pushedMs = Math.max(this.#pushedMs, pushedMs);
-      this.#followed.set(forecastKey(image), { repository: image.repository, pushedMs, delays: new Map() });
-    }
-    for (const [key, push] of this.#followed) {
-      for (const region of view.regions) {
-        if (!push.delays.has(region) && view.counters.in(region).image(key, atMs)[LASTING] > 0) push.delays.set(region, Math.min(RESPONSE_MS, atMs - push.pushedMs));
-      }
-      const isOver = atMs - push.pushedMs >= RESPONSE_MS || this.#followed.size > FOLLOWED_PUSHES_MAX;
-      if (!isOver) continue;
-      this.#followed.delete(key);
-      for (const region of view.regions) this.pushes.learn(region, push.repository, push.delays.get(region));
-    }
-  }
-
   /** Compares what was foretold a day ago with what came, and foretells the next day. */
   #score(view: DemandView, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
     const atMs = view.at.getTime();
@@ -280,16 +247,10 @@ export class DemandModel implements LearnedDemand {
     if (foretold !== undefined && atMs < foretold.atMs + 1.25 * SCORED_MS) this.#learnDay(foretold, atMs, now);
     const forecaster = new Forecaster(view, this, SCORED_MS);
     const keys = view.images.map(forecastKey);
-    this.#foretold = {
-      atMs,
-      regions: new Map(view.regions.map((region) => {
-        const weights = now.get(region)!;
-        return [region, new Map(forecaster.in(region).map(({ byHalfLife, expectedPulls: expected, undiscountedElsewhere }, n) => [keys[n]!, { byHalfLife, expected, undiscountedElsewhere, weight: weights.get(keys[n]!) ?? 0 }]))];
-      })),
-    };
+    this.#foretold = new DayAhead(atMs, new Map(view.regions.map((region) => [region, DayAhead.region(keys, forecaster.in(region), now.get(region)!)])));
   }
 
-  #learnDay(foretold: Foretold, atMs: number, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
+  #learnDay(foretold: DayAhead, atMs: number, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
     const passedMs = atMs - foretold.atMs;
     for (const [region, images] of foretold.regions) {
       const days: ForetoldDay[] = [];

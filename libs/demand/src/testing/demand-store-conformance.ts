@@ -6,6 +6,7 @@ import { digestOf } from '#oci';
 import { DAY_MS, HOUR_MS } from '#quantities';
 
 import { type CountedDemand, type DemandBatch, type DemandStore, type DemandStoreOptions, MODEL_AHEAD_MAX_MS } from '../demand-store.js';
+import type { DayAheadState } from '../model/day-ahead.js';
 import { DemandModel, type DemandModelState } from '../model/demand-model.js';
 import { HALF_LIVES, HALF_LIVES_MS } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
@@ -215,5 +216,18 @@ function learningConforms(store: () => DemandStore): void {
     await store().keepModel({ ...state(noon.getTime()), version: 0 as 1 }, noon);
     expect(await store().model(noon)).toBeUndefined();
     expect(await store().keepModel(state(noon.getTime() + 1), noon)).toBe(true);
+  });
+
+  it('keeps what was foretold last, under the same terms', async () => {
+    const foretold = (atMs: number, expected = 1): DayAheadState => ({ version: 1, atMs, keys: ['team/app sha256:a'], regions: [['eastus', [[0, 1, 2, 3, expected, 0.5, 7.25]]]] });
+    expect(await store().foretold(noon)).toBeUndefined();
+    expect(await store().keepForetold(foretold(noon.getTime()), noon)).toBe(true);
+    expect(await store().keepForetold(foretold(noon.getTime() - 1, 9), noon)).toBe(false);
+    expect(await store().foretold(noon)).toEqual(foretold(noon.getTime()));
+    await store().keepForetold(foretold(noon.getTime() + 400 * DAY_MS), later(400 * DAY_MS));
+    expect(await store().foretold(noon)).toBeUndefined();
+    expect(await store().keepForetold(foretold(noon.getTime(), 3), noon)).toBe(true);
+    await store().keepForetold({ ...foretold(noon.getTime()), version: 0 as 1 }, noon);
+    expect(await store().foretold(noon)).toBeUndefined();
   });
 }

@@ -3,8 +3,9 @@ import type { RegionName } from '#regions';
 import { WEIGHT_MIN, weightsAt } from '../decayed-counts.js';
 import {
   BATCH_AGE_MAX_MS, compareDemandKeys, type CountedDemand, type DemandBatch, demandKeyText, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions,
-  type MergeOutcome, MODEL_AHEAD_MAX_MS, MODEL_VERSION, type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
+  FORETOLD_VERSION, type MergeOutcome, MODEL_AHEAD_MAX_MS, MODEL_VERSION, type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
 } from '../demand-store.js';
+import type { DayAheadState } from '../model/day-ahead.js';
 import { type DemandModelState } from '../model/demand-model.js';
 import type { Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
@@ -17,6 +18,7 @@ export class MemoryDemandStore extends DemandStore {
   /** When each merged batch was closed. */
   readonly #batches = new Map<string, number>();
   #model: DemandModelState | undefined;
+  #foretold: DayAheadState | undefined;
 
   constructor({ regionCountsMax = REGION_COUNTS_MAX }: DemandStoreOptions = {}) {
     super();
@@ -75,6 +77,18 @@ export class MemoryDemandStore extends DemandStore {
     const keptMs = this.#model?.learnedMs ?? Number.NEGATIVE_INFINITY;
     if (keptMs > state.learnedMs && keptMs <= now.getTime() + MODEL_AHEAD_MAX_MS) return false;
     this.#model = structuredClone(state);
+    return true;
+  }
+
+  async foretold(now: Date): Promise<DayAheadState | undefined> {
+    const kept = this.#foretold;
+    return kept?.version === FORETOLD_VERSION && kept.atMs <= now.getTime() + MODEL_AHEAD_MAX_MS ? structuredClone(kept) : undefined;
+  }
+
+  async keepForetold(state: DayAheadState, now: Date): Promise<boolean> {
+    const keptMs = this.#foretold?.atMs ?? Number.NEGATIVE_INFINITY;
+    if (keptMs > state.atMs && keptMs <= now.getTime() + MODEL_AHEAD_MAX_MS) return false;
+    this.#foretold = structuredClone(state);
     return true;
   }
 

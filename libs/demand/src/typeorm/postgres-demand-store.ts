@@ -5,9 +5,10 @@ import type { RegionName } from '#regions';
 
 import { HALVINGS_MAX, WEIGHT_MIN } from '../decayed-counts.js';
 import {
-  BATCH_AGE_MAX_MS, type CountedDemand, type DemandBatch, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions, type MergeOutcome, MODEL_AHEAD_MAX_MS, MODEL_VERSION,
-  type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
+  BATCH_AGE_MAX_MS, type CountedDemand, type DemandBatch, type DemandPage, type DemandQuery, type DemandSnapshot, DemandStore, type DemandStoreOptions, FORETOLD_VERSION, type MergeOutcome,
+  MODEL_AHEAD_MAX_MS, MODEL_VERSION, type PrunedDemand, REGION_COUNTS_MAX, SNAPSHOT_COUNTS_MAX,
 } from '../demand-store.js';
+import type { DayAheadState } from '../model/day-ahead.js';
 import { type DemandModelState } from '../model/demand-model.js';
 import { HALF_LIVES_MS, type Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
@@ -56,7 +57,15 @@ const NOW_COLUMNS = NOW.map((weight, n) => `${weight} AS ${COLUMNS[n]}`).join(',
 const WORTH_NOW = `greatest(${NOW.join(', ')})`;
 const WORTH = `greatest(${COLUMNS.join(', ')})`;
 
-/** Demand in the tables `demand`, `demand_batches` and `demand_model`. */
+/** A table of one row, and the column that tells of which instant it is. */
+interface KeptRow {
+  readonly table: string;
+  readonly ofMs: string;
+}
+const MODEL_ROW: KeptRow = { table: 'demand_model', ofMs: 'learned_ms' };
+const FORETOLD_ROW: KeptRow = { table: 'demand_foretold', ofMs: 'at_ms' };
+
+/** Demand in the tables `demand`, `demand_batches`, `demand_model` and `demand_foretold`. */
 export class PostgresDemandStore extends DemandStore {
   readonly #dataSource: DataSource;
   readonly #regionCountsMax: number;
@@ -127,18 +136,35 @@ export class PostgresDemandStore extends DemandStore {
   }
 
   async model(now: Date): Promise<DemandModelState | undefined> {
-    const rows = await this.#dataSource.query<{ readonly state: DemandModelState }[]>('SELECT state FROM demand_model WHERE learned_ms <= $1', [now.getTime() + MODEL_AHEAD_MAX_MS]);
-    const kept = rows[0]?.state;
+    const kept = await this.#kept<DemandModelState>(MODEL_ROW, now);
     return kept?.version === MODEL_VERSION ? kept : undefined;
   }
 
-  async keepModel(state: DemandModelState, now: Date): Promise<boolean> {
+  keepModel(state: DemandModelState, now: Date): Promise<boolean> {
+    return this.#keep(MODEL_ROW, { ofMs: state.learnedMs, state }, now);
+  }
+
+  async foretold(now: Date): Promise<DayAheadState | undefined> {
+    const kept = await this.#kept<DayAheadState>(FORETOLD_ROW, now);
+    return kept?.version === FORETOLD_VERSION ? kept : undefined;
+  }
+
+  keepForetold(state: DayAheadState, now: Date): Promise<boolean> {
+    return this.#keep(FORETOLD_ROW, { ofMs: state.atMs, state }, now);
+  }
+
+  async #kept<State>({ table, ofMs }: KeptRow, now: Date): Promise<State | undefined> {
+    const rows = await this.#dataSource.query<{ readonly state: State }[]>(`SELECT state FROM ${table} WHERE ${ofMs} <= $1`, [now.getTime() + MODEL_AHEAD_MAX_MS]);
+    return rows[0]?.state;
+  }
+
+  async #keep({ table, ofMs: column }: KeptRow, { ofMs, state }: { readonly ofMs: number; readonly state: unknown }, now: Date): Promise<boolean> {
     const kept = await this.#dataSource.query<unknown[]>(
-      `INSERT INTO demand_model (learned_ms, state) VALUES ($1, $2)
-       ON CONFLICT (singleton) DO UPDATE SET learned_ms = excluded.learned_ms, state = excluded.state
-       WHERE demand_model.learned_ms <= excluded.learned_ms OR demand_model.learned_ms > $3
-       RETURNING learned_ms`,
-      [state.learnedMs, JSON.stringify(state), now.getTime() + MODEL_AHEAD_MAX_MS],
+      `INSERT INTO ${table} (${column}, state) VALUES ($1, $2)
+       ON CONFLICT (singleton) DO UPDATE SET ${column} = excluded.${column}, state = excluded.state
+       WHERE ${table}.${column} <= excluded.${column} OR ${table}.${column} > $3
+       RETURNING ${column}`,
+      [ofMs, JSON.stringify(state), now.getTime() + MODEL_AHEAD_MAX_MS],
     );
     return kept.length > 0;
   }
