@@ -5,19 +5,15 @@ import pg from 'pg';
 import { type Figure, measured, valueAtMost } from '../bench.js';
 import { askedOf } from './asked.js';
 import { storedImage } from './filled-database.js';
-import { mostPerSecond, paced } from './load.js';
+import { mostPerSecond } from './load.js';
 import { type BenchPlace, LARGE, sizeName } from './place.js';
 import { LookupService } from './service.js';
 
 /** Changes of which each is waited for, there and back. */
 const CHANGES = 50;
 const LOAD_SECONDS = 8;
-/** Lookups a second while the snapshot is written: much less than there can be. */
-const SNAPSHOT_PACE = 2000;
-/** The first snapshot is written after a minute. */
-const SNAPSHOT_MAX_MS = 180_000;
 
-/** How much memory the largest map takes, how soon it follows, and what writing its snapshot does to answers. */
+/** How much memory the largest map takes, and how soon it follows. */
 export async function mapFigures(place: BenchPlace): Promise<readonly Figure[]> {
   const { folder, tell } = place;
   const size = sizeName(LARGE);
@@ -27,25 +23,18 @@ export async function mapFigures(place: BenchPlace): Promise<readonly Figure[]> 
   const asked = await askedOf(folder, LARGE);
   tell(`${size}: load`);
   await mostPerSecond(folder, asked.requests, service.port, LOAD_SECONDS);
+  const memory = await service.memory();
   tell(`${size}: changes`);
   const fresh = await freshness(service, database, LARGE);
-  tell(`${size}: a snapshot`);
-  const written = service.program.said((lines) => lines.find((line) => line.includes('"kind":"written"')), SNAPSHOT_MAX_MS).then((): true => true);
-  const during: number[] = [];
-  while (!(await Promise.race([written, rest(0)]))) during.push((await paced(asked.requests, service.port, { perSecond: SNAPSHOT_PACE, seconds: 5 })).p99);
-  const memory = await service.memory();
   return [
     measured(`memory after the load, ${size}`, memory.nowBytes / 1e9, 'GB'),
-    valueAtMost(`memory at most, ${size}`, memory.mostBytes / 1e9, { unit: 'GB', bound: 2.5 }),
     measured('a change is answered after, median', fresh.p50, 'ms'),
     valueAtMost('a change is answered after, p99', fresh.p99, { unit: 'ms', bound: 1000 }),
-    measured(`p99 at ${SNAPSHOT_PACE} requests/s, the worst five seconds until a snapshot is written`, Math.max(...during), 'ms'),
   ];
 }
 
-async function rest(ms: number): Promise<false> {
+async function rest(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
-  return false;
 }
 
 /** How long after the commit of a change of one replica a lookup answers by it, in milliseconds. */

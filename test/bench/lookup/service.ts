@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { BenchError } from '../bench.js';
 import { REGIONS } from './filled-database.js';
 import { ServerProgram } from './load.js';
 
@@ -8,6 +9,9 @@ import { ServerProgram } from './load.js';
 export const SERVICE_TOKEN = 'service-token-of-the-bench';
 /** A cold start of the largest map, and a slow machine. */
 const START_MAX_MS = 180_000;
+/** The first snapshot is begun after a minute, the next one after ten times as long as that took. */
+const SNAPSHOT_MAX_MS = 300_000;
+const SNAPSHOT_LOOK_MS = 20;
 
 /** A lookup process of the service as it is delivered, with 60 regions. */
 export class LookupService implements AsyncDisposable {
@@ -16,7 +20,10 @@ export class LookupService implements AsyncDisposable {
   /** From the start of the process until it had loaded everything, in seconds. */
   readonly readyAfterSeconds: number;
 
-  private constructor(program: ServerProgram, port: number, readyAfterSeconds: number) {
+  readonly #partial: string;
+
+  private constructor(program: ServerProgram, port: number, readyAfterSeconds: number, state: string) {
+    this.#partial = join(state, 'lookup', 'map.snapshot.partial');
     this.program = program;
     this.port = port;
     this.readyAfterSeconds = readyAfterSeconds;
@@ -30,12 +37,13 @@ export class LookupService implements AsyncDisposable {
     const path = join(folder, 'translocator.yaml');
     // No share stands behind the map: nobody looks whether they are up.
     await writeFile(path, `database: { kind: server }\nshares: { kind: azure }\nlookup: { probeEvery: 1h }\nregions:\n  home: ${REGIONS[0]}\n  list:\n${REGIONS.map(region).join('\n')}\n`);
+    const state = join(folder, 'state');
     const key = Buffer.alloc(64, 'k').toString('base64');
     const startedAt = performance.now();
     const program = new ServerProgram([process.execPath, main, '--role', 'lookup'], {
       TRANSLOCATOR_CONFIG: path,
       TRANSLOCATOR_PORT: '0',
-      TRANSLOCATOR_FOLDER: join(folder, 'state'),
+      TRANSLOCATOR_FOLDER: state,
       TRANSLOCATOR_REGISTRY_URL: 'http://127.0.0.1:9',
       TRANSLOCATOR_DATABASE_URL: databaseUrl,
       TRANSLOCATOR_ADMIN_TOKEN: 'admin-token-of-the-bench',
@@ -45,7 +53,7 @@ export class LookupService implements AsyncDisposable {
     });
     const port = await program.said((_, complaints) => complaints.map((line) => /^translocator is at \S+:(\d+)/.exec(line)?.[1]).find((found) => found !== undefined), START_MAX_MS);
     await program.said((lines) => lines.find((line) => line.includes('"kind":"loaded"')), START_MAX_MS);
-    return new LookupService(program, Number(port), (performance.now() - startedAt) / 1000);
+    return new LookupService(program, Number(port), (performance.now() - startedAt) / 1000, state);
   }
 
   /** Bytes of memory that the process has now, and has had at most. */
@@ -53,6 +61,25 @@ export class LookupService implements AsyncDisposable {
     const status = await readFile(`/proc/${this.program.pid}/status`, 'utf8');
     const kib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
     return { nowBytes: kib('VmRSS'), mostBytes: kib('VmHWM') };
+  }
+
+  /** Waits until it begins to write a snapshot. @throws {BenchError} when it does not. */
+  async beginsSnapshot(): Promise<void> {
+    await this.#snapshotIs(false);
+    await this.#snapshotIs(true);
+  }
+
+  /** Waits until no snapshot is being written. @throws {BenchError} when one goes on. */
+  async endsSnapshot(): Promise<void> {
+    await this.#snapshotIs(false);
+  }
+
+  async #snapshotIs(under: boolean): Promise<void> {
+    const until = performance.now() + SNAPSHOT_MAX_MS;
+    while ((await access(this.#partial).then(() => true, () => false)) !== under) {
+      if (performance.now() > until) throw new BenchError(`a snapshot was not ${under ? 'begun' : 'ended'} within ${SNAPSHOT_MAX_MS / 1000} s`);
+      await new Promise((resolve) => setTimeout(resolve, SNAPSHOT_LOOK_MS));
+    }
   }
 
   /** Asks one lookup. */

@@ -49,6 +49,16 @@ export function demandStoreConformance(name: string, open: (options: DemandStore
 }
 
 function mergingConforms(store: () => DemandStore): void {
+  it('takes batches of many keys whole, also when several come at the same time with their keys in other orders', async () => {
+    const counts = Array.from({ length: 1203 }, (_, n) => counted(key(`image ${n}`, n % 2 === 0 ? 'eastus' : 'westus'), 1 + (n % 3)));
+    const outcomes = await Promise.all([counts, counts.toReversed(), counts.toSorted((a, b) => (a.image < b.image ? -1 : 1))].map((each) => store().merge(batch(each), noon)));
+    expect(outcomes).toEqual(['merged', 'merged', 'merged']);
+    const snapshot = await store().snapshot(noon);
+    expect(snapshot.counts).toHaveLength(1203);
+    const byKey = new Map(snapshot.counts.map((each) => [`${each.region} ${each.image}`, each.weights[MIDDLE]]));
+    for (const each of counts) expect(byKey.get(`${each.region} ${each.image}`)).toBeCloseTo(3 * each.weights[MIDDLE], 9);
+  });
+
   it('halves each weight with every half-life of its own', async () => {
     await store().merge(batch([{ ...key('a'), weights: [8, 16, 32], at: noon }]), noon);
     for (const halfLife of HALF_LIVES) {

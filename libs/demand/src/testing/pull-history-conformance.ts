@@ -37,6 +37,13 @@ export function pullHistoryConformance(name: string, open: () => PullHistory): v
       expect((await history.events({ ...all, limit: 10 })).events).toHaveLength(1);
     });
 
+    it('keeps a batch of very many images and pulls whole', async () => {
+      const images = Array.from({ length: 1203 }, (_, n) => digestOf(`image ${n}`));
+      await history.keep(aBatch({ totals: images.map((image, n) => ({ region: 'eastus', repository: 'team/app', image, pulls: n })), lines: images.map((image, n) => ({ ...aPull(n), image })) }), NOW);
+      expect(await history.totals('eastus', images.map((digest) => ({ repository: 'team/app', digest })))).toEqual(images.map((_, n) => n));
+      expect((await history.events({ ...all, limit: 2000 })).events.map(({ image }) => image)).toEqual(images);
+    });
+
     it('tells events in the order of their instants, page by page, between two instants', async () => {
       await history.keep(aBatch({ lines: [aPull(5), aPull(1), aPull(3, 'b')] }), NOW);
       await history.keep(aBatch({ lines: [aPull(3, 'c'), aPull(2), aPull(9)] }), NOW);

@@ -12,6 +12,7 @@ import type { DayAheadState } from '../model/day-ahead.js';
 import { type DemandModelState } from '../model/demand-model.js';
 import { HALF_LIVES_MS, type Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
+import { inKeyOrder } from './key-order.js';
 
 interface WeightRow {
   readonly short_weight: number;
@@ -42,7 +43,7 @@ const ADDED = COLUMNS.map((column, n) => {
   const halfLifeMs = HALF_LIVES_MS[n]!;
   return `${column} = demand.${column} * ${decay('demand.at', LATER, halfLifeMs)} + excluded.${column} * ${decay('excluded.at', LATER, halfLifeMs)}`;
 });
-// In the order of the key, so that two merges never wait for each other in a circle.
+// In the order of the key, as statements are among each other, so that two merges never wait for each other in a circle.
 const MERGE = `
   INSERT INTO demand (region, repository, image, short_weight, weight, long_weight, at)
   SELECT region, repository, image, short_weight, weight, long_weight, least(at, $8)
@@ -78,21 +79,22 @@ export class PostgresDemandStore extends DemandStore {
 
   async merge(batch: DemandBatch, now: Date): Promise<MergeOutcome> {
     if (batch.drainedAt.getTime() < now.getTime() - BATCH_AGE_MAX_MS) return 'expired';
-    const { counts } = batch;
     return this.#dataSource.transaction(async (manager) => {
       const fresh = await manager.query<unknown[]>(
         'INSERT INTO demand_batches (batch_id, drained_at) VALUES ($1, least($2::timestamptz, $3::timestamptz)) ON CONFLICT DO NOTHING RETURNING batch_id',
         [batch.batchId, batch.drainedAt, now],
       );
       if (fresh.length === 0) return 'repeated';
-      await manager.query(MERGE, [
-        counts.map((counted) => counted.region),
-        counts.map((counted) => counted.repository),
-        counts.map((counted) => counted.image),
-        ...COLUMNS.map((_, n) => counts.map((counted) => counted.weights[n])),
-        counts.map((counted) => counted.at),
-        now,
-      ]);
+      for (const counts of inKeyOrder(batch.counts)) {
+        await manager.query(MERGE, [
+          counts.map((counted) => counted.region),
+          counts.map((counted) => counted.repository),
+          counts.map((counted) => counted.image),
+          ...COLUMNS.map((_, n) => counts.map((counted) => counted.weights[n])),
+          counts.map((counted) => counted.at),
+          now,
+        ]);
+      }
       return 'merged';
     });
   }

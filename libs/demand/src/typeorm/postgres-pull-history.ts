@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Digest } from '#oci';
 
 import { type GoneImage, HISTORY_BATCH_AGE_MAX_MS, type HistoryBatch, type HistoryBounds, type HistoryEvent, type HistoryMark, type HistoryQuery, PullHistory } from '../history/pull-history.js';
+import { inKeyOrder, inStatements } from './key-order.js';
 
 interface EventRow {
   readonly sequence: string;
@@ -15,7 +16,7 @@ interface EventRow {
   readonly until_at: Date | null;
 }
 
-/** In the order of the key, so that two batches never wait for each other in a circle. */
+/** In the order of the key, as statements are among each other, so that two batches never wait for each other in a circle. */
 const ADD_TOTALS = `
   INSERT INTO pull_totals (region, repository, image, pulls, last_at)
   SELECT region, repository, image, pulls, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[]) AS counted (region, repository, image, pulls)
@@ -36,8 +37,12 @@ export class PostgresPullHistory extends PullHistory {
     return this.dataSource.transaction(async (manager) => {
       const fresh = await manager.query<unknown[]>('INSERT INTO history_batches (batch_id, closed_at) VALUES ($1, least($2::timestamptz, $3::timestamptz)) ON CONFLICT DO NOTHING RETURNING batch_id', [batchId, closedAt, now]);
       if (fresh.length === 0) return 'repeated';
-      await manager.query(ADD_TOTALS, [totals.map(({ region }) => region), totals.map(({ repository }) => repository), totals.map(({ image }) => image), totals.map(({ pulls }) => pulls), closedAt]);
-      if (lines.length > 0) await manager.query(TELL_PULLS, [lines.map(({ at }) => at), lines.map(({ region }) => region), lines.map(({ repository }) => repository), lines.map(({ image }) => image), lines.map(({ client }) => client)]);
+      for (const some of inKeyOrder(totals)) {
+        await manager.query(ADD_TOTALS, [some.map(({ region }) => region), some.map(({ repository }) => repository), some.map(({ image }) => image), some.map(({ pulls }) => pulls), closedAt]);
+      }
+      for (const some of inStatements(lines)) {
+        await manager.query(TELL_PULLS, [some.map(({ at }) => at), some.map(({ region }) => region), some.map(({ repository }) => repository), some.map(({ image }) => image), some.map(({ client }) => client)]);
+      }
       return 'kept';
     });
   }
