@@ -151,4 +151,39 @@ describe('forecasts from a store', () => {
     expect(foretold.get('eastus')!.get(forecastKey(newest))!.expectedPulls).toBeGreaterThan(5);
     expect((await store.model(at(4 * HOUR_MS)))?.learnedMs).toBe(BEGAN_MS + 4 * HOUR_MS);
   });
+
+  it('are made one after the other, whoever asks: what is asked for while a model learns of many images is of what it has learned then, and the same as if it had been waited for', async () => {
+    const images = Array.from({ length: 800 }, (_, n): ForecastImage => ({ repository: `team/app-${n % 100}`, digest: digestOf(`image ${n}`), pushedAt: new Date(BEGAN_MS - n * MINUTE_MS), generation: Math.floor(n / 100) }));
+    const hours = [1, 25, 26];
+    const looks = (forecasts: StoredForecasts, hour: number): (() => Promise<unknown>)[] => [
+      () => forecasts.ofAll(world(hour * HOUR_MS, images), DAY_MS),
+      () => forecasts.ofSome(world(hour * HOUR_MS, images.slice(0, 20)), DAY_MS),
+      () => forecasts.levels({ at: at(hour * HOUR_MS), regions: ['eastus'] }),
+      () => forecasts.inPassing(world(hour * HOUR_MS, images), DAY_MS),
+    ];
+    const [waited, together]: [unknown[], unknown[]] = [[], []];
+    for (const [answers, isTogether] of [[waited, false], [together, true]] as const) {
+      const store = new WatchedStore();
+      const forecasts = new StoredForecasts(store);
+      for (const [n, image] of images.entries()) if (n % 7 === 0) await store.pull('eastus', 0, 1 + (n % 5), image);
+      for (const hour of hours) {
+        await store.pull('westeurope', (hour - 0.5) * HOUR_MS, 3, images[hour]);
+        if (isTogether) answers.push(...(await Promise.all(looks(forecasts, hour).map((look) => look()))));
+        else for (const look of looks(forecasts, hour)) answers.push(await look());
+      }
+    }
+    expect(together).toEqual(waited);
+  });
+
+  it('go on after a look that failed', async () => {
+    const store = new WatchedStore();
+    const forecasts = new StoredForecasts(store);
+    await store.pull('eastus', 0);
+    const snapshot = store.snapshot.bind(store);
+    store.snapshot = () => Promise.reject(new Error('the database is away'));
+    const failing = forecasts.ofAll(world(HOUR_MS), DAY_MS);
+    const next = failing.catch(() => (store.snapshot = snapshot)).then(() => forecasts.ofAll(world(HOUR_MS), DAY_MS));
+    await expect(failing).rejects.toThrow('the database is away');
+    expect((await next).get('eastus')!.size).toBe(2);
+  });
 });

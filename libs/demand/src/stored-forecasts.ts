@@ -1,11 +1,13 @@
+import { inSlices } from '#clock';
 import { HOUR_MS, MINUTE_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { DEMAND_PAGE_MAX, type DemandStore } from './demand-store.js';
+import { DEMAND_PAGE_MAX, type DemandSnapshot, type DemandStore } from './demand-store.js';
 import { DemandCounters } from './model/demand-counters.js';
 import { DemandModel, type ForetoldTime } from './model/demand-model.js';
 import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
 import type { DayAhead } from './model/day-ahead.js';
+import { STEPS_AT_ONCE } from './model/forecast.js';
 import type { HalfLife } from './model/half-lives.js';
 import type { ForetoldPulls, Surprises } from './model/surprise.js';
 import type { DemandKey } from './observation.js';
@@ -37,6 +39,8 @@ interface ReadCounts {
 /**
  * Forecasts from what a store keeps. Every look at the whole world learns from what came since the last one, so what is learned depends on the instants of these looks, and not on which process
  * has them: a process that begins goes on from what was kept, and one that has had no look for long takes over from those that had.
+ *
+ * Looks at a world of 50,000 images take seconds, in slices ({@link inSlices}) between which the process does what else it has to do. One is made after the other, whoever asks.
  */
 export class StoredForecasts {
   readonly #store: DemandStore;
@@ -45,39 +49,47 @@ export class StoredForecasts {
   #keptMs = Number.NEGATIVE_INFINITY;
   #keptForetold: DayAhead | undefined;
   #counts: ReadCounts | undefined;
+  /** Ends with the look that was asked for last. */
+  #looks: Promise<unknown> = Promise.resolve();
 
   constructor(store: DemandStore) {
     this.#store = store;
   }
 
   /** Foretells a whole world, having learned from it. `world.images` are all there are. Cost: reads all counts. */
-  async ofAll(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+  ofAll(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    return this.#inTurn(() => this.#ofAll(world, horizonMs));
+  }
+
+  async #ofAll(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
     const { counters } = (this.#counts = await this.#read(world.at));
     const model = await this.#modelAt(world.at);
     const view = { ...world, regions: regionsOf(world, counters), counters };
-    model.learn(view);
+    await inSlices(model.learning(view));
     this.#learnedMs = Math.max(this.#learnedMs, world.at.getTime());
     await this.#keepForetold(model, world.at);
     if (this.#learnedMs - this.#keptMs >= MODEL_KEPT_EVERY_MS) {
       await this.#store.keepModel(model.state, world.at);
       this.#keptMs = this.#learnedMs;
     }
-    return keyed(model, view, horizonMs);
+    return inSlices(keyed(model, view, horizonMs));
   }
 
   /**
    * Foretells the images of some repositories alone, and learns nothing: `world.images` are all that these have. Their counts are read anew; all others, which tell how busy regions are, may be
    * {@link COUNTS_AGE_MAX_MS} old.
    */
-  async ofSome(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
-    return keyed(await this.#modelAt(world.at), await this.#viewOfSome(world), horizonMs);
+  ofSome(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    return this.#inTurn(async () => inSlices(keyed(await this.#modelAt(world.at), await this.#viewOfSome(world), horizonMs)));
   }
 
   /** The pulls an hour of each region, of an hour that is like the mean of its week. Counts are as old as those of {@link ofSome}. */
-  async levels({ at, regions }: Pick<ForecastWorld, 'at' | 'regions'>): Promise<ReadonlyMap<RegionName, number>> {
-    const model = await this.#modelAt(at);
-    const view = await this.#viewOfSome({ at, regions, images: [] });
-    return new Map(regions.map((region) => [region, model.level(view, region)]));
+  levels({ at, regions }: Pick<ForecastWorld, 'at' | 'regions'>): Promise<ReadonlyMap<RegionName, number>> {
+    return this.#inTurn(async () => {
+      const model = await this.#modelAt(at);
+      const view = await this.#viewOfSome({ at, regions, images: [] });
+      return new Map(regions.map((region) => [region, model.level(view, region)]));
+    });
   }
 
   async #viewOfSome(world: ForecastWorld): Promise<DemandView> {
@@ -89,20 +101,29 @@ export class StoredForecasts {
   }
 
   /** Foretells a whole world as {@link ofAll} does, and learns nothing: for what might be. Cost: reads all counts. */
-  async inPassing(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
-    const { counters } = await this.#read(world.at);
-    return keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs);
+  inPassing(world: ForecastWorld, horizonMs: number): Promise<RegionForecasts> {
+    return this.#inTurn(async () => {
+      const { counters } = await this.#read(world.at);
+      return inSlices(keyed(await this.#modelAt(world.at), { ...world, regions: regionsOf(world, counters), counters }, horizonMs));
+    });
   }
 
   /** How far what came is off what was foretold; see {@link DemandModel.surprises}. Cost: nothing, but for a model that has not learned for {@link MODEL_AGE_MAX_MS}. */
-  async surprises(region: RegionName, time: ForetoldTime, foretold: readonly ForetoldPulls[]): Promise<Surprises> {
-    return (await this.#modelAt(time.at)).surprises(region, time, foretold);
+  surprises(region: RegionName, time: ForetoldTime, foretold: readonly ForetoldPulls[]): Promise<Surprises> {
+    return this.#inTurn(async () => (await this.#modelAt(time.at)).surprises(region, time, foretold));
+  }
+
+  /** Waits for the looks that were asked for before: a model that is learning is not to be asked anything. */
+  #inTurn<Result>(look: () => Promise<Result>): Promise<Result> {
+    const result = this.#looks.then(look);
+    this.#looks = result.catch(() => undefined);
+    return result;
   }
 
   /** Once for each day that is foretold. */
   async #keepForetold({ foretold }: DemandModel, at: Date): Promise<void> {
     if (foretold === undefined || foretold === this.#keptForetold) return;
-    await this.#store.keepForetold(foretold.state, at);
+    await this.#store.keepForetold(await inSlices(foretold.keeping()), at);
     this.#keptForetold = foretold;
   }
 
@@ -123,7 +144,7 @@ export class StoredForecasts {
   async #read(at: Date): Promise<ReadCounts> {
     const counters = new DemandCounters();
     const { counts } = await this.#store.snapshot(at);
-    for (const counted of counts) counters.addWeights(counted, counted.at.getTime(), counted.weights);
+    await inSlices(adding(counters, counts));
     return { at, counters };
   }
 
@@ -143,7 +164,23 @@ function regionsOf({ regions }: ForecastWorld, counters: DemandCounters): Region
   return [...new Set([...regions, ...counters.regions])].toSorted();
 }
 
-function keyed(model: DemandModel, view: DemandView, horizonMs: number): RegionForecasts {
+function* adding(counters: DemandCounters, counts: DemandSnapshot['counts']): Generator<void, void> {
+  for (const [n, counted] of counts.entries()) {
+    counters.addWeights(counted, counted.at.getTime(), counted.weights);
+    if (n % STEPS_AT_ONCE === 0) yield;
+  }
+}
+
+function* keyed(model: DemandModel, view: DemandView, horizonMs: number): Generator<void, RegionForecasts> {
   const keys = view.images.map(forecastKey);
-  return new Map([...model.forecast(view, horizonMs)].map(([region, forecasts]) => [region, new Map(forecasts.map((forecast, n) => [keys[n]!, forecast]))]));
+  const byRegion = new Map<RegionName, ReadonlyMap<string, ImageForecast>>();
+  for (const [region, forecasts] of yield* model.forecasting(view, horizonMs)) {
+    const byKey = new Map<string, ImageForecast>();
+    for (const [n, forecast] of forecasts.entries()) {
+      byKey.set(keys[n]!, forecast);
+      if (n % STEPS_AT_ONCE === 0) yield;
+    }
+    byRegion.set(region, byKey);
+  }
+  return byRegion;
 }

@@ -16,7 +16,12 @@ const PUSHED_WITHIN_MS = HOUR_MS;
  * one. What the budgets of the day do not admit of all regions' wants is left for a later plan. Depends on nothing but its arguments; whoever stops in the middle leaves the rest unplanned.
  */
 export function* planRound(round: PlanningRound, parameters: PlacementParameters): Generator<RegionPlan, void> {
-  const admissions = admitRound(round, parameters);
+  for (const plan of planRoundInSteps(round, parameters)) if (plan !== undefined) yield plan;
+}
+
+/** {@link planRound}, which also halts, with nothing, after each region that is looked at for the budgets alone: for callers that share a thread. A step is what one region takes. */
+export function* planRoundInSteps(round: PlanningRound, parameters: PlacementParameters): Generator<RegionPlan | undefined, void> {
+  const admissions = yield* admitRound(round, parameters);
   for (const facts of eachRegion(round, parameters)) {
     const plan = planRegion(facts);
     const admission = admissions?.get(facts.region);
@@ -26,7 +31,7 @@ export function* planRound(round: PlanningRound, parameters: PlacementParameters
 }
 
 /** What the budgets admit in every region; undefined where there are none. */
-function admitRound(round: PlanningRound, parameters: PlacementParameters): ReadonlyMap<RegionName, Admission> | undefined {
+function* admitRound(round: PlanningRound, parameters: PlacementParameters): Generator<undefined, ReadonlyMap<RegionName, Admission> | undefined> {
   const { budget, images, now, only } = round;
   if (budget === undefined) return undefined;
   const turns: RegionTurn[] = [];
@@ -35,6 +40,7 @@ function admitRound(round: PlanningRound, parameters: PlacementParameters): Read
     // A plan for some repositories takes nothing back.
     turns.push({ orders: only === undefined ? orders : { ...orders, withdrawals: [] }, replicas: facts.replicas });
     facts.give(orders);
+    yield;
   }
   const isPushed = ({ pushedAt }: PlacementImage): boolean => only !== undefined || now.getTime() - pushedAt.getTime() <= PUSHED_WITHIN_MS;
   const wanted = new Set(turns.flatMap(({ orders }) => orders.wants.map((want) => imageKey(want.image))));

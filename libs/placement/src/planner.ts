@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { WriteFence } from '#claims';
-import type { Clock } from '#clock';
+import { type Clock, giveWay } from '#clock';
 import type { StoredForecasts } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
@@ -12,7 +12,7 @@ import type { ForecastOutcomes } from './forecast-outcomes.js';
 import { gatherRound, gatherRoundOf, type PlanningRound } from './gather-round.js';
 import { PlacementError, turnLost } from './placement-error.js';
 import type { PlacementFacts, ReplicaOrders } from './placement-ports.js';
-import { planRound } from './plan-round.js';
+import { planRoundInSteps } from './plan-round.js';
 import { decidesTheSame, type PlanStore, type PlanSummary, type PlanTriggerKind, type StoredPlan, storedPlan, termsOf } from './plan-store.js';
 import type { PlannerToken, PlannerTurn } from './planner-turn.js';
 import type { PlacementParameters } from './region-facts.js';
@@ -171,7 +171,10 @@ export class Planner {
     const planned: PlannedRegion[] = [];
     let cramped = false;
     try {
-      for (const plan of planRound(round, this.#options.parameters)) {
+      for (const plan of planRoundInSteps(round, this.#options.parameters)) {
+        // What waits in this process goes before the next region.
+        await giveWay();
+        if (plan === undefined) continue;
         cramped ||= plan.decisions.some(({ reason }) => reason === 'OVER_CAPACITY' || reason === 'PIN_OVER_CAPACITY');
         planned.push(await this.#carryOut(plan, { trigger, round, token }));
       }

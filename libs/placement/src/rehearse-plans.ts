@@ -1,9 +1,10 @@
+import { inSlices } from '#clock';
 import type { StoredForecasts } from '#demand';
 import type { RegionName } from '#regions';
 
 import { comparePlans, type PlanComparison } from './compare-plans.js';
-import { gatherRound, type RoundSources } from './gather-round.js';
-import { planRound } from './plan-round.js';
+import { gatherRound, type PlanningRound, type RoundSources } from './gather-round.js';
+import { planRoundInSteps } from './plan-round.js';
 import type { PlacementParameters } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
 
@@ -41,7 +42,16 @@ export async function rehearsePlans(sources: RehearsalSources, parameters: Place
   const { forecasts } = sources;
   const round = await gatherRound({ ...sources, forecasts: { ofAll: (world, horizonMs) => forecasts.inPassing(world, horizonMs) } }, parameters);
   const regions = round.regions.map((place) => ({ ...place, capacityBytes: changes.capacityBytes?.get(place.region) ?? place.capacityBytes }));
-  const asIs = [...planRound(round, parameters)];
-  const changed = [...planRound({ ...round, regions }, { ...parameters, ...changes.parameters })];
+  const asIs = await inSlices(collected(round, parameters));
+  const changed = await inSlices(collected({ ...round, regions }, { ...parameters, ...changes.parameters }));
   return round.regions.map(({ region }, n) => ({ region, at: round.now, asIs: asIs[n]!, changed: changed[n]!, comparison: comparePlans(asIs[n]!, changed[n]!) }));
+}
+
+function* collected(round: PlanningRound, parameters: PlacementParameters): Generator<void, RegionPlan[]> {
+  const plans: RegionPlan[] = [];
+  for (const plan of planRoundInSteps(round, parameters)) {
+    if (plan !== undefined) plans.push(plan);
+    yield;
+  }
+  return plans;
 }

@@ -1,6 +1,7 @@
+import { atOnce } from '#clock';
 import type { RegionName } from '#regions';
 
-import type { DetailedForecast } from './forecast.js';
+import { type DetailedForecast, STEPS_AT_ONCE } from './forecast.js';
 import type { Weights } from './half-lives.js';
 
 /** Images whose foretold day is kept for a process that goes on: those of which the most is expected. What else was foretold is lost with its process. */
@@ -45,23 +46,42 @@ export class DayAhead {
   }
 
   /** @param forecasts in the order of `keys`. @param weights what lasting counters are worth, by key. */
-  static region(keys: readonly string[], forecasts: readonly DetailedForecast[], weights: ReadonlyMap<string, number>): ReadonlyMap<string, ForetoldImage> {
-    return new Map(forecasts.map(({ byHalfLife, expectedPulls: expected, undiscountedElsewhere }, n) => [keys[n]!, { byHalfLife, expected, undiscountedElsewhere, weight: weights.get(keys[n]!) ?? 0 }]));
+  static *region(keys: readonly string[], forecasts: readonly DetailedForecast[], weights: ReadonlyMap<string, number>): Generator<void, ReadonlyMap<string, ForetoldImage>> {
+    const images = new Map<string, ForetoldImage>();
+    for (const [n, { byHalfLife, expectedPulls: expected, undiscountedElsewhere }] of forecasts.entries()) {
+      const key = keys[n]!;
+      images.set(key, { byHalfLife, expected, undiscountedElsewhere, weight: weights.get(key) ?? 0 });
+      if (n % STEPS_AT_ONCE === 0) yield;
+    }
+    return images;
   }
 
   /** What is kept of it. Cost: a pass over everything that was foretold. */
   get state(): DayAheadState {
+    return atOnce(this.keeping());
+  }
+
+  /** {@link state} in steps. */
+  *keeping(): Generator<void, DayAheadState> {
     const worth = new Map<string, number>();
-    for (const images of this.regions.values()) for (const [key, { expected, weight }] of images) worth.set(key, (worth.get(key) ?? 0) + expected + weight);
+    let steps = 0;
+    for (const images of this.regions.values()) {
+      for (const [key, { expected, weight }] of images) {
+        worth.set(key, (worth.get(key) ?? 0) + expected + weight);
+        if ((steps += 1) % STEPS_AT_ONCE === 0) yield;
+      }
+    }
     const keys = [...worth].toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1)).slice(0, FORETOLD_KEPT_MAX).map(([key]) => key);
-    return {
-      version: 1,
-      atMs: this.atMs,
-      keys,
-      regions: [...this.regions].map(([region, images]) => [region, keys.flatMap((key, n): Row[] => {
+    const regions: [RegionName, Row[]][] = [];
+    for (const [region, images] of this.regions) {
+      const rows: Row[] = [];
+      regions.push([region, rows]);
+      for (const [n, key] of keys.entries()) {
         const of = images.get(key);
-        return of === undefined ? [] : [[n, ...of.byHalfLife, of.expected, of.undiscountedElsewhere, of.weight]];
-      })]),
-    };
+        if (of !== undefined) rows.push([n, ...of.byHalfLife, of.expected, of.undiscountedElsewhere, of.weight]);
+        if (n % STEPS_AT_ONCE === 0) yield;
+      }
+    }
+    return { version: 1, atMs: this.atMs, keys, regions };
   }
 }

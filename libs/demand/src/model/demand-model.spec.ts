@@ -8,6 +8,7 @@ import { DemandCounters } from './demand-counters.js';
 import { DemandModel } from './demand-model.js';
 import { FORETOLD_KEPT_MAX } from './day-ahead.js';
 import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
+import { STEPS_AT_ONCE } from './forecast.js';
 
 /** A Monday. */
 const BEGAN_MS = Date.parse('2026-03-02T00:00:00.000Z');
@@ -317,5 +318,27 @@ describe('a demand model', () => {
         expect(back![n]!.expectedPulls).toBeCloseTo(expectedPulls, 6);
       }
     }), { numRuns: 50 });
+  });
+
+  it('learns and foretells in steps of a few hundred images, which come to the same', () => {
+    const [steps, atOnce] = [new World(), new World()];
+    const images = Array.from({ length: 1000 }, (_, n) => image(`v${n}`, BEGAN_MS - n * MINUTE_MS, Math.floor(n / 50), `team/app-${n % 50}`));
+    for (const world of [steps, atOnce]) {
+      world.images = images;
+      for (const [n, { repository, digest }] of images.entries()) world.counters.add({ region: world.regions[n % 2]!, repository, image: digest }, BEGAN_MS, n % 9);
+    }
+    for (const atMs of [BEGAN_MS, BEGAN_MS + HOUR_MS, BEGAN_MS + 25 * HOUR_MS]) {
+      atOnce.model.learn(atOnce.view(atMs));
+      let haltCount = 0;
+      for (const _halt of steps.model.learning(steps.view(atMs))) haltCount += 1;
+      // What every image is worth in a region is looked at once at least.
+      expect(haltCount).toBeGreaterThanOrEqual(Math.floor(images.length / STEPS_AT_ONCE));
+      const foretelling = steps.model.forecasting(steps.view(atMs), DAY_MS);
+      let [foretold, halts] = [foretelling.next(), 0];
+      for (; foretold.done !== true; halts += 1) foretold = foretelling.next();
+      expect(halts).toBeGreaterThanOrEqual(steps.regions.length * Math.floor(images.length / STEPS_AT_ONCE));
+      expect(foretold.value).toEqual(atOnce.model.forecast(atOnce.view(atMs), DAY_MS));
+    }
+    expect(steps.model.state).toEqual(atOnce.model.state);
   });
 });

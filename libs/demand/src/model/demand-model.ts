@@ -1,12 +1,13 @@
+import { atOnce } from '#clock';
 import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { AgeShares, type AgeSharesState } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
 import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
-import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf } from './forecast.js';
+import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf, STEPS_AT_ONCE } from './forecast.js';
 import { FollowedPushes, type FollowedPushesState } from './followed-pushes.js';
-import { DayAhead, type DayAheadState } from './day-ahead.js';
+import { DayAhead, type DayAheadState, type ForetoldImage } from './day-ahead.js';
 import { HALF_LIVES_MS } from './half-lives.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
@@ -45,6 +46,9 @@ export interface ForetoldTime {
 /**
  * Foretells pulls, and learns from what comes. What was counted is given with every call, so a model is small, keeps no counts of its own, and is the same for whatever order pulls were counted in:
  * it looks at the difference between two calls. Deterministic; knows no clock.
+ *
+ * Learning and foretelling take seconds for many images, so both can be had in steps, of a few milliseconds at most. Until one of them has come to its end nothing else is to be asked of the model,
+ * and what was counted is not to be added to.
  */
 export class DemandModel implements LearnedDemand {
   #startedMs: number;
@@ -121,18 +125,23 @@ export class DemandModel implements LearnedDemand {
    * @param view of now; its regions and images may differ from those before.
    */
   learn(view: DemandView): void {
+    atOnce(this.learning(view));
+  }
+
+  /** {@link learn} in steps. */
+  *learning(view: DemandView): Generator<void, void> {
     const atMs = view.at.getTime();
     if (Number.isNaN(this.#startedMs)) this.#startedMs = this.#begunMs(view);
     const fromMs = Number.isNaN(this.#learnedMs) ? this.#startedMs : this.#learnedMs;
     if (atMs <= fromMs) return;
     this.#join(view.regions, Number.isNaN(this.#learnedMs) ? this.#startedMs : atMs);
-    const now = this.#lasting(view, atMs);
+    const now = yield* this.#lasting(view, atMs);
     // Of one that goes on from its state nobody knows what was counted when it last learned, and so not what came since.
-    if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) this.#learnPeriod(view, { fromMs, toMs: atMs, now });
-    this.#followed.follow(view, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS, this.pushes);
+    if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) yield* this.#learnPeriod(view, { fromMs, toMs: atMs, now });
+    yield* this.#followed.follow(view, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS, this.pushes);
     this.#before = now;
     this.#learnedMs = atMs;
-    this.#score(view, now);
+    yield* this.#score(view, now);
   }
 
   /**
@@ -140,8 +149,15 @@ export class DemandModel implements LearnedDemand {
    * @returns by region, in the order of the view's images.
    */
   forecast(view: DemandView, horizonMs: number): Map<RegionName, ImageForecast[]> {
-    const forecaster = new Forecaster(view, this.#begun(view), horizonMs);
-    return new Map(view.regions.map((region) => [region, forecaster.in(region)]));
+    return atOnce(this.forecasting(view, horizonMs));
+  }
+
+  /** {@link forecast} in steps. */
+  *forecasting(view: DemandView, horizonMs: number): Generator<void, Map<RegionName, ImageForecast[]>> {
+    const forecaster = yield* Forecaster.of(view, this.#begun(view), horizonMs);
+    const forecasts = new Map<RegionName, ImageForecast[]>();
+    for (const region of view.regions) forecasts.set(region, yield* forecaster.in(region));
+    return forecasts;
   }
 
   /** Pulls an hour of all of a region by the last days, of an hour that is like the mean of its week. */
@@ -188,22 +204,30 @@ export class DemandModel implements LearnedDemand {
     return atMs - days * DAY_MS;
   }
 
-  #lasting(view: DemandView, atMs: number): Map<RegionName, Map<string, number>> {
-    return new Map(view.regions.map((region) => {
+  *#lasting(view: DemandView, atMs: number): Generator<void, Map<RegionName, Map<string, number>>> {
+    const lasting = new Map<RegionName, Map<string, number>>();
+    for (const region of view.regions) {
       const counters = view.counters.in(region);
-      return [region, new Map(Array.from(counters.images(), (key) => [key, counters.image(key, atMs)[LASTING]]))];
-    }));
+      const weights = new Map<string, number>();
+      lasting.set(region, weights);
+      for (const key of counters.images()) {
+        weights.set(key, counters.image(key, atMs)[LASTING]);
+        if (weights.size % STEPS_AT_ONCE === 0) yield;
+      }
+    }
+    return lasting;
   }
 
-  #learnPeriod(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): void {
+  *#learnPeriod(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): Generator<void, void> {
     const generationOf = new Map(view.images.map((image) => [forecastKey(image), image]));
-    let everywhere = 0;
+    let [everywhere, steps] = [0, 0];
     const byRepository = new Map<string, number>();
     this.ages.pass(toMs - fromMs);
     for (const region of view.regions) {
       let all = 0;
       const before = this.#before?.get(region);
       for (const [key, weight] of now.get(region)!) {
+        if ((steps += 1) % STEPS_AT_ONCE === 0) yield;
         const came = cameBetween(before?.get(key) ?? 0, weight, toMs - fromMs);
         if (came <= 0) continue;
         all += came;
@@ -215,19 +239,24 @@ export class DemandModel implements LearnedDemand {
       this.profileOf(region).learn(fromMs, toMs, all);
       everywhere += all;
     }
-    this.#learnWeekdays(view, { fromMs, toMs }, byRepository);
+    yield* this.#learnWeekdays(view, { fromMs, toMs }, byRepository);
     this.everywhere.learn(fromMs, toMs, everywhere);
     this.#settle();
   }
 
   /** Holds each repository's part of the pulls against the part that it usually has: a day that is quiet for all tells nothing of one. */
-  #learnWeekdays(view: DemandView, period: { readonly fromMs: number; readonly toMs: number }, came: ReadonlyMap<string, number>): void {
+  *#learnWeekdays(view: DemandView, period: { readonly fromMs: number; readonly toMs: number }, came: ReadonlyMap<string, number>): Generator<void, void> {
     const { fromMs, toMs } = period;
     this.weekdays.pass(toMs - fromMs);
     const counters = view.regions.map((region) => view.counters.in(region));
     const weight = counters.reduce((sum, each) => sum + each.all(toMs)[LASTING], 0);
     const all = [...came.values()].reduce((sum, pulls) => sum + pulls, 0);
+    let steps = 0;
     for (const [repository, pulls] of came) {
+      if ((steps += counters.length) >= STEPS_AT_ONCE) {
+        steps = 0;
+        yield;
+      }
       const part = counters.reduce((sum, each) => sum + each.repository(repository, toMs)[LASTING], 0) / weight;
       this.weekdays.learn(repository, period, { came: pulls, expected: part * all });
     }
@@ -239,25 +268,28 @@ export class DemandModel implements LearnedDemand {
   }
 
   /** Compares what was foretold a day ago with what came, and foretells the next day. */
-  #score(view: DemandView, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
+  *#score(view: DemandView, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): Generator<void, void> {
     const atMs = view.at.getTime();
     const foretold = this.#foretold;
     if (foretold !== undefined && atMs < foretold.atMs + SCORED_MS) return;
     // A day that was looked at too late is no day: what came by then came in a longer time.
-    if (foretold !== undefined && atMs < foretold.atMs + 1.25 * SCORED_MS) this.#learnDay(foretold, atMs, now);
-    const forecaster = new Forecaster(view, this, SCORED_MS);
+    if (foretold !== undefined && atMs < foretold.atMs + 1.25 * SCORED_MS) yield* this.#learnDay(foretold, atMs, now);
+    const forecaster = yield* Forecaster.of(view, this, SCORED_MS);
     const keys = view.images.map(forecastKey);
-    this.#foretold = new DayAhead(atMs, new Map(view.regions.map((region) => [region, DayAhead.region(keys, forecaster.in(region), now.get(region)!)])));
+    const regions = new Map<RegionName, ReadonlyMap<string, ForetoldImage>>();
+    for (const region of view.regions) regions.set(region, yield* DayAhead.region(keys, yield* forecaster.in(region), now.get(region)!));
+    this.#foretold = new DayAhead(atMs, regions);
   }
 
-  #learnDay(foretold: DayAhead, atMs: number, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): void {
+  *#learnDay(foretold: DayAhead, atMs: number, now: ReadonlyMap<RegionName, ReadonlyMap<string, number>>): Generator<void, void> {
     const passedMs = atMs - foretold.atMs;
     for (const [region, images] of foretold.regions) {
       const days: ForetoldDay[] = [];
-      let [elsewhere, cameNew] = [0, 0];
+      let [elsewhere, cameNew, steps] = [0, 0, 0];
       const weights = now.get(region);
       const longer = passedMs / SCORED_MS;
       for (const [key, { byHalfLife, expected, undiscountedElsewhere, weight }] of images) {
+        if ((steps += 1) % STEPS_AT_ONCE === 0) yield;
         const came = cameBetween(weight, weights?.get(key) ?? 0, passedMs) / longer;
         if (came > 0 || expected > 0) days.push({ byHalfLife, expected, came });
         elsewhere += undiscountedElsewhere;

@@ -1,6 +1,7 @@
 import type { RegionName } from '#regions';
 
 import { type DemandView, forecastKey } from './demand-view.js';
+import { STEPS_AT_ONCE } from './forecast.js';
 import { HALF_LIVES } from './half-lives.js';
 import { type PushResponse, RESPONSE_MS } from './push-response.js';
 
@@ -39,8 +40,8 @@ export class FollowedPushes {
     };
   }
 
-  /** Follows pushes that are new since `sinceMs`, and has `response` learn from those whose day is over. */
-  follow(view: DemandView, sinceMs: number, response: PushResponse): void {
+  /** Follows pushes that are new since `sinceMs`, and has `response` learn from those whose day is over; halts now and then. */
+  *follow(view: DemandView, sinceMs: number, response: PushResponse): Generator<void, void> {
     const atMs = view.at.getTime();
     const latestMs = Math.max(this.#latestMs, sinceMs);
     for (const image of view.images) {
@@ -49,7 +50,12 @@ export class FollowedPushes {
       this.#latestMs = Math.max(this.#latestMs, pushedMs);
       this.#pushes.set(forecastKey(image), { pushedMs, delays: new Map() });
     }
+    let steps = 0;
     for (const [key, push] of this.#pushes) {
+      if ((steps += view.regions.length) >= STEPS_AT_ONCE) {
+        steps = 0;
+        yield;
+      }
       for (const region of view.regions) {
         if (!push.delays.has(region) && view.counters.in(region).image(key, atMs)[LASTING] > 0) push.delays.set(region, Math.min(RESPONSE_MS, atMs - push.pushedMs));
       }

@@ -46,6 +46,9 @@ export interface LearnedDemand {
   calibrationOf(region: RegionName): Calibration;
 }
 
+/** Steps between two halts of a long calculation: images, counts or repositories, each some microseconds. */
+export const STEPS_AT_ONCE = 256;
+
 /** A forecast, and what each half-life by itself says. */
 export interface DetailedForecast extends ImageForecast {
   readonly byHalfLife: Weights;
@@ -98,11 +101,11 @@ export class Forecaster {
   /** The median of the levels of regions in which anybody pulls; 0 where nobody does. */
   readonly #usualLevel: number;
   #daysAhead: readonly { readonly day: number; readonly hours: number }[] | undefined;
-  readonly #byRepository: ReadonlyMap<string, RepositoryBasis>;
+  readonly #byRepository = new Map<string, RepositoryBasis>();
   /** What is the same of an image in every region. */
   readonly #byImage = new Map<ForecastImage, ImageBasis>();
 
-  constructor(view: DemandView, learned: LearnedDemand, horizonMs: number) {
+  private constructor(view: DemandView, learned: LearnedDemand, horizonMs: number) {
     this.#view = view;
     this.#learned = learned;
     this.#horizonMs = horizonMs;
@@ -110,15 +113,34 @@ export class Forecaster {
     this.#everywhere = new Exposure(atMs, learned.startedMs, learned.everywhere.factors);
     this.#bases = view.regions.map((region) => this.#basis(region, atMs));
     this.#usualLevel = medianOf(this.#bases.map(({ level }) => level).filter((level) => level > 0));
-    this.#byRepository = new Map([...Map.groupBy(view.images, (image) => image.repository)].map(([name, images]) => [name, this.#repository(name, images, atMs)]));
   }
 
-  /** The forecasts of all images in a region, in the order of the view. */
-  in(region: RegionName): DetailedForecast[] {
+  /** Works out what is the same for all regions, halting now and then. */
+  static *of(view: DemandView, learned: LearnedDemand, horizonMs: number): Generator<void, Forecaster> {
+    const forecaster = new Forecaster(view, learned, horizonMs);
+    const atMs = view.at.getTime();
+    let steps = 0;
+    for (const [name, images] of Map.groupBy(view.images, (image) => image.repository)) {
+      forecaster.#byRepository.set(name, forecaster.#repository(name, images, atMs));
+      steps += images.length;
+      if (steps < STEPS_AT_ONCE) continue;
+      steps = 0;
+      yield;
+    }
+    return forecaster;
+  }
+
+  /** The forecasts of all images in a region, in the order of the view, halting now and then. */
+  *in(region: RegionName): Generator<void, DetailedForecast[]> {
     const n = this.#view.regions.indexOf(region);
     const basis = this.#bases[n];
-    if (basis === undefined) return [];
-    return this.#view.images.map((image) => this.#forecast(image, basis, n));
+    const forecasts: DetailedForecast[] = [];
+    if (basis === undefined) return forecasts;
+    for (const image of this.#view.images) {
+      forecasts.push(this.#forecast(image, basis, n));
+      if (forecasts.length % STEPS_AT_ONCE === 0) yield;
+    }
+    return forecasts;
   }
 
   #basis(region: RegionName, atMs: number): Basis {
