@@ -1,4 +1,5 @@
 export * from './src/admit-orders.js';
+export * from './src/admit-passing.js';
 export * from './src/audit-replicas.js';
 export * from './src/copy-replica.js';
 export * from './src/copy-sources.js';
@@ -6,6 +7,7 @@ export type { SuspectRelay } from './src/copy-pieces.js';
 export * from './src/copy-unless-full.js';
 export * from './src/drain-share.js';
 export * from './src/fan-out.js';
+export * from './src/keep-passing.js';
 export * from './src/link-budget.js';
 export * from './src/link-ledger.js';
 export * from './src/piece-set.js';

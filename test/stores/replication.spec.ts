@@ -3,13 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 import { type Digest, digestOf } from '#oci';
-import { linkLedgerConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms, shareDrainsConform } from '#replication/testing';
+import { linkLedgerConforms, passingConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms, shareDrainsConform } from '#replication/testing';
 import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger, PostgresShareDrains } from '#replication/typeorm';
 
 import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource(), 'caller'));
+
+  describe('made of what passed', () => {
+    passingConforms(() => ({ store: new PostgresReplicaStore(dataSource()), room: new PostgresRoomLedger(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
+  });
 
   describe('the account of links', () => {
     linkLedgerConforms(() => new PostgresLinkLedger(dataSource()));

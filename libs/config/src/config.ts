@@ -5,6 +5,8 @@ import { isRepositoryPattern } from '#oci';
 import { isRegionName } from '#regions';
 import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
 
+import { gatewayContradictions, type GatewayShape } from './gateway-config.js';
+
 /** A duration in milliseconds, written `15m`, `250ms` or `3d`. */
 const duration = (text: string, min: number, max: number) =>
   z
@@ -151,6 +153,16 @@ export const configSchema = z
         realm: z.enum(['registry', 'own']).default('registry'),
         namespaceAnswerMax: duration('2s', 100, MINUTE_MS),
         concurrent: z.number().int().min(1).max(10_000).default(512),
+        region: regionName.optional(),
+        keep: z
+          .strictObject({
+            layers: z.boolean().optional(),
+            spool: bytes('4GiB'),
+            spooled: z.number().int().min(1).max(1000).default(32),
+            within: duration('15m', SECOND_MS, HOUR_MS),
+            expansions: z.number().int().min(1).max(16).default(1),
+          })
+          .prefault({}),
       })
       .prefault({}),
     regions: z
@@ -255,13 +267,14 @@ export type Role = Config['roles'][number];
 type Shape = {
   readonly server: { readonly tls?: z.infer<typeof tls> | undefined };
   readonly roles: readonly string[];
+  readonly gateway: GatewayShape;
   readonly database: { readonly kind: string };
   readonly shares: { readonly kind: string; readonly credential?: string };
   readonly regions: { readonly home: string; readonly list: readonly z.infer<typeof region>[]; readonly links: readonly z.infer<typeof link>[] };
 };
 
 /** What no single field can tell: fields that do not go together. */
-function contradictions({ server, roles, database, shares, regions }: Shape): { path: (string | number)[]; message: string }[] {
+function contradictions({ server, roles, gateway, database, shares, regions }: Shape): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
   if (server.tls !== undefined && (server.tls.clientCertificates === 'none') === (server.tls.clientCa !== undefined)) {
     found.push({ path: ['server', 'tls', 'clientCa'], message: 'must be set where clientCertificates is optional or required, and only there' });
@@ -274,6 +287,7 @@ function contradictions({ server, roles, database, shares, regions }: Shape): { 
     if (names.indexOf(name) !== index) found.push({ path: ['regions', 'list', index, 'name'], message: `must be unique, and ${name} stands above` });
   });
   if (!names.includes(regions.home)) found.push({ path: ['regions', 'home'], message: `must be one of the regions in the list: ${names.join(', ')}` });
+  found.push(...gatewayContradictions(gateway, { home: regions.home, names }));
   regions.links.forEach((each, index) => {
     for (const end of ['from', 'to'] as const) {
       if (!names.includes(each[end])) found.push({ path: ['regions', 'links', index, end], message: `must be one of the regions in the list: ${names.join(', ')}` });

@@ -38,6 +38,8 @@ export interface LayerExpansion {
   readonly onProgress?: (compressedBytes: number) => void;
   /** Default {@link DEFAULT_EXPANSION_LIMITS}. */
   readonly limits?: ExpansionLimits;
+  /** The file that must come out, where the layer was expanded before; another one is `OTHER_FILE`, and does not get the final name. */
+  readonly expectedVhd?: Digest | undefined;
 }
 
 /**

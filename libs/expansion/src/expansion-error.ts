@@ -11,6 +11,7 @@ import { CodedError } from '#errors';
  * - `LINK_TARGET_MISSING`: a hard link to a file that this layer does not hold; `details.entry` names it.
  * - `TOO_LARGE`: a named limit was passed; `details.limit` names it, and `details.entry` the entry at which it was, unless it is the blob's own.
  * - `DIGEST_MISMATCH`: the bytes that came are not those of the digest.
+ * - `OTHER_FILE`: the file that came out is not the one that was expected; nothing was published.
  *
  * Transient, worth another try:
  * - `BLOB_TRUNCATED`: the blob's stream ended before its size.
@@ -28,6 +29,7 @@ export type ExpansionErrorCode =
   | 'LINK_TARGET_MISSING'
   | 'TOO_LARGE'
   | 'DIGEST_MISMATCH'
+  | 'OTHER_FILE'
   | 'BLOB_TRUNCATED'
   | 'READ_BACK_MISMATCH'
   | 'DIGEST_THREAD_FAILED'

@@ -21,6 +21,8 @@ export interface LayerFileAttempt {
   readonly signal: AbortSignal;
   /** A size that the file may well pass; a wrong one costs a call or two. */
   readonly likelyBytes: number;
+  /** What the whole file must be, where that is known already; another one does not get the final name. */
+  readonly expectedVhd?: Digest | undefined;
 }
 
 /** A filesystem that was written to a target whole. */
@@ -37,15 +39,18 @@ export interface WrittenContents {
  * Makes one file: has the filesystem written under a name of the attempt's own, seals it (hash tree, footer, everything read back and verified), and
  * gives it its final name while the claim is held. A crash at any point leaves nothing under the final name.
  * @param write writes the filesystem.
- * @throws what `write` throws, `ShareError`, and {@link ExpansionError}: `READ_BACK_MISMATCH`, `CLAIM_LOST`. A refusal, and a lost claim, also remove the partial file.
+ * @throws what `write` throws, `ShareError`, and {@link ExpansionError}: `READ_BACK_MISMATCH`, `OTHER_FILE`, `CLAIM_LOST`. A refusal, and a lost claim, also remove the partial file.
  */
 export async function makeLayerFile(attempt: LayerFileAttempt, write: (target: ExpansionTarget) => Promise<WrittenContents>): Promise<ExpandedLayer> {
-  const { digest, share, claimId, isHeld, signal, likelyBytes } = attempt;
+  const { digest, share, claimId, isHeld, signal, likelyBytes, expectedVhd } = attempt;
   const target = new ShareExpansionTarget(share, { layer: digest, claimId, isHeld, signal });
   try {
     await target.begin(likelyBytes);
     const { diffId, filesystem, entryCount } = await write(target);
     const sealed = await sealFile(filesystem, diffId, target);
+    if (expectedVhd !== undefined && sealed.vhd.digest !== expectedVhd) {
+      throw new ExpansionError('OTHER_FILE', `${digest} became the file ${sealed.vhd.digest}, and ${expectedVhd} was expected`, { details: { layer: digest, expected: expectedVhd, actual: sealed.vhd.digest } });
+    }
     const file = { digest, diffId, writerVersion: LAYER_FILE_VERSION, ...sealed };
     await target.publish(file.vhd.sizeBytes, layerFileMetadata(file));
     return { ...file, entryCount };

@@ -1,6 +1,5 @@
 import type { Claimed } from '#claims';
 import type { Clock } from '#clock';
-import type { Digest } from '#oci';
 import type { RegionMap } from '#regions';
 import { copyPartialPath, isCopyPartialPath, layerFileMetadata, layerFilePath, pieceRange, removePartialFiles, type Share, ShareError, type ShareFile } from '#shares';
 
@@ -13,6 +12,7 @@ import type { ReplicaCopy } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
 import { ReplicationError } from './replication-error.js';
 import type { LayerRecord, LayerRecords } from './replication-ports.js';
+import { claimLost, isWhole, recordOf, settleWhole, shareNamed } from './whole-replica.js';
 
 /** Pieces of one file that are under way at the same time, unless told otherwise: 32 × 4 MiB carry 400 MiB/s at 0.3 s a call. The share's driver admits fewer where that is too much. */
 export const COPY_CONCURRENCY_DEFAULT = 32;
@@ -43,7 +43,7 @@ export interface CopyPorts {
  * @throws {ReplicationError} and what shares and stores throw.
  */
 export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, signal: AbortSignal): Promise<void> {
-  const { store, records, clock } = ports;
+  const { store, records } = ports;
   const { item: replica, claim } = claimed;
   const target = shareNamed(ports.shares, replica.share);
   const record = await recordOf(records, replica.layer);
@@ -62,19 +62,7 @@ export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy
       attempt.leave();
     }
   }
-  // A layer that was expanded again meanwhile has another file now; the next try copies that one.
-  if ((await recordOf(records, replica.layer)).vhd.digest !== record.vhd.digest) throw recordMissing(replica.layer);
-  if (!(await store.complete(claim.id, record.vhd.sizeBytes, clock.now()))) throw claimLost(replica);
-}
-
-async function recordOf(records: LayerRecords, layer: Digest): Promise<LayerRecord> {
-  const record = await records.find(layer);
-  if (record === undefined) throw recordMissing(layer);
-  return record;
-}
-
-function recordMissing(layer: Digest): ReplicationError {
-  return new ReplicationError('RECORD_MISSING', `${layer} has no record at the moment, or a new one`, { transient: true, details: { layer } });
+  await settleWhole(ports, claimed, record);
 }
 
 class CopyAttempt {
@@ -257,21 +245,4 @@ class CopyAttempt {
 async function bothSettled<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([one, other]);
   return [await one, await other];
-}
-
-/** Final names are only given to files that were verified whole; the metadata tells for which bytes. */
-async function isWhole(share: Share, path: string, record: LayerRecord, signal: AbortSignal): Promise<boolean> {
-  const file = await share.stat(path, signal);
-  return file !== undefined && file.sizeBytes === record.vhd.sizeBytes && file.metadata['vhd_digest'] === record.vhd.digest;
-}
-
-/** @throws {ReplicationError} `SHARE_UNKNOWN` */
-export function shareNamed(shares: ReadonlyMap<string, Share>, name: string): Share {
-  const share = shares.get(name);
-  if (share === undefined) throw new ReplicationError('SHARE_UNKNOWN', `the configuration names no share ${name}`, { details: { share: name } });
-  return share;
-}
-
-function claimLost({ layer, share }: ReplicaCopy): ReplicationError {
-  return new ReplicationError('CLAIM_LOST', `another worker copies ${layer} to ${share} now`, { transient: true, details: { layer, share } });
 }

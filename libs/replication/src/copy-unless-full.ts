@@ -1,8 +1,9 @@
 import type { Claimed } from '#claims';
 import { type FullShares, type Share, ShareError, type ShareUsage } from '#shares';
 
-import { type CopyPorts, copyReplica, shareNamed } from './copy-replica.js';
+import { type CopyPorts, copyReplica } from './copy-replica.js';
 import type { ReplicaCopy } from './replica.js';
+import { shareNamed } from './whole-replica.js';
 
 /** What {@link copyUnlessFull} works with. */
 export interface CopyUnlessFullPorts extends CopyPorts {

@@ -3,11 +3,11 @@ import type { Clock } from '#clock';
 import { DAY_MS, MINUTE_MS } from '#quantities';
 import { layerFilePaths, removePartialFiles, type Share, ShareError } from '#shares';
 
-import { shareNamed } from './copy-replica.js';
 import type { Replica } from './replica.js';
 import type { ReplicaStore } from './replica-store.js';
 import { ReplicationError } from './replication-error.js';
 import type { ReplicaHolds } from './replication-ports.js';
+import { shareNamed } from './whole-replica.js';
 
 /** How long to wait for clients that hold a file open without a lease. */
 export const FILE_IN_USE_WAIT_MS = MINUTE_MS;

@@ -3,10 +3,18 @@ import { describe } from 'vitest';
 import { linkLedgerConforms } from './testing/link-ledger-conformance.js';
 import { MemoryLinkLedger } from './testing/memory-link-ledger.js';
 import { MemoryReplicaStore } from './testing/memory-replica-store.js';
+import { passingConforms } from './testing/passing-conformance.js';
 import { replicaStoreConforms } from './testing/replica-store-conformance.js';
 
 describe('replicas in memory', () => {
   replicaStoreConforms(() => new MemoryReplicaStore());
+
+  describe('made of what passed', () => {
+    passingConforms(() => {
+      const store = new MemoryReplicaStore();
+      return { store, room: store.room, drains: store.drains };
+    });
+  });
 });
 
 describe('the account of links in memory', () => {

@@ -1,7 +1,8 @@
-import type { ClaimSource, WriteFence } from '#claims';
+import type { Claimed, ClaimRequest, ClaimSource, WriteFence } from '#claims';
 import type { Digest } from '#oci';
 
 import type { OrderOutcome, ReplicaOrder } from './admit-orders.js';
+import type { PassingRefusal } from './admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from './replica.js';
 
 /** The part of a share that taking orders needs; every `Share` is one. */
@@ -29,6 +30,15 @@ export type LossOutcome = 'wanted' | 'LAST_REPLICA' | 'NOT_READY';
 
 /** What became of taking an order back: it is `gone`, or bytes were written and are being removed, or it is `NOT_OPEN`: neither wanted nor copying. */
 export type CancelOutcome = 'gone' | 'draining' | 'NOT_OPEN';
+
+/** A layer whose bytes passed by the share's region, so that its replica can be made of them. */
+export interface PassingLayer extends Pick<ReplicaOrder, 'layer' | 'sizeBytes' | 'reason'> {
+  /** How many bytes a share may hold that nobody ordered, of those taken since some instant: the newest plan's, for what was there then is the planner's to judge. */
+  readonly unordered: { readonly bytesMax: number; readonly since: Date };
+}
+
+/** What became of a passing layer: an order is served, or a replica is made that nobody `ordered`, under this claim; or why not. */
+export type PassingOutcome = { readonly claimed: Claimed<ReplicaCopy>; readonly ordered: boolean } | { readonly refused: PassingRefusal };
 
 /** How many replicas of one state a share has, and their bytes. */
 export interface ReplicaUsage {
@@ -81,6 +91,15 @@ export abstract class ReplicaStore {
    * @returns what became of each order, in the order given.
    */
   abstract want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]>;
+
+  /**
+   * Claims one replica for who has the layer's bytes at hand, in one transaction, as `admitPassing` decides: an order that waits is taken over, whatever its turn, and what nobody
+   * ordered is begun at once. What is made is settled like a copy; other shares' copies of the layer do not wait for it, for nothing is passed on to them.
+   */
+  abstract takePassing(share: ShareCapacity, passing: PassingLayer, request: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome>;
+
+  /** Gives up a replica that its holder makes and nobody ordered: what was written for it is removed. @returns false when the claim was lost. */
+  abstract abandon(claimId: string, reason: string, now: Date): Promise<boolean>;
 
   /**
    * Notes that the share holds the layer whole, because it was expanded there; a copy under way loses its claim, and so does a removal that has

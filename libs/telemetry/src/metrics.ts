@@ -32,6 +32,11 @@ export class Metrics {
   /** What passed through to the registry, by `part` of it and `status`; `gone` when the client went away first. */
   readonly gatewayRequests = this.#counter('translocator_gateway_requests_total', 'Requests passed on to the registry, or refused', ['part', 'status']);
   readonly gatewayOpen = this.#gauge('translocator_gateway_open_requests', 'Requests that are being passed on to the registry', []);
+  /** What became of layers that passed to nodes of the gateway's region, by `outcome` (kept, declined, given-up, failed) and `reason`. */
+  readonly gatewayLayers = this.#counter('translocator_gateway_layers_total', 'Layers that passed through a gateway that keeps what passes', ['outcome', 'reason']);
+  /** By `ordered`: yes (a copy was saved), no (kept because it was pulled). */
+  readonly gatewayKeptBytes = this.#counter('translocator_gateway_kept_bytes_total', 'Bytes of replicas made of what passed through, which no copy has to move', ['ordered']);
+  readonly gatewaySpooledBytes = this.#gauge('translocator_gateway_spooled_bytes', 'Bytes of layers that passed through and are set aside on the disk', []);
   readonly shareUp = this.#gauge('translocator_share_up', '1 while nodes are given a share, 0 while probes or reports say that it is of no use, as this process judges', ['region']);
   readonly drainsForced = this.#counter('translocator_drains_forced_total', 'Looks at replicas that were still leased beyond leases.drainMax: their leases run out', ['region']);
   /** By `outcome`: waited, closed. */

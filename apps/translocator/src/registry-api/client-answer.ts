@@ -16,10 +16,10 @@ const BODILESS = new Set([204, 304]);
 
 /**
  * Sends an answer of the registry on, at the pace at which the client reads it. When the registry's body is cut, the client's connection is cut as well: it must not take a
- * part for the whole. @returns false when the answer did not get through whole.
+ * part for the whole. `onPart` hears of every part of the body, and the client does not wait for it. @returns false when the answer did not get through whole.
  */
-export async function passAnswer(request: FastifyRequest, reply: FastifyReply, answer: { readonly relayed: RelayedAnswer; readonly headers: HeaderFields }): Promise<boolean> {
-  const { relayed, headers } = answer;
+export async function passAnswer(request: FastifyRequest, reply: FastifyReply, answer: { readonly relayed: RelayedAnswer; readonly headers: HeaderFields; readonly onPart?: ((part: Buffer) => void) | undefined }): Promise<boolean> {
+  const { relayed, headers, onPart } = answer;
   reply.hijack();
   const response = reply.raw;
   response.writeHead(relayed.status, headers);
@@ -30,6 +30,8 @@ export async function passAnswer(request: FastifyRequest, reply: FastifyReply, a
   }
   // Node ends such a connection with the answer, and what the client still sends would then cost it the answer.
   const lingers = !response.shouldKeepAlive && hasBody(request.raw) && !request.raw.complete;
+  // A second listener takes no part in the pace: the stream stops and flows as the client reads.
+  if (onPart !== undefined) relayed.body.on('data', onPart);
   try {
     await pipeline(relayed.body, response, { end: !lingers });
     if (lingers) {

@@ -6,16 +6,25 @@ import { FailureBuckets } from '#access';
 import { Clock } from '#clock';
 import { DemandRecorder } from '#demand';
 import { RegionMap } from '#regions';
+import { EventStore } from '#events';
+import { ExpandedLayerStore } from '#expansion';
+import { MapFeeder } from '#mounts';
+import { PlanStore } from '#placement';
 import { ExaminationStore, RegistryRelay, TokenServiceFinder } from '#registry';
+import { ReplicaStore } from '#replication';
 import { type Logger, Metrics } from '#telemetry';
 
 import { DemandRecordingModule } from '../demand/demand-recording.module.js';
 import { Settings } from '../foundation/settings.js';
+import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { ClientView } from '../http/client-view.js';
+import { PullModule } from '../pull/pull.module.js';
 import { RecordedPulls } from '../pull/recorded-pulls.js';
 import { WorkSignals } from '../work/work-signals.js';
+import { WorkSurroundings } from '../work/work-surroundings.js';
 import { AttributesController } from './attributes.controller.js';
+import { LayerKeeping } from './keeping/layer-keeping.js';
 import { NoticedChanges } from './noticed-changes.js';
 import { RegistryRoutes } from './registry-routes.js';
 import { RepositoryRights } from './repository-rights.js';
@@ -53,7 +62,7 @@ class RegistryDoor implements OnModuleInit, BeforeApplicationShutdown, OnApplica
 
 /** What clients of the registry ask of this service: tokens, manifests, attributes of repositories and, as a gateway, everything that the registry has. */
 @Module({
-  imports: [DemandRecordingModule],
+  imports: [DemandRecordingModule, PullModule],
   controllers: [AttributesController],
   providers: [
     { provide: RegistryRelay, useFactory: ({ config }: Settings) => new RegistryRelay({ url: config.registry.url, limits: { connectionsMax: config.gateway.concurrent } }), inject: [Settings] },
@@ -73,15 +82,21 @@ class RegistryDoor implements OnModuleInit, BeforeApplicationShutdown, OnApplica
       useFactory: (...[relay, finder, view, failures, clock]: [RegistryRelay, TokenServiceFinder, ClientView, FailureBuckets, Clock]) => new TokenRoutes({ relay, finder, view, failures, clock }),
       inject: [RegistryRelay, TokenServiceFinder, ClientView, FailureBuckets, Clock],
     },
-    { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },
+    {
+      provide: LayerKeeping,
+      useFactory: (...[surroundings, shares, feeder, store, layers, plans, events]: [WorkSurroundings, ShareSet, MapFeeder, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore]) =>
+        new LayerKeeping(surroundings, { shares, map: feeder, store, layers, plans, events }),
+      inject: [WorkSurroundings, ShareSet, MapFeeder, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore],
+    },
+    { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },
     RegistryDoor,
   ],
 })
 export class RegistryApiModule {}
 
-type RouteParts = [RegistryRelay, ClientView, Settings, NoticedChanges, DemandRecorder, RegionMap, Clock, Metrics, Logger];
+type RouteParts = [RegistryRelay, ClientView, Settings, NoticedChanges, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, Logger];
 
-function registryRoutes(...[relay, view, { config }, changes, recorder, regions, clock, metrics, logger]: RouteParts): RegistryRoutes {
+function registryRoutes(...[relay, view, { config }, changes, keeping, recorder, regions, clock, metrics, logger]: RouteParts): RegistryRoutes {
   const observer = new RecordedPulls(recorder, metrics);
-  return new RegistryRoutes({ relay, view, gateway: config.gateway, changes, observer, regions, clock, metrics, logger });
+  return new RegistryRoutes({ relay, view, gateway: config.gateway, changes, kept: keeping.layers, observer, regions, clock, metrics, logger });
 }

@@ -16,6 +16,7 @@ import type { ClientView } from '../http/client-view.js';
 import { clientOf } from '../pull/pull-telemetry.js';
 import { type AskedPath, readAskedPath } from './asked-path.js';
 import { answerEmpty, answerErrors, passAnswer } from './client-answer.js';
+import type { KeptLayers } from './keeping/kept-layers.js';
 import type { NoticedChanges } from './noticed-changes.js';
 import { bodyToPass, hasBody } from './request-body.js';
 
@@ -33,6 +34,8 @@ export interface RegistryRouteParts {
   readonly view: ClientView;
   readonly gateway: Config['gateway'];
   readonly changes: NoticedChanges;
+  /** Where layers that pass are kept, if they are. */
+  readonly kept: Pick<KeptLayers, 'offer'> | undefined;
   readonly observer: PullObserver;
   readonly regions: RegionMap;
   readonly clock: Clock;
@@ -116,7 +119,13 @@ export class RegistryRoutes {
     metrics.gatewayRequests.inc({ part: asked.part, status: String(relayed.status) });
     await this.#notice(request, asked, relayed);
     const headers = addressesForClient(answerHeadersToPass(relayed.headers), { registry: relay.url, caller: view.callerOf(request), realm: view.realmFor(request) });
-    await passAnswer(request, reply, { relayed, headers: { ...headers, ...(asked.namespace === undefined ? {} : { 'oci-namespace': asked.namespace }) } });
+    const taker = this.#parts.kept?.offer(request, asked, relayed);
+    const whole = await passAnswer(request, reply, {
+      relayed,
+      headers: { ...headers, ...(asked.namespace === undefined ? {} : { 'oci-namespace': asked.namespace }) },
+      onPart: taker === undefined ? undefined : (part) => taker.take(part),
+    });
+    void taker?.end(whole);
   }
 
   /** Sends a request on, and waits for the answer's headers: for a client that knows other hosts not longer than `gateway.namespaceAnswerMax`. */
@@ -145,16 +154,17 @@ export class RegistryRoutes {
 
   async #notice(request: FastifyRequest, { manifest }: AskedPath, { status, headers }: RelayedAnswer): Promise<void> {
     if (manifest === undefined) return;
-    const { changes, clock, observer, regions } = this.#parts;
+    const { changes, clock, observer, regions, gateway } = this.#parts;
     const digest = headers['docker-content-digest'];
     const at = clock.now();
     const told = { method: request.method, status, ...manifest, digest: typeof digest === 'string' ? digest : undefined, mediaType: request.headers['content-type'], tags: [headers['oci-tag'] ?? []].flat() };
     const from = { address: request.ip, ...(request.headers['user-agent'] === undefined ? {} : { userAgent: request.headers['user-agent'] }) };
     await changes.notice(eventsOfExchange(told, { at, newId: randomUUID, from }));
-    const region = request.headers['x-teleport-region'];
+    const named = request.headers['x-teleport-region'];
+    const region = typeof named === 'string' ? named.trim() : gateway.region;
     const pulled = request.method === 'GET' && status === 200 && typeof digest === 'string' && isDigest(digest) && manifestKindOf(headers['content-type'] ?? '') === 'image';
-    if (pulled && typeof region === 'string' && regions.has(region.trim())) {
-      observer.observed({ region: region.trim(), repository: manifest.repository, image: digest, client: clientOf(request), at });
+    if (pulled && region !== undefined && regions.has(region)) {
+      observer.observed({ region, repository: manifest.repository, image: digest, client: clientOf(request), at });
     }
   }
 }

@@ -1,4 +1,4 @@
-import { isDigest, isRepositoryName, isTag, type Reference } from '#oci';
+import { type Digest, isDigest, isRepositoryName, isTag, type Reference } from '#oci';
 
 /** The part of a registry that a path is for. */
 export type RelayedPart = 'base' | 'manifests' | 'blobs' | 'uploads' | 'tags' | 'referrers' | 'catalogue' | 'other';
@@ -10,6 +10,8 @@ export interface RelayedPath {
   readonly path: string;
   /** Only of manifests whose repository and reference follow the grammar. */
   readonly manifest?: { readonly repository: string; readonly reference: Reference };
+  /** Only of blobs whose repository and digest follow the grammar. */
+  readonly blob?: { readonly repository: string; readonly digest: Digest };
 }
 
 /** The longest path that is passed on, its query included. */
@@ -36,7 +38,13 @@ export function parseRelayedPath(path: string): RelayedPath | undefined {
   const part = PARTS.find(([pattern]) => pattern.test(path))?.[1] ?? 'other';
   const { repository, reference } = /^\/v2\/(?<repository>.+)\/manifests\/(?<reference>[^/]+)$/.exec(path)?.groups ?? {};
   const named = repository !== undefined && reference !== undefined && isRepositoryName(repository) ? referenceOf(reference) : undefined;
-  return { part, path, ...(named === undefined || repository === undefined ? {} : { manifest: { repository, reference: named } }) };
+  return { part, path, ...(named === undefined || repository === undefined ? {} : { manifest: { repository, reference: named } }), ...blobNamed(path) };
+}
+
+function blobNamed(path: string): Pick<RelayedPath, 'blob'> {
+  const { repository, text } = /^\/v2\/(?<repository>.+)\/blobs\/(?<text>[^/]+)$/.exec(path)?.groups ?? {};
+  const digest = text?.replaceAll(/%3a/gi, ':');
+  return repository !== undefined && digest !== undefined && isRepositoryName(repository) && isDigest(digest) ? { blob: { repository, digest } } : {};
 }
 
 function referenceOf(text: string): Reference | undefined {

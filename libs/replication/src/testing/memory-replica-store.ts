@@ -1,13 +1,16 @@
-import type { WriteFence } from '#claims';
+import { randomUUID } from 'node:crypto';
+
+import type { ClaimRequest, WriteFence } from '#claims';
 import { MemoryClaims, type MemoryWork } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
+import { admitPassing } from '../admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { MemoryRoomLedger } from './memory-room-ledger.js';
 import { MemoryShareDrains } from './memory-share-drains.js';
@@ -25,6 +28,10 @@ interface Row extends MemoryWork {
   readyAt?: Date | undefined;
   drainingSince?: Date | undefined;
   removalBegun?: boolean | undefined;
+  /** Whether who holds the claim makes it of bytes that passed. */
+  fromPassing?: boolean | undefined;
+  /** Since when it is there although nobody ordered it. */
+  keptAt?: Date | undefined;
 }
 
 const ALWAYS = new Date(-8_640_000_000_000_000);
@@ -52,8 +59,11 @@ export class MemoryReplicaStore extends ReplicaStore {
     isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
     isClaimable: (row, { owner, now }) => !this.#isCopiedByAnother(row.layer, owner, now),
     order: (a, b) => b.priority - a.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || byKey(a, b),
-    item: (row) => ({ ...replicaOf(row), ...(row.checkpoint === undefined ? {} : { checkpoint: row.checkpoint }) }),
-    begin: (row) => this.#step(row, 'begin'),
+    item: copyOf,
+    begin: (row) => {
+      this.#step(row, 'begin');
+      row.fromPassing = false;
+    },
     giveBack: (row) => this.#step(row, 'giveBack'),
   });
 
@@ -66,7 +76,7 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   /** Copies of a layer are left to the worker that has begun one of them. */
   #isCopiedByAnother(layer: Digest, owner: string, now: Date): boolean {
-    return [...this.#rows.values()].some((row) => row.layer === layer && row.state === 'copying' && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
+    return [...this.#rows.values()].some((row) => row.layer === layer && row.state === 'copying' && row.fromPassing !== true && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
   }
 
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]> {
@@ -84,6 +94,39 @@ export class MemoryReplicaStore extends ReplicaStore {
       if (row.state !== 'ready') row.reason = order.reason;
     });
     return outcomes;
+  }
+
+  async takePassing(share: ShareCapacity, { layer, sizeBytes, reason, unordered }: PassingLayer, { owner, now, leaseMs }: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome> {
+    const key = { layer, share: share.name };
+    const known = this.#row(key);
+    const kept = [...this.#rows.values()].filter((row) => row.share === share.name && row.keptAt !== undefined && row.keptAt > unordered.since);
+    const refused = admitPassing({
+      state: known?.state ?? 'gone',
+      isClaimed: known?.claim !== undefined && known.claim.expiresAt > now,
+      isReadyElsewhere: this.#of([layer]).some((row) => row.share !== share.name && row.state === 'ready'),
+      isShareDraining: this.drains.isDraining(share.name),
+      sizeBytes,
+      usedBytes: this.#usedBytes(share.name) + this.room.reservedNow(share.name, now),
+      capacityBytes: share.capacityBytes,
+      unorderedBytes: kept.reduce((sum, row) => sum + row.sizeBytes, 0),
+      unorderedBytesMax: unordered.bytesMax,
+    });
+    if (refused !== undefined) return { refused };
+    const ordered = known !== undefined && !(known.state === 'copying' && known.keptAt !== undefined);
+    const row: Row = known ?? { ...key, sizeBytes, priority: 0, reason, state: 'wanted', wantedAt: now, keptAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS };
+    this.#put(row);
+    this.#step(row, 'begin');
+    row.attempts += 1;
+    const claim = { id: randomUUID(), owner, expiresAt: new Date(now.getTime() + leaseMs), attempt: row.attempts };
+    Object.assign(row, { claim, fromPassing: true });
+    return { claimed: { item: copyOf(row), claim }, ordered };
+  }
+
+  async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
+    const row = this.#claimed(claimId);
+    if (row?.state !== 'copying') return false;
+    this.#leave(row, 'abandon', { reason, now, graceMs: 0 }, now);
+    return true;
   }
 
   async recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
@@ -114,6 +157,7 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (row === undefined || nextReplicaState(row.state, 'complete') === null) return false;
     row.readyAt = now;
     row.sizeBytes = sizeBytes;
+    if (row.keptAt !== undefined) row.keptAt = now;
     this.#settle(row, 'complete', ALWAYS);
     return true;
   }
@@ -264,6 +308,10 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (next === null || next === 'gone') throw new Error(`${row.state} does not take ${event}`);
     row.state = next;
   }
+}
+
+function copyOf(row: Row): ReplicaCopy {
+  return { ...replicaOf(row), ...(row.checkpoint === undefined ? {} : { checkpoint: row.checkpoint }) };
 }
 
 function isRecallable(row: Row): boolean {

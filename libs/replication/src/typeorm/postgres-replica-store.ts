@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import type { ClaimSource, WriteFence } from '#claims';
+import type { ClaimRequest, ClaimSource, WriteFence } from '#claims';
 import { affected, callersNow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
@@ -9,8 +9,9 @@ import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orde
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
+import { takePassingRow } from './passing-rows.js';
 import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
 import { isDraining, lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
 
@@ -26,9 +27,9 @@ const COPIES: ClaimTable = {
   open: `${takes('begin')} AND EXISTS (
     SELECT FROM replicas AS source WHERE source.layer = replicas.layer AND source.share <> replicas.share AND source.state = 'ready')`,
   claimable: (owner, now) => `NOT EXISTS (
-    SELECT FROM replicas AS begun WHERE begun.layer = replicas.layer AND begun.state = 'copying' AND begun.claimed_by <> ${owner} AND begun.claim_expires_at > ${now})`,
+    SELECT FROM replicas AS begun WHERE begun.layer = replicas.layer AND begun.state = 'copying' AND NOT begun.from_passing AND begun.claimed_by <> ${owner} AND begun.claim_expires_at > ${now})`,
   order: 'priority DESC, wanted_at, layer, share',
-  set: `state = 'copying'`,
+  set: `state = 'copying', from_passing = false`,
 };
 const REMOVALS: ClaimTable = { table: 'replicas', key: ['layer', 'share'], open: takes('removed'), order: 'draining_since, layer, share' };
 
@@ -39,6 +40,8 @@ const NOW = decidingNow('$3');
 const DRAIN = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = ${NOW} + ${millisecondsOf('$4')}, ${UNCLAIM}`;
 /** $2 reason, $3 now. A copier that does not know yet that it lost its claim may write until the claim's end. */
 const ABANDON = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = greatest(${NOW}, claim_expires_at), ${UNCLAIM}`;
+/** $2 reason, $3 now. By the copier itself. */
+const GIVE_UP = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = ${NOW}, ${UNCLAIM}`;
 /** Which draining rows have a whole file that nobody has begun to delete. */
 const RECALLABLE = `${takes('recall')} AND ready_at IS NOT NULL AND NOT removal_begun`;
 const RECALL = `state = 'ready', draining_since = NULL, not_before = '-infinity', ${UNCLAIM}`;
@@ -80,6 +83,15 @@ export class PostgresReplicaStore extends ReplicaStore {
     });
   }
 
+  takePassing(share: ShareCapacity, passing: PassingLayer, request: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome> {
+    return this.#dataSource.transaction((manager) => takePassingRow(manager, share, passing, { ...request, clock: this.#clock }));
+  }
+
+  async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
+    const sql = `UPDATE replicas SET ${GIVE_UP} WHERE claim_id = $1 AND ${takes('complete')}`;
+    return affected(await this.#dataSource.query(sql, [claimId, reason, callersNow(this.#clock, now)]));
+  }
+
   recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
     return this.#dataSource.transaction(async (manager) => {
       await lockCapacity(manager, replica.share);
@@ -104,9 +116,9 @@ export class PostgresReplicaStore extends ReplicaStore {
 
   async complete(claimId: string, sizeBytes: number, now: Date): Promise<boolean> {
     const sql = `
-      UPDATE replicas SET state = 'ready', ready_at = $2, size_bytes = $3, not_before = '-infinity', ${UNCLAIM}, ${NO_CHECKPOINT}
+      UPDATE replicas SET state = 'ready', ready_at = $2, size_bytes = $3, not_before = '-infinity', kept_at = CASE WHEN kept_at IS NULL THEN NULL ELSE ${decidingNow('$4')} END, ${UNCLAIM}, ${NO_CHECKPOINT}
       WHERE claim_id = $1 AND ${takes('complete')}`;
-    return affected(await this.#dataSource.query(sql, [claimId, now, sizeBytes]));
+    return affected(await this.#dataSource.query(sql, [claimId, now, sizeBytes, callersNow(this.#clock, now)]));
   }
 
   async gone(claimId: string): Promise<boolean> {

@@ -1,0 +1,219 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import { type Claimed, type ClaimRequest, ClaimSource } from '#claims';
+import type { Clock } from '#clock';
+import { CodedError } from '#errors';
+import { type ExpandedLayerStore, expandLayer } from '#expansion';
+import type { MapFeeder } from '#mounts';
+import { SECOND_MS } from '#quantities';
+import type { RelayedAnswer } from '#registry';
+import { keepPassing, type FileToMake, type LayerRecord, type LayerRecords, type ReplicaCopy, type ReplicaStore, usageOf } from '#replication';
+import { type FullShares, LAYER_FILE_VERSION, pieceRange, type Share, ShareError } from '#shares';
+import type { Logger, Metrics } from '#telemetry';
+
+import type { AskedPath } from '../asked-path.js';
+import { BlobSpool, type SpoolLimits } from './blob-spool.js';
+import { keepOrNot } from './keep-or-not.js';
+import type { SpooledBlob } from './spooled-blob.js';
+
+/** How long the instant of the newest plan is known before it is looked up anew: an older one only makes the bound stricter. */
+const PLAN_KNOWN_MS = 10 * SECOND_MS;
+
+/** A layer that passed, and the replica that is made of it. */
+export interface PassedLayer {
+  readonly blob: SpooledBlob;
+  readonly replica: ReplicaCopy;
+  /** Whether somebody had ordered it. */
+  readonly ordered: boolean;
+}
+
+/** What {@link KeptLayers} works with. */
+export interface KeepingParts {
+  /** Of the gateway's region. */
+  readonly share: Share;
+  readonly home: Share;
+  readonly map: Pick<MapFeeder, 'map'>;
+  readonly store: ReplicaStore;
+  readonly layers: Pick<ExpandedLayerStore, 'find'>;
+  readonly records: LayerRecords;
+  readonly full: FullShares;
+  /** When the newest plan for all of a region was made. */
+  readonly plannedAt: (region: string) => Promise<Date | undefined>;
+  readonly terms: { readonly unorderedBytesMax: number; readonly expansionMaxMs: number; readonly folder: string; readonly spool: SpoolLimits };
+  /** A layer came whole, and can be claimed. */
+  readonly onWhole: () => void;
+  /** A replica was given back to the copies, or up to be removed. */
+  readonly onGivenBack: () => void;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/**
+ * The layers that pass through a gateway on their way to nodes of its region, as work: `offer` sets one aside while it passes; whole ones are claimed here, each with the replica that is made of it, and
+ * `make` makes it. What nobody ordered and fails leaves nothing; what was ordered goes back to the copies.
+ */
+export class KeptLayers extends ClaimSource<PassedLayer> {
+  readonly #parts: KeepingParts;
+  readonly #spool: BlobSpool;
+  /** By claim: whether it was ordered. */
+  readonly #held = new Map<string, boolean>();
+  #planned: { readonly at: Date; readonly until: number } | undefined;
+
+  constructor(parts: KeepingParts) {
+    super();
+    this.#parts = parts;
+    const { terms, clock, metrics, logger, onWhole } = parts;
+    this.#spool = new BlobSpool({
+      folder: terms.folder,
+      limits: terms.spool,
+      clock,
+      onWhole,
+      onFailure: ({ digest }, failure, error) => {
+        metrics.gatewayLayers.inc({ outcome: 'given-up', reason: failure });
+        if (error !== undefined) logger.warn({ error, layer: digest }, 'a layer that passed could not be set aside');
+      },
+    });
+    metrics.beforeScrape(async () => metrics.gatewaySpooledBytes.set(this.#spool.bytes));
+  }
+
+  /** Looks at an answer that is about to be passed on. @returns who takes its body; undefined for everything that is not kept. Never throws, waits for nothing. */
+  offer(request: { readonly method: string; readonly headers: IncomingHttpHeaders }, { blob }: Pick<AskedPath, 'blob'>, { status, headers }: Pick<RelayedAnswer, 'status' | 'headers'>): SpooledBlob | undefined {
+    if (request.method !== 'GET' || blob === undefined || status >= 400) return undefined;
+    const { share, home, map: { map }, terms, full, clock } = this.#parts;
+    const length = headers['content-length'];
+    const named = request.headers['x-teleport-region'];
+    const answer = {
+      status,
+      isRange: request.headers.range !== undefined,
+      encoding: headers['content-encoding'],
+      lengthBytes: length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+      namedRegion: typeof named === 'string' ? named.trim() : undefined,
+    };
+    const layer = {
+      isEnabled: map.enabled(blob.repository) === true,
+      expansion: map.layer(blob.digest)?.expansion,
+      atHome: map.replicaState(blob.digest, home.name),
+      here: map.replicaState(blob.digest, share.name),
+    };
+    const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unorderedBytesMax }) ?? (full.pausedUntil(share.name, clock.now()) === undefined ? undefined : 'SHARE_FULL');
+    const opened = why ?? this.#spool.open({ ...blob, sizeBytes: answer.lengthBytes ?? 0 });
+    if (typeof opened !== 'string') return opened;
+    this.#declined(opened);
+    return undefined;
+  }
+
+  /** Whole layers, each with its replica claimed; those that are not to be kept are let go. */
+  async claim(request: ClaimRequest): Promise<Claimed<PassedLayer>[]> {
+    const claimed: Claimed<PassedLayer>[] = [];
+    for (let blob = this.#spool.takeWhole(); blob !== undefined; blob = claimed.length < request.limit ? this.#spool.takeWhole() : undefined) {
+      let taken: Claimed<PassedLayer> | undefined;
+      try {
+        taken = await this.#take(blob, request);
+      } catch (error) {
+        this.#failed(blob, error);
+      }
+      if (taken === undefined) await blob.discard();
+      else claimed.push(taken);
+    }
+    return claimed;
+  }
+
+  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
+    const kept = await this.#parts.store.copies.renew(claimIds, expiresAt);
+    for (const id of claimIds) if (!kept.has(id)) this.#held.delete(id);
+    return kept;
+  }
+
+  release(claimId: string): Promise<boolean> {
+    return this.#giveBack(claimId, 'the gateway stopped before it was made of what had passed');
+  }
+
+  /** The bytes are gone with this try: there is nothing to wait for. */
+  postpone(claimId: string, _notBefore: Date, reason: string): Promise<boolean> {
+    return this.#giveBack(claimId, reason);
+  }
+
+  /** Makes a claimed replica of its layer's bytes and settles the claim. @throws as `keepPassing` and `expandLayer`. */
+  async make({ item: { blob, replica, ordered }, claim }: Claimed<PassedLayer>, stop: AbortSignal): Promise<void> {
+    const { share, metrics, logger, terms } = this.#parts;
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(terms.expansionMaxMs)]);
+    try {
+      const record = await keepPassing({ ...this.#parts, shares: new Map([[share.name, share]]), expand: (file) => expandSpooled(blob, file) }, { item: replica, claim }, signal);
+      const savedBytes = contentBytes(record);
+      metrics.gatewayLayers.inc({ outcome: 'kept', reason: ordered ? 'ORDERED' : 'UNORDERED' });
+      metrics.gatewayKeptBytes.inc({ ordered: ordered ? 'yes' : 'no' }, savedBytes);
+      logger.info({ layer: blob.digest, repository: blob.repository, region: share.region, ordered, savedBytes }, 'a layer that passed through was kept');
+      this.#held.delete(claim.id);
+    } catch (error) {
+      this.#failed(blob, error);
+      await this.#noteIfFull(error, stop);
+      throw error;
+    } finally {
+      await blob.discard();
+    }
+  }
+
+  /** Takes nothing more; what is being made goes on. */
+  stop(): Promise<void> {
+    return this.#spool.stop();
+  }
+
+  async #take(blob: SpooledBlob, { owner, now, leaseMs }: ClaimRequest): Promise<Claimed<PassedLayer> | undefined> {
+    const { share, store, layers, terms } = this.#parts;
+    const [record] = await layers.find([blob.digest]);
+    if (record?.expanded === undefined || record.stacks !== undefined) return this.#declined('NOT_EXPANDED');
+    if (record.expanded.writerVersion !== LAYER_FILE_VERSION) return this.#declined('OLD_VERSION');
+    const passing = {
+      layer: blob.digest,
+      sizeBytes: record.expanded.vhd.sizeBytes,
+      reason: `passed through the gateway of ${share.region}`,
+      unordered: { bytesMax: terms.unorderedBytesMax, since: await this.#plannedAt() },
+    };
+    const outcome = await store.takePassing(share, passing, { owner, now, leaseMs });
+    if ('refused' in outcome) return this.#declined(outcome.refused);
+    const { claimed: { item: replica, claim }, ordered } = outcome;
+    this.#held.set(claim.id, ordered);
+    return { item: { blob, replica, ordered }, claim };
+  }
+
+  /** The instant up to which the planner has judged what is there; before the first plan, never. */
+  async #plannedAt(): Promise<Date> {
+    const { plannedAt, share, clock } = this.#parts;
+    const now = clock.now().getTime();
+    if (this.#planned === undefined || now >= this.#planned.until) this.#planned = { at: (await plannedAt(share.region)) ?? new Date(0), until: now + PLAN_KNOWN_MS };
+    return this.#planned.at;
+  }
+
+  async #giveBack(claimId: string, reason: string): Promise<boolean> {
+    const { store, clock, onGivenBack } = this.#parts;
+    const ordered = this.#held.get(claimId);
+    this.#held.delete(claimId);
+    const given = ordered === false ? await store.abandon(claimId, reason, clock.now()) : await store.copies.release(claimId);
+    onGivenBack();
+    return given;
+  }
+
+  async #noteIfFull(error: unknown, signal: AbortSignal): Promise<void> {
+    const { full, share, clock } = this.#parts;
+    if (error instanceof ShareError && error.code === 'SHARE_FULL') full.note(share.name, await usageOf(share, signal), clock.now());
+  }
+
+  #declined(reason: string): undefined {
+    this.#parts.metrics.gatewayLayers.inc({ outcome: 'declined', reason });
+  }
+
+  #failed({ digest }: SpooledBlob, error: unknown): void {
+    this.#parts.metrics.gatewayLayers.inc({ outcome: 'failed', reason: error instanceof CodedError ? String(error.code) : 'OTHER' });
+    this.#parts.logger.warn({ error, layer: digest }, 'a layer that passed could not be kept');
+  }
+}
+
+async function expandSpooled(blob: SpooledBlob, { layer, record, share, claimId, isHeld, signal }: FileToMake): Promise<void> {
+  await expandLayer({ layer: { digest: layer, sizeBytes: blob.sizeBytes }, blob: blob.chunks(signal), share, claimId, isHeld, signal, expectedVhd: record.vhd.digest });
+}
+
+/** What a copy would have moved: the pieces that are no holes. */
+function contentBytes({ pieceCrc64s, vhd }: LayerRecord): number {
+  return pieceCrc64s.reduce((sum, crc64, piece) => sum + (crc64 === null ? 0 : pieceRange(piece, vhd.sizeBytes).length), 0);
+}
