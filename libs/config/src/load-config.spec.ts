@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MINUTE_MS } from '#quantities';
 
 import { ConfigError } from './config-error.js';
+import { keepsLayers } from './gateway-config.js';
 import { loadConfig } from './load-config.js';
 import { printConfig } from './print-config.js';
 
@@ -90,6 +91,17 @@ describe('the configuration', () => {
     const { config, secrets } = load(yaml('sas'), { TRANSLOCATOR_SHARE_SAS: 'acct1=?sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D', TRANSLOCATOR_SHARE_READ_SAS: 'acct1=sp=r&sig=hush' });
     expect(secrets.shareSas).toEqual({ acct1: 'sv=2026-04-06&sp=rwdl&sig=abc%2Bd%3D' });
     expect(printConfig(config, secrets)).not.toMatch(/abc|hush/);
+  });
+
+  it('takes a gateway of a region that is not home, and keeps layers where they pass and have somewhere to go', () => {
+    const gateway = (settings: string) => load(`gateway: { ${settings} }`).config.gateway;
+    const fields = (settings: string): string[] => problems(`gateway: { ${settings} }`).map((each) => each.field);
+    expect([gateway(''), gateway('enabled: true'), gateway('region: eastus'), gateway('enabled: true, region: eastus, keep: { layers: false }')].map(keepsLayers)).toEqual([false, false, false, false]);
+    expect(keepsLayers(gateway('enabled: true, region: eastus'))).toBe(true);
+    expect(fields('region: westeurope')).toEqual(['gateway.region']);
+    expect(problems('gateway: { region: mars }')[0]).toEqual({ field: 'gateway.region', value: '"mars"', rule: 'must be one of the regions in the list that is not home: eastus, southeastasia' });
+    for (const settings of ['keep: { layers: true }', 'enabled: true, keep: { layers: true }', 'region: eastus, keep: { layers: true }']) expect(fields(settings)).toEqual(['gateway.keep.layers']);
+    expect(fields('keep: { spool: 0, spooled: 0, within: 2h, expansions: 100 }').toSorted()).toEqual(['gateway.keep.expansions', 'gateway.keep.spool', 'gateway.keep.spooled', 'gateway.keep.within']);
   });
 
   it('takes NFS with the networks that admit to it, and folders of hosts with theirs', () => {

@@ -48,7 +48,7 @@ export async function openResources(settings: Settings, clock: Clock, logger: Lo
     if (emulated !== undefined) opened.push(() => emulated.emulator.close());
     const credentialOf = emulated === undefined ? await shareCredentials(settings) : keyCredentials(emulated.keys);
     const shares = openShares(config, { credentialOf, emulator: emulated?.emulator }, clock);
-    // A process that only answers writes nothing there, and is not to wait for a share that is away.
+    // A process that only answers is not to wait for a share that is away: workers make it.
     if (!onlyAnswers(settings)) await Promise.all([...shares.byName.values()].map((share) => share.ensureExists()));
     return { dataSource, regions: regionMap(settings), shares, emulator: emulated?.emulator, failed: embedded?.failed ?? new Promise<never>(() => undefined), close };
   } catch (error) {

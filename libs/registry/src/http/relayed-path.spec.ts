@@ -17,6 +17,11 @@ describe('a path for the registry', () => {
     expect(parseRelayedPath(`/v2/app/manifests/${DIGEST.replace(':', '%3A')}`)?.manifest).toEqual({ repository: 'app', reference: { kind: 'digest', digest: DIGEST } });
   });
 
+  it('names a blob by its digest, and by nothing else', () => {
+    expect(parseRelayedPath(`/v2/team/app/blobs/${DIGEST.replace(':', '%3a')}`)?.blob).toEqual({ repository: 'team/app', digest: DIGEST });
+    for (const path of ['/v2/a/blobs/uploads/', '/v2/a/blobs/sha512:abc', `/v2/Team/blobs/${DIGEST}`, `/v2/a/manifests/${DIGEST}`]) expect(parseRelayedPath(path)?.blob).toBeUndefined();
+  });
+
   it('that follows no grammar is the registry\'s to refuse, and names no manifest', () => {
     for (const path of ['/v2/Team/manifests/v1', '/v2/a/manifests/-x', '/v2/a/manifests/sha512:abc']) expect(parseRelayedPath(path)).toEqual({ part: 'manifests', path });
   });

@@ -33,6 +33,7 @@ export class BlobSpool {
   readonly #options: SpoolOptions;
   readonly #blobs = new Map<Digest, { readonly blob: SpooledBlob; readonly inTime: AbortController }>();
   readonly #whole: SpooledBlob[] = [];
+  readonly #pending = { bytes: 0 };
   #bytes = 0;
   #stopped = false;
 
@@ -53,6 +54,7 @@ export class BlobSpool {
     const blob = new SpooledBlob({
       ...of,
       folder,
+      pending: this.#pending,
       onFailure,
       onWhole: (whole) => {
         this.#whole.push(whole);

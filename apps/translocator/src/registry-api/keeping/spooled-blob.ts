@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { Digest } from '#oci';
 import { MiB } from '#quantities';
 
-/** Bytes of one blob that wait in memory for the disk; a disk that is slower than the client's stream costs the blob, never the stream. */
-export const SPOOL_PENDING_BYTES_MAX = 8 * MiB;
+/** Bytes of all blobs together that wait in memory for the disk; a disk that is slower than the clients' streams costs the blob, never the stream. */
+export const SPOOL_PENDING_BYTES_MAX = 64 * MiB;
 /** Bytes read from the disk at once. */
 const READ_BYTES = MiB;
 
@@ -20,6 +20,8 @@ export interface SpooledBlobOptions {
   /** What its answer says that it has. */
   readonly sizeBytes: number;
   readonly folder: string;
+  /** What waits in memory, of all blobs that share it. */
+  readonly pending: { bytes: number };
   readonly onWhole: (blob: SpooledBlob) => void;
   /** Called once, when it takes no room any more. */
   readonly onGone: (blob: SpooledBlob) => void;
@@ -37,7 +39,6 @@ export class SpooledBlob {
   readonly #options: SpooledBlobOptions;
   readonly #file: Promise<FileHandle>;
   #pending: Buffer[] = [];
-  #pendingBytes = 0;
   #takenBytes = 0;
   #writtenBytes = 0;
   #writing: Promise<void> | undefined;
@@ -54,9 +55,9 @@ export class SpooledBlob {
   take(chunk: Buffer): void {
     if (this.#discarded !== undefined) return;
     this.#takenBytes += chunk.length;
-    this.#pendingBytes += chunk.length;
     if (this.#takenBytes > this.sizeBytes) return this.giveUp('CUT');
-    if (this.#pendingBytes > SPOOL_PENDING_BYTES_MAX) return this.giveUp('SPOOL_SLOW');
+    if (this.#options.pending.bytes + chunk.length > SPOOL_PENDING_BYTES_MAX) return this.giveUp('SPOOL_SLOW');
+    this.#options.pending.bytes += chunk.length;
     this.#pending.push(chunk);
     this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined));
   }
@@ -99,11 +100,14 @@ export class SpooledBlob {
       while (this.#pending.length > 0 && this.#discarded === undefined) {
         const parts = this.#pending;
         this.#pending = [];
-        const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-        const { bytesWritten } = await file.writev(parts, this.#writtenBytes);
-        if (bytesWritten !== bytes) throw new Error(`the disk took ${bytesWritten} of ${bytes} bytes`);
+        const bytes = bytesOf(parts);
+        try {
+          const { bytesWritten } = await file.writev(parts, this.#writtenBytes);
+          if (bytesWritten !== bytes) throw new Error(`the disk took ${bytesWritten} of ${bytes} bytes`);
+        } finally {
+          this.#options.pending.bytes -= bytes;
+        }
         this.#writtenBytes += bytes;
-        this.#pendingBytes -= bytes;
       }
     } catch (error) {
       this.giveUp('SPOOL_FAILED', error);
@@ -111,6 +115,7 @@ export class SpooledBlob {
   }
 
   async #close(): Promise<void> {
+    this.#options.pending.bytes -= bytesOf(this.#pending);
     this.#pending = [];
     // Called from within the writing as well, which must not wait for itself.
     await Promise.resolve(this.#writing).catch(() => undefined);
@@ -118,6 +123,10 @@ export class SpooledBlob {
     await file?.close().catch(() => undefined);
     this.#options.onGone(this);
   }
+}
+
+function bytesOf(parts: readonly Buffer[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** A file that only this process has, and that is gone with it. */
