@@ -4,6 +4,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
 import { chunked, expandBytes, LARGE_TAR, type LayerBytes, layerOf, readExpanded, SMALL_TAR } from '#expansion/testing';
+import type { Digest } from '#oci';
 import { crc64Of, expansionPartialPath, LAYER_FILE_VERSION, layerFilePath, partialFilePath, pieceRange } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
@@ -74,6 +75,16 @@ describe('expandLayer', () => {
     expect((await share.stat(layerFilePath(expanded.digest, expanded.writerVersion)))?.metadata).toEqual({
       layer_digest: expanded.digest, diff_id: expanded.diffId, vhd_digest: expanded.vhd.digest, writer_version: String(LAYER_FILE_VERSION),
     });
+  });
+
+  it('gives no file its name that is not the expected one, and leaves nothing of it', async () => {
+    const { layer, blob } = layerOf(SMALL_TAR);
+    const { expanded } = await expandBytes({ layer, blob });
+    const share = new MemoryShare({ name: 'east' });
+    const expand = (expectedVhd: Digest) => expandLayer({ layer, blob: chunked(blob, 1000), share, ...HELD, signal: new AbortController().signal, expectedVhd });
+    await expect(expand(layer.digest)).rejects.toMatchObject({ code: 'OTHER_FILE', transient: false, details: { expected: layer.digest, actual: expanded.vhd.digest } });
+    expect(share.paths).toEqual([]);
+    expect(await expand(expanded.vhd.digest)).toEqual(expanded);
   });
 
   it('counts the bytes of the blob, not of the tar', async () => {
