@@ -19,7 +19,7 @@ import { MemoryShare } from '#shares/testing';
 import { createLogger, Metrics } from '#telemetry';
 
 import { ExpandedLayerRecords } from '../../work/ports-between-rooms.js';
-import { KeptLayers, type PassedLayer } from './kept-layers.js';
+import { FAILED_PAUSE_MS, KeptLayers, type PassedLayer } from './kept-layers.js';
 import type { SpooledBlob } from './spooled-blob.js';
 
 const LEASE_MS = MINUTE_MS;
@@ -159,6 +159,10 @@ describe('a gateway', () => {
     expect(await replica()).toMatchObject({ state: 'draining', reason: 'the bytes were wrong' });
     expect(east.paths).toEqual([]);
     expect(await outcomes()).toEqual({ 'failed DIGEST_MISMATCH': 1 });
+    expect(await pass(kept)).toBe(false);
+    await clock.advance(FAILED_PAUSE_MS);
+    expect(await pass(kept)).toBe(true);
+    expect(await outcomes()).toMatchObject({ 'declined FAILED_BEFORE': 1 });
   });
 
   it('gives a file up that is not the one of the record, and leaves its order to the copies', async () => {
@@ -211,6 +215,7 @@ describe('a gateway', () => {
     await expect(kept.make(claimed, AbortSignal.abort(new Error('stopped')))).rejects.toThrow('stopped');
     expect(await kept.release(claimed.claim.id)).toBe(true);
     expect(await replica()).toMatchObject({ state: 'draining' });
+    await clock.advance(FAILED_PAUSE_MS);
     await pass(kept);
     await kept.stop();
     expect(await claim(kept)).toBeUndefined();

@@ -5,7 +5,8 @@ import type { Clock } from '#clock';
 import { CodedError } from '#errors';
 import { type ExpandedLayerStore, expandLayer } from '#expansion';
 import type { MapFeeder } from '#mounts';
-import { SECOND_MS } from '#quantities';
+import type { Digest } from '#oci';
+import { MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RelayedAnswer } from '#registry';
 import { keepPassing, type FileToMake, type LayerRecord, type LayerRecords, type ReplicaCopy, type ReplicaStore, usageOf } from '#replication';
 import { type FullShares, LAYER_FILE_VERSION, pieceRange, type Share, ShareError } from '#shares';
@@ -18,6 +19,11 @@ import type { SpooledBlob } from './spooled-blob.js';
 
 /** How long the instant of the newest plan is known before it is looked up anew: an older one only makes the bound stricter. */
 const PLAN_KNOWN_MS = 10 * SECOND_MS;
+
+/** How long a layer is let pass after it could not be kept, so that one that never can be costs no expansion at every pull. */
+export const FAILED_PAUSE_MS = 10 * MINUTE_MS;
+/** Layers that are remembered for that; the oldest go. */
+const FAILED_MAX = 1000;
 
 /** A layer that passed, and the replica that is made of it. */
 export interface PassedLayer {
@@ -58,6 +64,8 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
   readonly #spool: BlobSpool;
   /** By claim: whether it was ordered. */
   readonly #held = new Map<string, boolean>();
+  /** Until when layers are let pass. */
+  readonly #paused = new Map<Digest, number>();
   #planned: { readonly at: Date; readonly until: number } | undefined;
 
   constructor(parts: KeepingParts) {
@@ -80,7 +88,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
   /** Looks at an answer that is about to be passed on. @returns who takes its body; undefined for everything that is not kept. Never throws, waits for nothing. */
   offer(request: { readonly method: string; readonly headers: IncomingHttpHeaders }, { blob }: Pick<AskedPath, 'blob'>, { status, headers }: Pick<RelayedAnswer, 'status' | 'headers'>): SpooledBlob | undefined {
     if (request.method !== 'GET' || blob === undefined || status >= 400) return undefined;
-    const { share, home, map: { map }, terms, full, clock } = this.#parts;
+    const { share, home, map: { map }, terms } = this.#parts;
     const length = headers['content-length'];
     const named = request.headers['x-teleport-region'];
     const answer = {
@@ -96,7 +104,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
       atHome: map.replicaState(blob.digest, home.name),
       here: map.replicaState(blob.digest, share.name),
     };
-    const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unorderedBytesMax }) ?? (full.pausedUntil(share.name, clock.now()) === undefined ? undefined : 'SHARE_FULL');
+    const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unorderedBytesMax }) ?? this.#pauseOf(blob.digest);
     const opened = why ?? this.#spool.open({ ...blob, sizeBytes: answer.lengthBytes ?? 0 });
     if (typeof opened !== 'string') return opened;
     this.#declined(opened);
@@ -147,6 +155,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
       this.#held.delete(claim.id);
     } catch (error) {
       this.#failed(blob, error);
+      this.#pause(blob.digest);
       await this.#noteIfFull(error, stop);
       throw error;
     } finally {
@@ -192,6 +201,20 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
     const given = ordered === false ? await store.abandon(claimId, reason, clock.now()) : await store.copies.release(claimId);
     onGivenBack();
     return given;
+  }
+
+  #pauseOf(layer: Digest): 'SHARE_FULL' | 'FAILED_BEFORE' | undefined {
+    const { full, share, clock } = this.#parts;
+    const now = clock.now();
+    if (full.pausedUntil(share.name, now) !== undefined) return 'SHARE_FULL';
+    return (this.#paused.get(layer) ?? 0) > now.getTime() ? 'FAILED_BEFORE' : undefined;
+  }
+
+  #pause(layer: Digest): void {
+    this.#paused.delete(layer);
+    this.#paused.set(layer, this.#parts.clock.now().getTime() + FAILED_PAUSE_MS);
+    const [oldest] = this.#paused.keys();
+    if (this.#paused.size > FAILED_MAX && oldest !== undefined) this.#paused.delete(oldest);
   }
 
   async #noteIfFull(error: unknown, signal: AbortSignal): Promise<void> {
