@@ -127,6 +127,21 @@ describeOnEveryDatabase('processes whose clocks are wrong', MIGRATIONS, (dataSou
     }
   });
 
+  it('make nothing of what passed that another makes, and remove what that one gave up at once', async () => {
+    const passing = { layer: LAYER, sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 1e9, since: new Date(0) } };
+    for (const [holder, taker] of PAIRS) {
+      await ready('home');
+      const take = (byMs: number) => replicas().takePassing(EAST, passing, { owner: `off by ${byMs}`, now: nowOff(byMs), leaseMs: LEASE_MS });
+      const held = await take(holder);
+      if ('refused' in held) throw new Error(held.refused);
+      expect(Math.abs(held.claimed.claim.expiresAt.getTime() - nowOff(holder).getTime() - LEASE_MS)).toBeLessThan(SLACK_MS);
+      expect(await take(taker)).toEqual({ refused: 'COPYING' });
+      await replicas().abandon(held.claimed.claim.id, 'the bytes were wrong', nowOff(holder));
+      const [removal] = await claimWith(replicas().removals, taker);
+      expect(await replicas().gone(removal!.claim.id)).toBe(true);
+    }
+  });
+
   it('leave the other copies of a layer to whoever copies it', async () => {
     await ready('home');
     for (const [copier, other] of PAIRS) {

@@ -12,7 +12,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource(), 'caller'));
 
   describe('made of what passed', () => {
-    passingConforms(() => ({ store: new PostgresReplicaStore(dataSource()), room: new PostgresRoomLedger(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
+    passingConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), room: new PostgresRoomLedger(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
   });
 
   describe('the account of links', () => {

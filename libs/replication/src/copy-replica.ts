@@ -43,7 +43,7 @@ export interface CopyPorts {
  * @throws {ReplicationError} and what shares and stores throw.
  */
 export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, signal: AbortSignal): Promise<void> {
-  const { store, records } = ports;
+  const { store, records, clock } = ports;
   const { item: replica, claim } = claimed;
   const target = shareNamed(ports.shares, replica.share);
   const record = await recordOf(records, replica.layer);

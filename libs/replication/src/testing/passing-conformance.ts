@@ -60,7 +60,7 @@ export function passingConforms(make: () => PassingStores): void {
     await order();
     const copy = await claimCopy('worker');
     await store.progress(copy!.claim.id, 10, { path: '.partial/x', pieces: Buffer.of(1) });
-    await store.copies.postpone(copy!.claim.id, later(1e9), 'the link is used up');
+    await store.copies.postpone(copy!.claim.id, { now: NOW, waitMs: 1e9, reason: 'the link is used up' });
     const outcome = await take('a layer', { bytesMax: 0 });
     expect(outcome).toMatchObject({ ordered: true, claimed: { item: { reason: 'demand', priority: 5, copiedBytes: 10 } } });
     const { item, claim } = await taken(Promise.resolve(outcome));

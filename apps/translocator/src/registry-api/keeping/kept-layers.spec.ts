@@ -155,7 +155,7 @@ describe('a gateway', () => {
     await pass(kept, wrong);
     const claimed = (await claim(kept))!;
     await expect(kept.make(claimed, never)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
-    expect(await kept.postpone(claimed.claim.id, clock.now(), 'the bytes were wrong')).toBe(true);
+    expect(await kept.postpone(claimed.claim.id, { reason: 'the bytes were wrong' })).toBe(true);
     expect(await replica()).toMatchObject({ state: 'draining', reason: 'the bytes were wrong' });
     expect(east.paths).toEqual([]);
     expect(await outcomes()).toEqual({ 'failed DIGEST_MISMATCH': 1 });
@@ -174,7 +174,7 @@ describe('a gateway', () => {
     await pass(kept);
     const claimed = (await claim(kept))!;
     await expect(kept.make(claimed, never)).rejects.toMatchObject({ code: 'OTHER_FILE', transient: false });
-    await kept.postpone(claimed.claim.id, new Date(8e15), 'another file');
+    await kept.postpone(claimed.claim.id, { reason: 'another file' });
     expect(east.paths).toEqual([]);
     expect(await replica()).toMatchObject({ state: 'wanted', attempts: 0 });
     expect(await store.copies.claim({ owner: 'worker', limit: 1, now: clock.now(), leaseMs: LEASE_MS })).toHaveLength(1);
@@ -203,7 +203,7 @@ describe('a gateway', () => {
     await pass(written);
     const claimed = (await claim(written))!;
     await expect(written.make(claimed, never)).rejects.toMatchObject({ code: 'SHARE_FULL' });
-    await written.postpone(claimed.claim.id, clock.now(), 'full');
+    await written.postpone(claimed.claim.id, { reason: 'full' });
     expect(await pass(written)).toBe(false);
     expect(await outcomes()).toEqual({ 'declined SHARE_FULL': 2, 'failed SHARE_FULL': 1 });
   });
@@ -226,9 +226,9 @@ describe('a gateway', () => {
     const kept = gateway();
     await pass(kept);
     const claimed = (await claim(kept))!;
-    expect(await kept.renew([claimed.claim.id], new Date(clock.now().getTime() + LEASE_MS))).toEqual(new Set([claimed.claim.id]));
+    expect(await kept.renew([claimed.claim.id], clock.now(), LEASE_MS)).toEqual(new Set([claimed.claim.id]));
     await store.recordReady({ layer: LAYER, share: east.name, sizeBytes: 1, reason: 'expanded here' }, clock.now());
-    expect(await kept.renew([claimed.claim.id], new Date(clock.now().getTime() + LEASE_MS))).toEqual(new Set());
+    expect(await kept.renew([claimed.claim.id], clock.now(), LEASE_MS)).toEqual(new Set());
     await expect(kept.make(claimed, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
     expect(east.paths).toEqual([]);
   });

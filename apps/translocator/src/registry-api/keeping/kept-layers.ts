@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-import { type Claimed, type ClaimRequest, ClaimSource } from '#claims';
+import { type Claimed, type ClaimRequest, ClaimSource, type Postponement } from '#claims';
 import type { Clock } from '#clock';
 import { CodedError } from '#errors';
 import { type ExpandedLayerStore, expandLayer } from '#expansion';
@@ -127,8 +127,8 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
     return claimed;
   }
 
-  async renew(claimIds: readonly string[], expiresAt: Date): Promise<Set<string>> {
-    const kept = await this.#parts.store.copies.renew(claimIds, expiresAt);
+  async renew(claimIds: readonly string[], now: Date, leaseMs: number): Promise<Set<string>> {
+    const kept = await this.#parts.store.copies.renew(claimIds, now, leaseMs);
     for (const id of claimIds) if (!kept.has(id)) this.#held.delete(id);
     return kept;
   }
@@ -138,7 +138,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
   }
 
   /** The bytes are gone with this try: there is nothing to wait for. */
-  postpone(claimId: string, _notBefore: Date, reason: string): Promise<boolean> {
+  postpone(claimId: string, { reason }: Pick<Postponement, 'reason'>): Promise<boolean> {
     return this.#giveBack(claimId, reason);
   }
 
