@@ -11,8 +11,9 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source', 'node'] } },
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Bounds against hanging, beyond what `eventually` waits on a machine that is busy with much else: what is slow by itself is measured by benches.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     pool: 'forks',
     maxWorkers: 2,
     // A machine-readable report, for whoever counts over several suites.

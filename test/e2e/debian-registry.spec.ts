@@ -177,5 +177,5 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
     await eventually('no replica is left', async () => (await client.replicas()).length === 0, { withinMs: 60_000 });
     expect(await storedFiles()).toEqual([]);
     expect(await client.status('team/app', 'v1')).toBeUndefined();
-  }, 90_000);
+  }, 180_000);
 });

@@ -12,7 +12,7 @@ import { startService } from './support/start-service.js';
 const HEADERS_WITHIN_MS = 1000;
 const REQUEST_WITHIN_MS = 2000;
 /** Limits are looked at every second; the rest is this machine's slowness. */
-const SLACK_MS = 5000;
+const SLACK_MS = 20_000;
 /** After an answer, how long another one is listened for that must not come. */
 const QUIET_MS = 500;
 const GOOD = `Authorization: Bearer ${TOKENS.admin}`;

@@ -23,8 +23,8 @@ const REGIONS = [HOME, ...FAR];
 const IMAGE_COUNT = 230;
 const LAYER_BYTES = 1_000_000;
 const TURN_LEASE_MS = 2000;
-/** Within so long after a planner's end the next one has ordered everything: its lease, the longest wait between two looks for the turn, and a plan on a busy machine. */
-const TAKEN_OVER_MAX_MS = TURN_LEASE_MS + 8000 + 10_000;
+/** Within so long after a planner's end the next one has ordered everything: its lease, the longest wait between two looks for the turn, and a plan on a very busy machine; well below the minute that a turn holds where nothing else is configured. */
+const TAKEN_OVER_MAX_MS = TURN_LEASE_MS + 8000 + 40_000;
 /** What the server gives a transaction of a process that stands still. */
 const TRANSACTION_IDLE_MAX_MS = 10_000;
 
@@ -127,7 +127,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect(await ordersOf('southeastasia')).toEqual(expect.arrayContaining(given[1] ?? []));
     expect(await ordersOf('eastus')).toEqual(given[0]);
     await expectWhole(second);
-  }, 90_000);
+  }, 180_000);
 
   it('plan on when one stands still inside a transaction, which is taken back from it', async () => {
     await closeGate();
@@ -143,12 +143,14 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect(await plansOf('southeastasia')).toMatchObject([{ isOrdered: false }, { isOrdered: true }]);
     expect(await ordersOf('southeastasia')).toEqual(ordered);
     await expectWhole(second);
-  }, 90_000);
+  }, 180_000);
 
   it('plan on when one stands still between looking at its turn and writing: it writes nothing when it wakes', async () => {
     await gate.query('BEGIN; LOCK TABLE demand IN ACCESS EXCLUSIVE MODE');
     const first = await start('first');
-    await eventually('the first one reads the facts', () => isWaiting('FROM demand'));
+    // Others than the planner read demand as well: it has its turn once there is a row.
+    const hasTurn = async (): Promise<boolean> => (await rowsOf('SELECT FROM planner_turn WHERE owner IS NOT NULL')).length === 1;
+    await eventually('the first one reads the facts at its turn', async () => (await hasTurn()) && isWaiting('FROM demand'));
     const turnGate = gate;
     await turnGate.query('SELECT FROM planner_turn FOR UPDATE');
     // Giving the table back without the row takes two sessions: a second one waits for the row before this one lets go of both.
@@ -169,7 +171,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect((await plansOf('eastus'))[0]).toEqual(plans[0]);
     expect(await ordersOf('southeastasia')).toEqual(ordered);
     await expectWhole(second);
-  }, 90_000);
+  }, 180_000);
 });
 
 /** Images of one layer each, expanded at home and pulled in all other regions, the first ones the most. */

@@ -23,9 +23,11 @@ beforeAll(async () => {
   await world.push('team/app', 'v1', smallImage('base', 'app'));
   await world.client.enable('team/app');
   await eventually('the image is whole at home', () => world.client.readyIn(HOME, 'team/app', 'v1'));
+  // Whatever is expanded later has a plan made of its own.
+  await eventually('its merged view is there, too', async () => (await world.client.replicas()).filter(({ share, state }) => share === HOME && state === 'ready').length === 3);
   for (let node = 0; node < 4; node += 1) await pull(`node-${node}`);
   await eventually('the pulls are counted', async () => (await world.client.admin<{ items: { weight: number }[] }>('demand')).body.items.some(({ weight }) => weight > 3.9));
-}, 60_000);
+}, 180_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
 async function pull(node: string, region: string = EAST!): Promise<void> {
@@ -38,11 +40,11 @@ const history = async (): Promise<PlanSummaryBody[]> => (await world.client.admi
 
 /** Has everything planned, and gives eastus' plan once it was ordered to the end. */
 async function plan(): Promise<PlanBody> {
-  const before = (await history())[0]?.id;
+  const before = new Set((await history()).map(({ id }) => id));
   await world.client.admin('plans', { method: 'POST' });
   return eventually('a plan is made', async () => {
-    const made = await latest();
-    return made.id !== before && made.trigger === 'operator' && made.orderedAt !== undefined && made;
+    const made = (await history()).find(({ id, trigger, orderedAt }) => !before.has(id) && trigger === 'operator' && orderedAt !== undefined);
+    return made !== undefined && (await world.client.admin<PlanBody>(`plans/${made.id}`)).body;
   });
 }
 
