@@ -24,6 +24,7 @@ import { ForecastsElsewhere1765300000001 } from './1765300000001-forecasts-elsew
 import { MovedPins1765300000002 } from './1765300000002-moved-pins.js';
 import { TakenBack1765300000003 } from './1765300000003-taken-back.js';
 import { ForetoldDay1765300000004 } from './1765300000004-foretold-day.js';
+import { HeldLayers1765300000005 } from './1765300000005-held-layers.js';
 import { PassingLayers1765400000001 } from './1765400000001-passing-layers.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
@@ -54,6 +55,7 @@ export const MIGRATIONS = [
   MovedPins1765300000002,
   TakenBack1765300000003,
   ForetoldDay1765300000004,
+  HeldLayers1765300000005,
   PassingLayers1765400000001,
 ] as const;
 

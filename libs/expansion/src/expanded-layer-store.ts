@@ -73,6 +73,12 @@ export interface LayerStanding extends Pick<LayerRecord, 'digest' | 'state' | 'w
   readonly refusal?: Pick<LayerRefusal, 'code'>;
 }
 
+/** How far a layer is, and how large its file. */
+export interface LayerSize extends Pick<LayerRecord, 'digest' | 'state'> {
+  /** Of the `.vhd`; present exactly in state `expanded`. */
+  readonly sizeBytes?: number;
+}
+
 /**
  * The layers that images refer to, and what became of them: one row per digest, whichever images share it.
  *
@@ -117,6 +123,12 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
 
   /** How far up to `limit` layers with digests after `after` (undefined: from the first) are, by digest: for full loads, which read nothing else of them. */
   abstract standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]>;
+
+  /** Which files up to `limit` layers with digests after `after` (undefined: from the first) have, by digest: for plans, which read nothing else of them. */
+  abstract sizesAfter(after: Digest | undefined, limit: number): Promise<LayerSize[]>;
+
+  /** Up to `limit` layers with digests after `after` that are referenced, or ceased to be so after `releasedBefore`; by digest. */
+  abstract referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
 
   /** Up to `limit` records with digests after `after` (undefined: from the first), by digest. */
   abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;

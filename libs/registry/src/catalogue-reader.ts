@@ -8,10 +8,12 @@ export interface RepositoryState {
   readonly enabled: boolean;
 }
 
-/** An image that may be placed in regions, and how recent it is. */
-export interface PlaceableImage extends RecordedImage {
-  /** The tags that point to it, or to an index that names it, in ascending order; never empty. */
-  readonly tags: readonly string[];
+/** What plans depend on of an image or index. */
+export interface PlaceableImage extends Pick<RecordedImage, 'repository' | 'digest' | 'kind' | 'pushedAt' | 'viewDigest'> {
+  /** The lowest first. */
+  readonly layers: readonly Digest[];
+  /** The wanted images of an index. */
+  readonly children: readonly Digest[];
 }
 
 /** What a manifest stands for, and nothing else of it. */
@@ -48,6 +50,6 @@ export abstract class CatalogueReader {
   /** The same as `imagesAfter`, of each only its contents: for full loads, which read nothing else of them. */
   abstract contentsAfter(key: ImageKey | undefined, limit: number): Promise<ImageContent[]>;
 
-  /** The images (not indexes) of enabled repositories that are tagged, or are children of tagged indexes, in the order of their keys. */
+  /** The same as `imagesAfter`, of each only what plans depend on. */
   abstract imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]>;
 }

@@ -62,6 +62,9 @@ export interface ReplicaFilter {
   readonly state?: Replica['state'];
 }
 
+/** What plans depend on of one replica. */
+export type HeldLayer = Pick<Replica, 'layer' | 'sizeBytes' | 'state' | 'priority'>;
+
 /**
  * What is where: one row for each layer on a share, from the moment it is wanted until its file is gone.
  *
@@ -160,6 +163,9 @@ export abstract class ReplicaStore {
 
   /** The replicas of up to `limit` layers with digests after `after` (undefined: from the first), by layer: for full loads, which read nothing else of them. */
   abstract statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]>;
+
+  /** Up to `limit` replicas on one share, of layers with digests after `after` (undefined: from the first), by layer: for plans, which read nothing else of them. */
+  abstract heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]>;
 
   /** What every share holds, by state; the sum over all states is the reserved part of its capacity. States without replicas are left out. */
   abstract usage(): Promise<ReplicaUsage[]>;

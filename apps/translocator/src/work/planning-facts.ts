@@ -1,17 +1,19 @@
-import { after } from '#clock';
-import type { ExpandedLayerStore, LayerStanding } from '#expansion';
+import { after, giveWay } from '#clock';
+import type { ExpandedLayerStore, LayerSize } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
-import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type TransferBudget, type UnfinishedImage } from '#placement';
+import { type CatalogueImages, type HeldReplica, imageKey, PlacementFacts, type PlacementImage, type PlacementRegion, type RepositoryFacts, type StoredLayer, type TransferBudget, type UnfinishedImage } from '#placement';
 import type { RegionMap, RegionName } from '#regions';
-import { CATALOGUE_ROWS_MAX, type CatalogueReader, type RecordedImage, type RecordedTag, type RepositoryState } from '#registry';
-import type { LinkLedger, ReplicaStore, ShareDrains } from '#replication';
+import { CATALOGUE_ROWS_MAX, type CatalogueReader, type PlaceableImage, type RecordedTag, type RepositoryState } from '#registry';
+import type { HeldLayer, LinkLedger, ReplicaStore, ShareDrains } from '#replication';
 
 import type { ShareSet } from '../foundation/share-set.js';
 import { dayBudget, type DayLimits } from './day-budget.js';
 
 /** Rows read at once. */
 const PAGE_ROWS = 1000;
+/** Images that are put together before others have their turn: some milliseconds. */
+const IMAGES_AT_ONCE = 1000;
 /** Before every digest, in the order of keys. */
 const FIRST_DIGEST = '' as Digest;
 
@@ -52,20 +54,20 @@ export class StoredPlacementFacts extends PlacementFacts {
    */
   async images(limit: number): Promise<CatalogueImages> {
     const recorded = await this.#recordedImages(limit);
-    return this.#catalogueOf(recorded, this.#allTags(), await this.#standings());
+    return this.#catalogueOf(recorded, this.#allTags(), await this.#files());
   }
 
   async ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts> {
     const { catalogue } = this.#stores;
     const enabled = (await catalogue.repositoriesByName(names)).filter((repository) => repository.enabled).map(({ name }) => name);
-    const recorded: RecordedImage[] = [];
+    const recorded: PlaceableImage[] = [];
     for (const name of enabled) {
-      for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last ?? { repository: name, digest: FIRST_DIGEST }, PAGE_ROWS))) {
+      for await (const page of pages((last: PlaceableImage | undefined) => catalogue.imagesForPlacement(last ?? { repository: name, digest: FIRST_DIGEST }, PAGE_ROWS))) {
         recorded.push(...page.filter(({ repository }) => repository === name));
         if (page.at(-1)?.repository !== name || recorded.length >= limit) break;
       }
     }
-    const images = await this.#catalogueOf(recorded.slice(0, limit), this.#tagsOf(enabled), await this.#records(recorded.flatMap(digestsOf)));
+    const images = await this.#catalogueOf(recorded.slice(0, limit), this.#tagsOf(enabled), await this.#filesOf(recorded.flatMap(digestsOf)));
     return { images, ...(await this.#replicasOf(recorded)) };
   }
 
@@ -74,8 +76,8 @@ export class StoredPlacementFacts extends PlacementFacts {
     const share = shares.inRegion(region)?.name ?? region;
     const leased = await leases.leasedLayers(share, now);
     const held: HeldReplica[] = [];
-    for await (const page of pages((last: { readonly layer: Digest; readonly share: string } | undefined) => replicas.page(last, PAGE_ROWS, { share }))) {
-      held.push(...page.map(({ layer, sizeBytes, state, priority }) => ({ layer, sizeBytes, state, priority, leased: leased.has(layer) })));
+    for await (const page of pages((last: HeldLayer | undefined) => replicas.heldAfter(share, last?.layer, CATALOGUE_ROWS_MAX))) {
+      for (const { layer, sizeBytes, state, priority } of page) held.push({ layer, sizeBytes, state, priority, leased: leased.has(layer) });
       if (held.length >= limit) return held.slice(0, limit);
     }
     return held;
@@ -90,17 +92,15 @@ export class StoredPlacementFacts extends PlacementFacts {
     const { layers, unreferencedGraceMs } = this.#stores;
     const releasedBefore = after(now, -unreferencedGraceMs);
     const referenced = new Set<Digest>();
-    for await (const page of pages((last: LayerStanding | undefined) => layers.standingsAfter(last?.digest, CATALOGUE_ROWS_MAX))) {
-      for (const { digest } of page) referenced.add(digest);
-      // So many more than a plan takes that those without a reference cannot make up for it.
-      if (referenced.size >= 2 * limit) return referenced;
+    for await (const page of pages((last: Digest | undefined) => layers.referencedAfter(releasedBefore, last, CATALOGUE_ROWS_MAX))) {
+      for (const digest of page) referenced.add(digest);
+      if (referenced.size >= limit) return referenced;
     }
-    for await (const page of pages((last: Digest | undefined) => layers.unreferencedSince(releasedBefore, last, CATALOGUE_ROWS_MAX))) for (const digest of page) referenced.delete(digest);
     return referenced;
   }
 
   /** What shares hold of these images, and, by region, how much else. */
-  async #replicasOf(images: readonly RecordedImage[]): Promise<Omit<RepositoryFacts, 'images'>> {
+  async #replicasOf(images: readonly PlaceableImage[]): Promise<Omit<RepositoryFacts, 'images'>> {
     const { replicas, shares } = this.#stores;
     const regionOf = new Map([...shares.byName.values()].map(({ name, region }) => [name, region]));
     const usage = await replicas.usage();
@@ -126,22 +126,25 @@ export class StoredPlacementFacts extends PlacementFacts {
     return { replicas: held, otherBytes };
   }
 
-  async #catalogueOf(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>, records: Standings): Promise<CatalogueImages> {
+  async #catalogueOf(recorded: readonly PlaceableImage[], tags: AsyncIterable<readonly RecordedTag[]>, files: LayerFiles): Promise<CatalogueImages> {
     const names = await namesOfImages(recorded, tags);
     const placeable: PlacementImage[] = [];
     const unfinished: UnfinishedImage[] = [];
-    const images = recorded.filter((image) => image.kind === 'image');
-    for (const image of images) {
+    const known = new Set<string>();
+    for (const [n, image] of recorded.entries()) {
+      if (n % IMAGES_AT_ONCE === IMAGES_AT_ONCE - 1) await giveWay();
+      if (image.kind !== 'image') continue;
       const { repository, digest, pushedAt } = image;
-      const { tags: ofImage, indexes } = names.get(imageKey(image)) ?? { tags: new Set<string>(), indexes: [] };
+      const key = imageKey(image);
+      known.add(key);
+      const { tags: ofImage, indexes } = names.get(key) ?? { tags: new Set<string>(), indexes: [] };
       const named = { repository, digest, pushedAt, tags: [...ofImage].toSorted(), indexes };
-      const layers = expandedLayers(image, records);
+      const layers = expandedLayers(image, files);
       if (layers === undefined) unfinished.push({ ...named, layers: [...new Set(digestsOf(image))] });
-      else placeable.push({ ...named, layers, view: expandedView(image, records) });
+      else placeable.push({ ...named, layers, view: expandedView(image, files) });
     }
-    const known = new Set(images.map(imageKey));
-    for (const { repository, digest, tags: ofImage, indexes } of names.values()) {
-      if (!known.has(imageKey({ repository, digest }))) unfinished.push({ repository, digest, tags: [...ofImage].toSorted(), indexes, layers: [] });
+    for (const [key, { repository, digest, tags: ofImage, indexes }] of names) {
+      if (!known.has(key)) unfinished.push({ repository, digest, tags: [...ofImage].toSorted(), indexes, layers: [] });
     }
     return { placeable, unfinished };
   }
@@ -159,43 +162,50 @@ export class StoredPlacementFacts extends PlacementFacts {
     }
   }
 
-  /** How far every layer is. One reading of the whole table, without what only copies need: images share layers, and each would be asked for again. */
-  async #standings(): Promise<Standings> {
-    const standings = new Map<Digest, LayerStanding>();
-    for await (const page of pages((last: LayerStanding | undefined) => this.#stores.layers.standingsAfter(last?.digest, CATALOGUE_ROWS_MAX))) for (const standing of page) standings.set(standing.digest, standing);
-    return standings;
+  /** The files of all layers. One reading of the whole table: images share layers, and each would be asked for again. */
+  async #files(): Promise<LayerFiles> {
+    const files = new Map<Digest, StoredLayer | 'refused'>();
+    for await (const page of pages((last: LayerSize | undefined) => this.#stores.layers.sizesAfter(last?.digest, CATALOGUE_ROWS_MAX))) for (const layer of page) addFile(files, layer);
+    return files;
   }
 
-  async #records(digests: readonly Digest[]): Promise<Standings> {
-    const records = new Map<Digest, LayerStanding>();
+  async #filesOf(digests: readonly Digest[]): Promise<LayerFiles> {
+    const files = new Map<Digest, StoredLayer | 'refused'>();
     const distinct = [...new Set(digests)];
     for (let begin = 0; begin < distinct.length; begin += PAGE_ROWS) {
-      for (const record of await this.#stores.layers.find(distinct.slice(begin, begin + PAGE_ROWS))) records.set(record.digest, record);
+      for (const { digest, state, expanded } of await this.#stores.layers.find(distinct.slice(begin, begin + PAGE_ROWS))) addFile(files, { digest, state, ...(expanded === undefined ? {} : { sizeBytes: expanded.vhd.sizeBytes }) });
     }
-    return records;
+    return files;
   }
 
   /** Images and indexes of enabled repositories; no more than one page beyond `limit`. */
-  async #recordedImages(limit: number): Promise<RecordedImage[]> {
+  async #recordedImages(limit: number): Promise<PlaceableImage[]> {
     const { catalogue } = this.#stores;
     const enabled = new Set<string>();
     for await (const page of pages((last: RepositoryState | undefined) => catalogue.repositoriesAfter(last?.name, CATALOGUE_ROWS_MAX))) {
       for (const repository of page) if (repository.enabled) enabled.add(repository.name);
     }
-    const recorded: RecordedImage[] = [];
+    const recorded: PlaceableImage[] = [];
     let imageCount = 0;
-    for await (const page of pages((last: RecordedImage | undefined) => catalogue.imagesAfter(last, CATALOGUE_ROWS_MAX))) {
-      const ofEnabled = page.filter((image) => enabled.has(image.repository));
-      recorded.push(...ofEnabled);
-      imageCount += ofEnabled.filter((image) => image.kind === 'image').length;
+    for await (const page of pages((last: PlaceableImage | undefined) => catalogue.imagesForPlacement(last, CATALOGUE_ROWS_MAX))) {
+      for (const image of page) {
+        if (!enabled.has(image.repository)) continue;
+        recorded.push(image);
+        if (image.kind === 'image') imageCount += 1;
+      }
       if (imageCount >= limit) break;
     }
     return recorded;
   }
 }
 
-/** How far layers are, by digest. */
-type Standings = ReadonlyMap<Digest, LayerStanding>;
+/** By digest, the file of each layer that has one, and which were refused; of others nothing. Images share what they have in common. */
+type LayerFiles = ReadonlyMap<Digest, StoredLayer | 'refused'>;
+
+function addFile(files: Map<Digest, StoredLayer | 'refused'>, { digest, state, sizeBytes }: LayerSize): void {
+  if (state === 'refused') files.set(digest, 'refused');
+  else if (sizeBytes !== undefined) files.set(digest, { digest, sizeBytes });
+}
 
 interface ImageNames {
   readonly repository: string;
@@ -205,7 +215,7 @@ interface ImageNames {
 }
 
 /** By image: the tags that point to it or to an index that names it, and these indexes. An index of which no image was read stands for one itself. */
-async function namesOfImages(recorded: readonly RecordedImage[], tags: AsyncIterable<readonly RecordedTag[]>): Promise<Map<string, ImageNames>> {
+async function namesOfImages(recorded: readonly PlaceableImage[], tags: AsyncIterable<readonly RecordedTag[]>): Promise<Map<string, ImageNames>> {
   const repositories = new Set(recorded.map((image) => image.repository));
   const byKey = new Map(recorded.map((image) => [imageKey(image), image]));
   const names = new Map<string, ImageNames>();
@@ -217,7 +227,7 @@ async function namesOfImages(recorded: readonly RecordedImage[], tags: AsyncIter
   };
   /** The images that a digest means. */
   const meantBy = (repository: string, digest: Digest): Digest[] => {
-    const read = (byKey.get(imageKey({ repository, digest }))?.children ?? []).map((child) => child.digest).filter((child) => byKey.has(imageKey({ repository, digest: child })));
+    const read = (byKey.get(imageKey({ repository, digest }))?.children ?? []).filter((child) => byKey.has(imageKey({ repository, digest: child })));
     return read.length === 0 ? [digest] : read;
   };
   for (const { kind, repository, digest } of recorded) {
@@ -233,26 +243,25 @@ async function namesOfImages(recorded: readonly RecordedImage[], tags: AsyncIter
 }
 
 /** An image's layers, and its merged view, which is placed with them like one more. */
-function digestsOf({ layers, viewDigest }: RecordedImage): Digest[] {
-  return [...layers.map((layer) => layer.digest), ...(viewDigest === undefined ? [] : [viewDigest])];
+function digestsOf({ layers, viewDigest }: PlaceableImage): Digest[] {
+  return [...layers, ...(viewDigest === undefined ? [] : [viewDigest])];
 }
 
 /** The merged view of an image once it is expanded; until then, and when it is refused, the image goes without. */
-function expandedView({ viewDigest }: RecordedImage, records: Standings): PlacementImage['view'] {
-  const expanded = viewDigest === undefined ? undefined : records.get(viewDigest)?.expanded;
-  return viewDigest === undefined || expanded === undefined ? undefined : { digest: viewDigest, sizeBytes: expanded.vhd.sizeBytes };
+function expandedView({ viewDigest }: PlaceableImage, files: LayerFiles): PlacementImage['view'] {
+  const file = viewDigest === undefined ? undefined : files.get(viewDigest);
+  return file === 'refused' ? undefined : file;
 }
 
-/** The layers of an image that can be placed; undefined while one of them is still to be expanded. */
-function expandedLayers(image: RecordedImage, records: Standings): PlacementImage['layers'] | undefined {
-  const layers = new Map<Digest, number>();
-  for (const { digest } of image.layers) {
-    const record = records.get(digest);
-    if (record?.state === 'refused') continue;
-    if (record?.expanded === undefined) return undefined;
-    layers.set(digest, record.expanded.vhd.sizeBytes);
+/** The layers of an image that can be placed, each once; undefined while one of them is still to be expanded. */
+function expandedLayers({ layers }: PlaceableImage, files: LayerFiles): PlacementImage['layers'] | undefined {
+  const stored: StoredLayer[] = [];
+  for (const digest of layers) {
+    const file = files.get(digest);
+    if (file === undefined) return undefined;
+    if (file !== 'refused' && !stored.includes(file)) stored.push(file);
   }
-  return [...layers].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
+  return stored;
 }
 
 async function* pages<Row>(read: (last: Row | undefined) => Promise<readonly Row[]>): AsyncGenerator<readonly Row[], void> {

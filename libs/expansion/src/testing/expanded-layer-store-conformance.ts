@@ -177,9 +177,13 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       expect(await store.unreferencedSince(NOW, undefined, 10)).toEqual(both);
       expect(await store.unreferencedSince(NOW, undefined, 1)).toEqual(both.slice(0, 1));
       expect(await store.unreferencedSince(NOW, both[0], 10)).toEqual(both.slice(1));
+      expect(await store.referencedAfter(later(-1), undefined, 10)).toEqual(both);
+      expect(await store.referencedAfter(later(-1), both[0], 10)).toEqual(both.slice(1));
+      expect(await store.referencedAfter(NOW, undefined, 10)).toEqual([]);
       await store.clearUnreferenced([a.digest]);
       await store.want([b], later(60));
       expect(await store.unreferencedSince(later(100), undefined, 10)).toEqual([]);
+      expect(await store.referencedAfter(later(100), undefined, 1)).toEqual(both.slice(0, 1));
     });
 
     it('forgets only a layer that is unreferenced and that nobody works on', async () => {
@@ -214,6 +218,8 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
     const rest = await store.standingsAfter(first.at(-1)!.digest, 10);
     expect(records).toHaveLength(3);
     expect(records).toMatchObject([...first, ...rest]);
+    const sizes = [...(await store.sizesAfter(undefined, 2)), ...(await store.sizesAfter(first.at(-1)!.digest, 10))];
+    expect(sizes).toEqual(records.map(({ digest, state, expanded: file }) => ({ digest, state, ...(file === undefined ? {} : { sizeBytes: file.vhd.sizeBytes }) })));
     const expanded = [...first, ...rest].find(({ state }) => state === 'expanded')?.expanded;
     expect(expanded).toMatchObject({ diffId: expect.any(String), writerVersion: expect.any(Number), vhd: expect.any(Object), verity: expect.any(Object) });
   });

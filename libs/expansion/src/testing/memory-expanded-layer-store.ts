@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 
@@ -100,6 +100,15 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
 
   standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
     return this.page(after, limit);
+  }
+
+  async sizesAfter(after: Digest | undefined, limit: number): Promise<LayerSize[]> {
+    return (await this.page(after, limit)).map(({ digest, state, expanded }) => ({ digest, state, ...(state === 'expanded' && expanded !== undefined ? { sizeBytes: expanded.vhd.sizeBytes } : {}) }));
+  }
+
+  async referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const referenced = this.#sorted().filter((row) => row.unreferencedSince === undefined || row.unreferencedSince > releasedBefore);
+    return referenced.map((row) => row.layer.digest).filter((digest) => after === undefined || digest > after).slice(0, limit);
   }
 
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {

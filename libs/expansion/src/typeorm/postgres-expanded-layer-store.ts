@@ -6,7 +6,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 import { claimLayers, WAKE_VIEWS } from './claim-layers.js';
@@ -162,6 +162,19 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   async standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
     const sql = `SELECT ${STANDING_COLUMNS} FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2`;
     return (await this.#dataSource.query<StandingRow[]>(sql, [after ?? '', limit])).map(standingOf);
+  }
+
+  async sizesAfter(after: Digest | undefined, limit: number): Promise<LayerSize[]> {
+    const rows = await this.#dataSource.query<{ digest: Digest; state: ExpansionState; size: number | null }[]>(
+      `SELECT digest, state, CASE WHEN state = 'expanded' THEN vhd_size_bytes::float8 END AS size FROM expanded_layers WHERE digest > $1 ORDER BY digest LIMIT $2`,
+      [after ?? '', limit],
+    );
+    return rows.map(({ digest, state, size }) => (size === null ? { digest, state } : { digest, state, sizeBytes: size }));
+  }
+
+  async referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const sql = 'SELECT digest FROM expanded_layers WHERE digest > $1 AND (unreferenced_since IS NULL OR unreferenced_since > $2) ORDER BY digest LIMIT $3';
+    return (await this.#dataSource.query<{ digest: Digest }[]>(sql, [after ?? '', releasedBefore, limit])).map(({ digest }) => digest);
   }
 
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {

@@ -264,6 +264,10 @@ function readersConform(at: () => RegistryStores): void {
     const contents = [...(await catalogue.contentsAfter(undefined, 3)), ...(await catalogue.contentsAfter(page.at(-1), 3))];
     expect(named(contents)).toEqual(named([...page, ...rest]));
     expect([...page, ...rest]).toMatchObject(contents);
+    const placeable = [...(await catalogue.imagesForPlacement(undefined, 3)), ...(await catalogue.imagesForPlacement(page.at(-1), 3))];
+    expect(placeable).toEqual([...page, ...rest].map(({ repository, digest, kind, pushedAt, viewDigest, layers, children }) => ({
+      repository, digest, kind, pushedAt, ...(viewDigest === undefined ? {} : { viewDigest }), layers: layers.map((layer) => layer.digest), children: children.map((child) => child.digest),
+    })));
     expect(contents.map(({ layers, children, viewDigest }) => [layers.length, children.length, viewDigest])).toEqual([...page, ...rest].map(({ layers, children, viewDigest }) => [layers.length, children.length, viewDigest]));
   });
 
@@ -275,23 +279,5 @@ function readersConform(at: () => RegistryStores): void {
     expect(await catalogue.repositoriesOfLayers([digestOf('base'), digestOf('own')], 2)).toEqual(['a', 'b']);
     expect(await catalogue.repositoriesOfLayers([mergedViewDigest([digestOf('base'), digestOf('top')])!], 10)).toEqual(['b']);
     expect(await catalogue.repositoriesOfLayers([digestOf('nobody')], 10)).toEqual([]);
-  });
-
-  it('offer for placement what tags name in enabled repositories, directly or through an index', async () => {
-    const { images, repositories, catalogue } = at();
-    await repositories.enable(REPOSITORY, NOW);
-    const child = sampleRecord('child', ['base']);
-    const plain = sampleRecord('plain', ['base']);
-    const untagged = sampleRecord('untagged', ['base']);
-    await images.record({ repository: REPOSITORY, image: sampleIndex('index', [child]), children: [child], tag: 'v2' }, freely);
-    await images.record({ repository: REPOSITORY, image: child, children: [], tag: 'v2-amd64' }, freely);
-    await images.record({ repository: REPOSITORY, image: plain, children: [], tag: 'v1' }, freely);
-    await images.record({ repository: REPOSITORY, image: untagged, children: [] }, freely);
-    await images.record({ repository: 'not/enabled', image: { ...plain, repository: 'not/enabled' }, children: [], tag: 'v1' }, freely);
-    const offered = await catalogue.imagesForPlacement(undefined, 10);
-    expect(new Map(offered.map(({ digest, tags }) => [digest, tags]))).toEqual(new Map([[child.digest, ['v2', 'v2-amd64']], [plain.digest, ['v1']]]));
-    expect(offered[0]).toMatchObject({ pushedAt: NOW, layers: [{ digest: digestOf('base') }] });
-    const first = await catalogue.imagesForPlacement(undefined, 1);
-    expect([...first, ...(await catalogue.imagesForPlacement(first[0], 1))]).toEqual(offered);
   });
 }

@@ -51,20 +51,10 @@ export class MemoryCatalogueReader extends CatalogueReader {
   }
 
   async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {
-    const tagsById = new Map<string, Set<string>>();
-    const name = (repository: string, digest: string, tag: string): void => {
-      const id = imageId(repository, digest);
-      tagsById.set(id, (tagsById.get(id) ?? new Set()).add(tag));
-    };
-    for (const { repository, tag, digest } of this.#tags()) {
-      name(repository, digest, tag);
-      for (const child of this.#catalogue.images.get(imageId(repository, digest))?.children ?? []) name(repository, child.digest, tag);
-    }
-    return (await this.imagesAfter(after, Number.POSITIVE_INFINITY))
-      .filter((image) => image.kind === 'image' && this.#catalogue.repositories.get(image.repository)?.enabled === true)
-      .map((image) => ({ ...image, tags: [...(tagsById.get(imageId(image.repository, image.digest)) ?? [])].toSorted() }))
-      .filter(({ tags }) => tags.length > 0)
-      .slice(0, limit);
+    const page = await this.imagesAfter(after, limit);
+    return page.map(({ repository, digest, kind, pushedAt, viewDigest, layers, children }) => ({
+      repository, digest, kind, pushedAt, ...(viewDigest === undefined ? {} : { viewDigest }), layers: layers.map((layer) => layer.digest), children: children.map((child) => child.digest),
+    }));
   }
 
   #repositories(): RepositoryState[] {

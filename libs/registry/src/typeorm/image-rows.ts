@@ -1,6 +1,6 @@
 import type { Digest, Platform } from '#oci';
 
-import type { ImageContent } from '../catalogue-reader.js';
+import type { ImageContent, PlaceableImage } from '../catalogue-reader.js';
 import type { Image, ImageLayer, IndexChild, RecordedImage } from '../image.js';
 
 /** A row of `images` with its layers and children, as {@link IMAGE_COLUMNS} selects it. */
@@ -54,6 +54,29 @@ export function contentOf({ repository, digest, kind, view_digest: view, layers,
   const described: ImageContent['layers'][number][] = [];
   for (let at = 0; at + 2 < words.length; at += 3) described.push({ digest: words[at] as Digest, diffId: words[at + 1] as Digest, sizeBytes: Number(words[at + 2]) });
   return { repository, digest, kind, ...(view === null ? {} : { viewDigest: view }), layers: described, children: (children ?? []).map(childOf) };
+}
+
+/** A row of `images` with what plans depend on, as {@link PLACEABLE_COLUMNS} selects it. */
+export interface PlaceableRow extends Pick<ImageRow, 'repository' | 'digest' | 'kind' | 'pushed_at' | 'view_digest'> {
+  /** Digests, with a space between any two. */
+  readonly layers: string | null;
+  readonly children: string | null;
+}
+
+/** The columns of {@link PlaceableRow}; the table `images` must be named `image` in the query. */
+export const PLACEABLE_COLUMNS = `
+  image.repository, image.digest, image.kind, image.pushed_at, image.view_digest,
+  (SELECT string_agg(layer.digest, ' ' ORDER BY layer.place) FROM image_layers AS layer WHERE layer.repository = image.repository AND layer.image = image.digest) AS layers,
+  CASE WHEN image.kind = 'index' THEN (SELECT string_agg(child.digest, ' ' ORDER BY child.place)
+    FROM index_images AS child WHERE child.repository = image.repository AND child.index_digest = image.digest) END AS children`;
+
+/** What a row of an image that may be placed holds. */
+export function placeableOf({ repository, digest, kind, pushed_at: pushedAt, view_digest: view, layers, children }: PlaceableRow): PlaceableImage {
+  return { repository, digest, kind, pushedAt, ...(view === null ? {} : { viewDigest: view }), layers: digestsOf(layers), children: digestsOf(children) };
+}
+
+function digestsOf(text: string | null): Digest[] {
+  return text === null ? [] : (text.split(' ') as Digest[]);
 }
 
 /** The value that a row holds. */

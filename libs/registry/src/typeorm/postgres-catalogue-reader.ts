@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 
 import { CatalogueReader, type ImageContent, type PlaceableImage, type RepositoryState } from '../catalogue-reader.js';
 import type { ImageKey, RecordedImage, RecordedTag, TagKey } from '../image.js';
-import { CONTENT_COLUMNS, contentOf, type ContentRow, IMAGE_COLUMNS, imageOf, type ImageRow } from './image-rows.js';
+import { CONTENT_COLUMNS, contentOf, type ContentRow, IMAGE_COLUMNS, imageOf, type ImageRow, PLACEABLE_COLUMNS, placeableOf, type PlaceableRow } from './image-rows.js';
 
 /** {@link CatalogueReader} on PostgreSQL. */
 export class PostgresCatalogueReader extends CatalogueReader {
@@ -72,21 +72,11 @@ export class PostgresCatalogueReader extends CatalogueReader {
   }
 
   async imagesForPlacement(after: ImageKey | undefined, limit: number): Promise<PlaceableImage[]> {
-    const rows = await this.#dataSource.query<(ImageRow & { tags: string[] })[]>(
-      `WITH tagged AS (
-         SELECT tags.repository, tags.digest, tags.tag FROM tags WHERE tags.repository >= $1
-         UNION
-         SELECT tags.repository, child.digest, tags.tag FROM tags
-         JOIN index_images AS child ON child.repository = tags.repository AND child.index_digest = tags.digest WHERE tags.repository >= $1),
-       named AS (
-         SELECT repository, digest, array_agg(tag ORDER BY tag) AS tags FROM tagged
-         WHERE (repository, digest) > ($1, $2) GROUP BY repository, digest)
-       SELECT ${IMAGE_COLUMNS}, named.tags FROM named
-       JOIN repositories ON repositories.name = named.repository AND repositories.enabled
-       JOIN images AS image ON image.repository = named.repository AND image.digest = named.digest AND image.kind = 'image'
+    const rows = await this.#dataSource.query<PlaceableRow[]>(
+      `SELECT ${PLACEABLE_COLUMNS} FROM images AS image WHERE (image.repository, image.digest) > ($1, $2)
        ORDER BY image.repository, image.digest LIMIT $3`,
       [after?.repository ?? '', after?.digest ?? '', limit],
     );
-    return rows.map((row) => ({ ...imageOf(row), tags: row.tags }));
+    return rows.map(placeableOf);
   }
 }

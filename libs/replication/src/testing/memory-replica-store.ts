@@ -10,7 +10,7 @@ import { admitPassing } from '../admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { MemoryRoomLedger } from './memory-room-ledger.js';
 import { MemoryShareDrains } from './memory-share-drains.js';
@@ -243,6 +243,11 @@ export class MemoryReplicaStore extends ReplicaStore {
   async statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]> {
     const byLayer = Map.groupBy([...this.#rows.values()].filter((row) => after === undefined || row.layer > after).toSorted(byKey), ({ layer }) => layer);
     return [...byLayer].slice(0, limit).map(([layer, rows]) => ({ layer, replicas: rows.map(({ share, state }) => ({ share, state })) }));
+  }
+
+  async heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
+    const held = [...this.#rows.values()].filter((row) => row.share === share && (after === undefined || row.layer > after)).toSorted(byKey);
+    return held.slice(0, limit).map(({ layer, sizeBytes, state, priority }) => ({ layer, sizeBytes, state, priority }));
   }
 
   async usage(): Promise<ReplicaUsage[]> {

@@ -444,6 +444,9 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       const byShare = pages.find(({ layer }) => layer === digestOf('a'))?.replicas.toSorted((a, b) => (a.share < b.share ? -1 : 1));
       expect(byShare).toEqual([{ share: 'east', state: 'wanted' }, { share: 'home', state: 'ready' }]);
       expect(await store.statesAfter(others.at(-1), 5)).toEqual([]);
+      const held = [...(await store.heldAfter(HOME, undefined, 1)), ...(await store.heldAfter(HOME, first, 5))];
+      expect(held).toEqual((await store.page(undefined, 10, { share: HOME })).map(({ layer: of, sizeBytes, state, priority }) => ({ layer: of, sizeBytes, state, priority })));
+      expect((await store.heldAfter('east', undefined, 5)).map(({ layer: of, state }) => [of, state])).toEqual([[digestOf('a'), 'wanted']]);
     });
 
     it('tells what tries left of copies that are still to be made, and of no others', async () => {

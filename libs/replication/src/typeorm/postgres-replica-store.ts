@@ -9,7 +9,7 @@ import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orde
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
-  type CancelOutcome, type DrainOrder, type DrainOutcome, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
+  type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { takePassingRow } from './passing-rows.js';
 import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
@@ -211,6 +211,13 @@ export class PostgresReplicaStore extends ReplicaStore {
     const sql = `SELECT layer, string_agg(share || ' ' || state, ' ') AS states FROM replicas WHERE layer > $1 GROUP BY layer ORDER BY layer LIMIT $2`;
     const rows = await this.#dataSource.query<{ layer: Digest; states: string }[]>(sql, [after ?? '', limit]);
     return rows.map(({ layer, states }) => ({ layer, replicas: pairsOf(states.split(' ')) }));
+  }
+
+  heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
+    return this.#dataSource.query(
+      'SELECT layer, size_bytes::float8 AS "sizeBytes", state, priority FROM replicas WHERE share = $1 AND layer > $2 ORDER BY layer LIMIT $3',
+      [share, after ?? '', limit],
+    );
   }
 
   async usage(): Promise<ReplicaUsage[]> {
