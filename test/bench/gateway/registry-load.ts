@@ -21,6 +21,11 @@ export class RegistryLoad {
     return this.#timed(count, () => this.#call({ method: 'GET', path: `/v2/bench/app/blobs/${digest}` }, undefined, 200));
   }
 
+  /** Downloads some blobs, each once, some at once. @returns seconds. */
+  downloadEach(digests: readonly string[], headers: Readonly<Record<string, string>> = {}): Promise<number> {
+    return this.#timed(digests.length, (place) => this.#call({ method: 'GET', path: `/v2/bench/app/blobs/${digests[place]}`, headers }, undefined, 200));
+  }
+
   /** Asks `count` times whether a blob is there. @returns seconds. */
   head(digest: string, count: number): Promise<number> {
     return this.#timed(count, () => this.#call({ method: 'HEAD', path: `/v2/bench/app/blobs/${digest}` }, undefined, 200));

@@ -63,7 +63,7 @@ import { UnwaitedProbe } from './unwaited-probe.js';
     { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, Clock, Settings, LOGGER] },
     MapFollowing,
   ],
-  exports: [MapFeeder, MapFollowing],
+  exports: [LoopLoad, MapFeeder, MapFollowing],
 })
 export class PullModule {}
 

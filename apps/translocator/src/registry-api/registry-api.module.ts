@@ -19,6 +19,7 @@ import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { ClientView } from '../http/client-view.js';
+import { LoopLoad } from '../pull/loop-load.js';
 import { PullModule } from '../pull/pull.module.js';
 import { RecordedPulls } from '../pull/recorded-pulls.js';
 import { WorkSignals } from '../work/work-signals.js';
@@ -84,9 +85,9 @@ class RegistryDoor implements OnModuleInit, BeforeApplicationShutdown, OnApplica
     },
     {
       provide: LayerKeeping,
-      useFactory: (...[surroundings, shares, feeder, store, layers, plans, events]: [WorkSurroundings, ShareSet, MapFeeder, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore]) =>
-        new LayerKeeping(surroundings, { shares, map: feeder, store, layers, plans, events }),
-      inject: [WorkSurroundings, ShareSet, MapFeeder, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore],
+      useFactory: (...[surroundings, shares, map, load, store, layers, plans, events]: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore]) =>
+        new LayerKeeping(surroundings, { shares, map, load, store, layers, plans, events }),
+      inject: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore],
     },
     { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },
     RegistryDoor,

@@ -21,6 +21,7 @@ describe('what passes', () => {
     ['NOT_WHOLE', { isRange: true }],
     ['NOT_WHOLE', { status: 206 }],
     ['NOT_WHOLE', { encoding: 'gzip' }],
+    ['NOT_WHOLE', { status: 304 }],
     ['REDIRECTED', { status: 307 }],
     ['LENGTH_UNKNOWN', { lengthBytes: undefined }],
     ['LENGTH_UNKNOWN', { lengthBytes: 0 }],

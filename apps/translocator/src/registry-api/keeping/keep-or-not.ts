@@ -55,7 +55,7 @@ export interface KeepingTerms {
  * @returns why not; undefined: it is.
  */
 export function keepOrNot(answer: PassingAnswer, layer: PassingLayerFacts, terms: KeepingTerms): NotKept | undefined {
-  if (answer.status >= 300 && answer.status < 400) return 'REDIRECTED';
+  if (answer.status > 300 && answer.status < 400 && answer.status !== 304) return 'REDIRECTED';
   if (answer.status !== 200 || answer.isRange || (answer.encoding ?? 'identity') !== 'identity') return 'NOT_WHOLE';
   if (answer.lengthBytes === undefined || answer.lengthBytes === 0) return 'LENGTH_UNKNOWN';
   if (answer.namedRegion !== undefined && answer.namedRegion !== terms.region) return 'OTHER_REGION';

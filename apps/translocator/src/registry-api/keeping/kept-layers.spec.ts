@@ -73,13 +73,15 @@ interface GatewayOptions {
   readonly share?: MemoryShare;
   readonly plannedAt?: Date;
   readonly layers?: MemoryExpandedLayerStore;
+  readonly isBusy?: () => boolean;
 }
 
-function gateway({ unorderedBytesMax = 1e9, share = east, plannedAt, layers: records = layers }: GatewayOptions = {}): KeptLayers {
+function gateway({ unorderedBytesMax = 1e9, share = east, plannedAt, layers: records = layers, isBusy = () => false }: GatewayOptions = {}): KeptLayers {
   return new KeptLayers({
     share, home, map: { map }, store, layers: records, clock, metrics,
     records: new ExpandedLayerRecords(records),
     full: new FullShares(() => undefined),
+    isBusy,
     plannedAt: async () => plannedAt,
     terms: { unorderedBytesMax, expansionMaxMs: MINUTE_MS, folder, spool: { bytesMax: 1e9, blobsMax: 4, ageMaxMs: MINUTE_MS } },
     onWhole: () => undefined,
@@ -128,6 +130,16 @@ describe('a gateway', () => {
     await kept.make((await claim(kept))!, never);
     expect(await replica()).toMatchObject({ state: 'ready', reason: 'demand' });
     expect(await outcomes()).toEqual({ 'kept ORDERED': 1 });
+  });
+
+  it('begins no expansion while its process does not keep up, and goes on then', async () => {
+    let busy = true;
+    const kept = gateway({ isBusy: () => busy });
+    await pass(kept);
+    expect(await claim(kept)).toBeUndefined();
+    expect(await replica()).toBeUndefined();
+    busy = false;
+    expect(await claim(kept)).toBeDefined();
   });
 
   it('is one of two that see the same layer, and writes alone', async () => {

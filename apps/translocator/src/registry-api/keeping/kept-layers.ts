@@ -43,6 +43,8 @@ export interface KeepingParts {
   readonly layers: Pick<ExpandedLayerStore, 'find'>;
   readonly records: LayerRecords;
   readonly full: FullShares;
+  /** Whether this process has more to do than it keeps up with: then no expansion begins. */
+  readonly isBusy: () => boolean;
   /** When the newest plan for all of a region was made. */
   readonly plannedAt: (region: string) => Promise<Date | undefined>;
   readonly terms: { readonly unorderedBytesMax: number; readonly expansionMaxMs: number; readonly folder: string; readonly spool: SpoolLimits };
@@ -111,9 +113,10 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
     return undefined;
   }
 
-  /** Whole layers, each with its replica claimed; those that are not to be kept are let go. */
+  /** Whole layers, each with its replica claimed; those that are not to be kept are let go. None while the process is busy: what passes comes first. */
   async claim(request: ClaimRequest): Promise<Claimed<PassedLayer>[]> {
     const claimed: Claimed<PassedLayer>[] = [];
+    if (this.#parts.isBusy()) return claimed;
     for (let blob = this.#spool.takeWhole(); blob !== undefined; blob = claimed.length < request.limit ? this.#spool.takeWhole() : undefined) {
       let taken: Claimed<PassedLayer> | undefined;
       try {

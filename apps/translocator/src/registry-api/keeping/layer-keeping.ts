@@ -8,6 +8,7 @@ import type { PlanStore } from '#placement';
 import type { ReplicaStore } from '#replication';
 
 import type { ShareSet } from '../../foundation/share-set.js';
+import type { LoopLoad } from '../../pull/loop-load.js';
 import { toldFullShares } from '../../work/full-shares.js';
 import { LoopGroup } from '../../work/loop-group.js';
 import { ExpandedLayerRecords } from '../../work/ports-between-rooms.js';
@@ -19,6 +20,7 @@ import { KeptLayers, type PassedLayer } from './kept-layers.js';
 export interface KeepingTools {
   readonly shares: ShareSet;
   readonly map: MapFeeder;
+  readonly load: Pick<LoopLoad, 'isLoaded'>;
   readonly store: ReplicaStore;
   readonly layers: ExpandedLayerStore;
   readonly plans: Pick<PlanStore, 'latest'>;
@@ -37,7 +39,7 @@ export class LayerKeeping extends LoopGroup {
   }
 }
 
-function keepingOf(surroundings: WorkSurroundings, { shares, map, store, layers: records, plans, events }: KeepingTools): { readonly layers: KeptLayers; readonly loop: ConstructorParameters<typeof LoopGroup>[0][number] } | undefined {
+function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, layers: records, plans, events }: KeepingTools): { readonly layers: KeptLayers; readonly loop: ConstructorParameters<typeof LoopGroup>[0][number] } | undefined {
   const { config, clock, metrics, logger, signals } = surroundings;
   const { gateway, placement } = config;
   const share = keepsLayers(gateway) ? shares.inRegion(gateway.region) : undefined;
@@ -47,6 +49,7 @@ function keepingOf(surroundings: WorkSurroundings, { shares, map, store, layers:
     share, home: shares.home, map, store, layers: records, clock, metrics, logger,
     records: new ExpandedLayerRecords(records),
     full: toldFullShares(surroundings, events),
+    isBusy: () => load.isLoaded,
     plannedAt: async (region) => (await plans.latest(region))?.madeAt,
     terms: {
       unorderedBytesMax: Math.floor(placement.reactiveRatio * share.capacityBytes),
