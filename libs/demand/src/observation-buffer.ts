@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { ClientLimits, type PullVerdict } from './client-limits.js';
 import { addCounts, weightsAt } from './decayed-counts.js';
 import { BATCH_COUNTS_MAX, type CountedDemand, type DemandBatch, demandKeyText } from './demand-store.js';
-import type { Observation } from './observation.js';
+import type { DemandKey, Observation } from './observation.js';
+import { RunningCounts } from './running-counts.js';
 
 /** When there are too many keys, one in this many goes at once, so that a flood of keys costs no sort for each. */
 const OVERFLOW_SHARE = 10;
@@ -31,7 +32,7 @@ export interface BufferLosses {
 export class ObservationBuffer {
   readonly #keysMax: number;
   readonly #clients: ClientLimits;
-  #counts = new Map<string, CountedDemand>();
+  #counts = new Map<string, RunningCounts>();
   #losses: BufferLosses = { keys: 0, weight: 0 };
 
   constructor(options: ObservationBufferOptions = {}) {
@@ -51,33 +52,36 @@ export class ObservationBuffer {
 
   /** Counts a pull, unless {@link ClientLimits} leaves it out. One from the future is taken as of `now`. */
   observe(observation: Observation, now: Date): PullVerdict {
-    const { region, repository, image } = observation;
     const at = observation.at > now ? now : observation.at;
     const verdict = this.#clients.take(observation, at.getTime());
-    if (verdict === 'counted') this.#add({ region, repository, image, weights: [1, 1, 1], at }, now);
+    if (verdict === 'counted') this.#add(observation, { pulls: 1, atMs: at.getTime() }, now);
     // Counts add up, so that one less is as good as never counted, merged by now or not.
-    for (const { key, atMs } of this.#clients.takenBack()) this.#add({ ...key, weights: [-1, -1, -1], at: new Date(atMs) }, now);
+    for (const { key, atMs } of this.#clients.takenBack()) this.#add(key, { pulls: -1, atMs }, now);
     return verdict;
   }
 
   /** Takes everything counted so far out, as one batch under a new id; undefined when there is nothing. */
   drain(now: Date): DemandBatch | undefined {
     if (this.#counts.size === 0) return undefined;
-    const batch = { batchId: randomUUID(), drainedAt: now, counts: [...this.#counts.values()] };
+    const batch = { batchId: randomUUID(), drainedAt: now, counts: Array.from(this.#counts.values(), (running) => running.counts()) };
     this.#counts = new Map();
     return batch;
   }
 
-  #add(one: CountedDemand, now: Date): void {
-    const text = demandKeyText(one);
-    const counted = this.#counts.get(text);
-    if (counted === undefined && this.#counts.size >= this.#keysMax) this.#dropLeast(now);
-    this.#counts.set(text, counted === undefined ? one : addDemand(counted, one));
+  #add(key: DemandKey, { pulls, atMs }: { readonly pulls: number; readonly atMs: number }, now: Date): void {
+    const text = demandKeyText(key);
+    let running = this.#counts.get(text);
+    if (running === undefined) {
+      if (this.#counts.size >= this.#keysMax) this.#dropLeast(now);
+      running = new RunningCounts(key, atMs);
+      this.#counts.set(text, running);
+    }
+    running.add(pulls, atMs);
   }
 
   #dropLeast(now: Date): void {
     const byWorth = [...this.#counts]
-      .map(([text, counts]) => ({ text, atMs: counts.at.getTime(), worth: weightsAt(counts, now)[1] }))
+      .map(([text, running]) => ({ text, atMs: running.atMs, worth: weightsAt(running.counts(), now)[1] }))
       .toSorted((a, b) => a.worth - b.worth || a.atMs - b.atMs);
     const dropped = byWorth.slice(0, Math.max(1, Math.floor(this.#keysMax / OVERFLOW_SHARE)));
     let weight = 0;

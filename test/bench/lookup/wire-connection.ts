@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
+const HEAD_END = '\r\n\r\n';
+
 /** What became of a request: how long after it was due its answer was whole, in milliseconds; or why there is none that is good. */
 export type Outcome = { readonly ms: number } | { readonly failure: string };
 
@@ -60,11 +62,14 @@ export class WireConnection {
 
   #take(bytes: Buffer): void {
     if (this.#left < 0) {
-      this.#head += bytes.toString('latin1');
-      const end = this.#head.indexOf('\r\n\r\n');
-      if (end < 0) return;
+      // Bodies are long, and nothing is made of them: what this program does with them is not to be measured.
+      const end = this.#head === '' ? bytes.indexOf(HEAD_END) : -1;
+      this.#head += bytes.toString('latin1', 0, end < 0 ? bytes.length : end + HEAD_END.length);
+      const headLength = this.#head.indexOf(HEAD_END) + HEAD_END.length;
+      if (headLength < HEAD_END.length) return;
       const length = this.#under?.isHead === true ? 0 : Number(/content-length: (\d+)/i.exec(this.#head)?.[1]);
-      this.#left = length - (this.#head.length - end - 4);
+      const after = end < 0 ? this.#head.length - headLength : bytes.length - headLength;
+      this.#left = length - after;
     } else this.#left -= bytes.length;
     if (this.#left > 0) return;
     const [head, under] = [this.#head, this.#under];
