@@ -46,7 +46,7 @@ beforeAll(async () => {
   registry = await LocalRegistry.start();
   undo.defer(() => registry.stop());
   undo.defer(async () => service?.kill());
-}, 120_000);
+}, 300_000);
 afterAll(() => undo.disposeAsync());
 
 const push = (repository: string, tag: string, image: Parameters<typeof pushImage>[2]) => pushImage({ url: registry.url, repository }, tag, image);

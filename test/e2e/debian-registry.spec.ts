@@ -66,7 +66,7 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
     undo.defer(() => service.translocator.stop());
     client = service.client;
     undo.defer(await startDebianRegistry({ folder: join(folder, 'registry'), port, notifyUrl: `${client.url}/notifications` }));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   it('examines the tags that were there before, the newest image first, and tells how far it is', async () => {
@@ -177,5 +177,5 @@ describe.skipIf(!available)('an image of buildah, pushed by skopeo to Debian\'s 
     await eventually('no replica is left', async () => (await client.replicas()).length === 0, { withinMs: 60_000 });
     expect(await storedFiles()).toEqual([]);
     expect(await client.status('team/app', 'v1')).toBeUndefined();
-  }, 180_000);
+  }, 300_000);
 });

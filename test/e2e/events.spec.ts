@@ -59,7 +59,7 @@ describe('what happens', () => {
     pushed = await pushImage({ url: registry.url, repository: 'team/app' }, 'v1', smallImage('base', 'app'));
     await client.enable('team/app');
     await eventually('the image is whole at home', () => client.readyIn(HOME, 'team/app', 'v1'));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   const list = async (query = ''): Promise<{ items: CloudEventBody[]; nextCursor?: string }> => (await client.admin<{ items: CloudEventBody[]; nextCursor?: string }>(`events${query}`)).body;

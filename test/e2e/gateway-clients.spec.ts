@@ -49,7 +49,7 @@ describe.skipIf(!available)('clients of a registry, through the gateway', () => 
     undo.defer(() => service.translocator.stop());
     client = service.client;
     gateway = new URL(client.url).host;
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   it('push with buildah, and the image is expanded without any notification', async () => {

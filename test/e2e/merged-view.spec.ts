@@ -41,7 +41,7 @@ beforeAll(async () => {
   await eventually('the image is whole at home', () => world.client.readyIn(HOME, APP, 'v1'));
   layers = (await world.client.status(APP, 'v1'))!.images[0]!.layers.map((layer) => layer.digest);
   view = mergedViewDigest(layers)!;
-}, 180_000);
+}, 300_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
 const viewStatus = async (): Promise<LayerStatusBody | undefined> => (await world.client.status(APP, 'v1'))?.images[0]?.view;

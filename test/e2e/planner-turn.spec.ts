@@ -64,7 +64,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
       return started;
     };
     await fill(db);
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   beforeEach(() => db.query(`DELETE FROM replicas WHERE share <> '${HOME}'; DELETE FROM plans; DELETE FROM planner_turn`));
@@ -127,7 +127,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect(await ordersOf('southeastasia')).toEqual(expect.arrayContaining(given[1] ?? []));
     expect(await ordersOf('eastus')).toEqual(given[0]);
     await expectWhole(second);
-  }, 180_000);
+  }, 300_000);
 
   it('plan on when one stands still inside a transaction, which is taken back from it', async () => {
     await closeGate();
@@ -143,7 +143,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect(await plansOf('southeastasia')).toMatchObject([{ isOrdered: false }, { isOrdered: true }]);
     expect(await ordersOf('southeastasia')).toEqual(ordered);
     await expectWhole(second);
-  }, 180_000);
+  }, 300_000);
 
   it('plan on when one stands still between looking at its turn and writing: it writes nothing when it wakes', async () => {
     await gate.query('BEGIN; LOCK TABLE demand IN ACCESS EXCLUSIVE MODE');
@@ -171,7 +171,7 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     expect((await plansOf('eastus'))[0]).toEqual(plans[0]);
     expect(await ordersOf('southeastasia')).toEqual(ordered);
     await expectWhole(second);
-  }, 180_000);
+  }, 300_000);
 });
 
 /** Images of one layer each, expanded at home and pulled in all other regions, the first ones the most. */

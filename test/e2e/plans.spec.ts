@@ -27,7 +27,7 @@ beforeAll(async () => {
   await eventually('its merged view is there, too', async () => (await world.client.replicas()).filter(({ share, state }) => share === HOME && state === 'ready').length === 3);
   for (let node = 0; node < 4; node += 1) await pull(`node-${node}`);
   await eventually('the pulls are counted', async () => (await world.client.admin<{ items: { weight: number }[] }>('demand')).body.items.some(({ weight }) => weight > 3.9));
-}, 180_000);
+}, 300_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
 async function pull(node: string, region: string = EAST!): Promise<void> {

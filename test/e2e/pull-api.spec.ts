@@ -19,8 +19,8 @@ const HOST_OF_THE_SHARE = '127.0.0.9';
 const HOME = { 'x-teleport-region': 'westeurope' };
 /** What writing a lease may take on a busy machine. */
 const LEASE_WRITTEN_MAX_MS = 2000;
-/** The registry's word is waited for two seconds at most; the rest is this machine's slowness. */
-const ANSWER_MAX_MS = 4000;
+/** The registry's word is waited for as long as is configured; the rest is this machine's slowness. Less than what a registry is waited for otherwise. */
+const ANSWER_MAX_MS = 25_000;
 const LEASE_TTL_MS = 5000;
 /** The oldest map that is gone on by: as long as that and a lease a replica stays that left the answers. */
 const STALE_MAX_MS = 2000;
@@ -280,7 +280,7 @@ describe('leases', () => {
     });
     await client.call(`/v1/leases/${lease!.id}`, { method: 'DELETE' });
     await eventually('it goes when the lease is released', async () => (await there()) === 0);
-  }, 180_000);
+  }, 300_000);
 });
 
 describe('when the registry is down', () => {

@@ -70,7 +70,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     await eventually('the image is in the other region', () => one.client.readyIn(EAST, 'team/app', 'v1'));
     await eventually('its merged view is, too', async () => (await rowsOn(EAST)).filter(({ state }) => state === 'ready').length === 3);
     layers = (await rowsOn(EAST)).map(({ layer }) => layer);
-  }, 180_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   const rowsOn = async (share: string): Promise<{ layer: Digest; state: string }[]> => (await db.query<{ layer: Digest; state: string }>('SELECT layer, state FROM replicas WHERE share = $1 ORDER BY layer', [share])).rows;
@@ -139,7 +139,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     const evictedAt = (await told('layer.evicted')).find(({ data }) => data['layer'] === last && data['region'] === EAST)?.time ?? '';
     expect([copiedAt, evictedAt].map((each) => each.length > 0)).toEqual([true, true]);
     expect(Date.parse(copiedAt)).toBeLessThan(Date.parse(evictedAt));
-  }, 180_000);
+  }, 300_000);
 
   it('keeps the region empty although a pin names it, until it is undrained: then plans fill it again', async () => {
     const plansSince = async (name: string, since: Date): Promise<number> => (await db.query('SELECT FROM plans WHERE region = $1 AND made_at > $2', [name, since])).rowCount ?? 0;
@@ -154,5 +154,5 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
     await eventually('nodes are given it', async () => (await pullFrom(other)).layers.every(({ kind }) => kind === 'mount'));
     const trail = (await other.client.admin<{ items: { path: string; status?: number }[] }>('audit?limit=500')).body.items.filter(({ path }) => path.includes('drain'));
     expect(trail.map(({ path, status }) => `${path} ${status}`)).toEqual(expect.arrayContaining([`/api/v1/regions/${EAST}/drain 202`, `/api/v1/regions/${EAST}/undrain 200`, `/api/v1/regions/${HOME}/drain 409`]));
-  }, 180_000);
+  }, 300_000);
 });

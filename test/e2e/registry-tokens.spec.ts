@@ -74,7 +74,7 @@ describe.skipIf(!available)('tokens of a registry: Debian\'s docker-registry and
       const answers = await Promise.all(['team/app', 'team/secret'].map(async (name) => pull(name, 'v1', await issuer.token({ access: [pullOf(name)] }))));
       return answers.every(({ body }) => body.layers?.every((layer) => layer.kind === 'mount'));
     });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   const pull = (repository: string, reference: string, token: string) => client.pull(repository, reference, { ...HOME, authorization: `Bearer ${token}` });

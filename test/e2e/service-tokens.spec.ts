@@ -44,7 +44,7 @@ describe.skipIf(POSTGRES_URL === undefined)('service tokens, over two processes 
     undo.defer(first.stop);
     undo.defer(second.stop);
     [one, other] = [first.client, second.client];
-  }, 180_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   const make = async (json: Record<string, unknown>): Promise<TokenCreated> => {

@@ -63,7 +63,7 @@ describe.skipIf(!['curl', 'openssl'].every(hasProgram))('a client of Teleport, o
     const { port } = new URL(service.client.url);
     environment = { REGISTRY: `registry.test:${port}`, RESOLVE: `--resolve registry.test:${port}:127.0.0.1`, CURL_CA_BUNDLE: file('authority.crt'), USER_NAME: 'teleporter', PASSWORD: 'to-the-moon', REPOSITORY: 'team/app', TAG: 'v1' };
     await eventually('the map is loaded', async () => (await bash('curl -sS $RESOLVE -o /dev/null -w \'%{http_code}\' "https://$REGISTRY/readyz"')) === '200');
-  }, 120_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   const bash = (script: string, more: Readonly<Record<string, string>> = {}): Promise<string> => run('bash', ['-c', script], { ...environment, ...more });

@@ -66,7 +66,7 @@ describe.skipIf(!hasProgram('openssl'))('the service over TLS', () => {
     ({ translocator } = service);
     undo.defer(() => translocator.stop());
     url = translocator.url;
-  }, 180_000);
+  }, 300_000);
   afterAll(() => undo.disposeAsync());
 
   function ask(path: string, { client, headers = {}, method = 'GET', body, maxVersion }: { client?: Certificate; headers?: Record<string, string>; method?: string; body?: string; maxVersion?: 'TLSv1.1' } = {}): Promise<SecureReply> {
@@ -134,7 +134,7 @@ describe.skipIf(!hasProgram('openssl'))('the service over TLS', () => {
     expect(log.filter((line) => line.includes('were refused')).every((line) => !line.includes('PRIVATE KEY'))).toBe(true);
     await show(third, 'v3');
     await eventually('the third is shown', async () => (await ask('/livez')).shown === 'third');
-  }, 180_000);
+  }, 300_000);
 
   it('lets in whom a client certificate names, for what it may, and nobody else', async () => {
     const of = (subject: string, names?: string, issuer = clientsAuthority) => certificates.make({ subject, issuer, ...(names === undefined ? {} : { names }) });

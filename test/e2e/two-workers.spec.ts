@@ -32,8 +32,8 @@ describe.skipIf(serverUrl === undefined)('two worker processes', () => {
   let answered: AnsweredFiles;
 
   beforeAll(async () => {
-    // As many copies at a time as a layer has: whoever has begun one layer has no room for another.
-    deployment = await SplitDeployment.start({ serverUrl: serverUrl!, home: HOME, regions: [HOME, ...FAR], replication: { concurrency: FAR.length }, logLevel: 'debug' });
+    // As many copies at a time as a layer has: whoever has begun one layer has no room for another. And nobody reads what is there to look whether it is whole still.
+    deployment = await SplitDeployment.start({ serverUrl: serverUrl!, home: HOME, regions: [HOME, ...FAR], replication: { concurrency: FAR.length, scrubEvery: '1d' }, logLevel: 'debug' });
     workers = await Promise.all(['one', 'other'].map((name) => deployment.startProcess('worker', name)));
     answered = new AnsweredFiles(deployment);
   }, WITHIN_MS);

@@ -13,7 +13,8 @@ export interface CallAnswer {
 const PASSING = new Set(['date', 'connection', 'keep-alive']);
 const OCTETS = { 'content-type': 'application/octet-stream' };
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
-const ANSWER_MAX_MS = 15_000;
+/** A bound against hanging, in milliseconds. */
+const ANSWER_MAX_MS = 60_000;
 
 function sha256(bytes: Buffer | string): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

@@ -1,7 +1,7 @@
 /** Between two looks at a condition, in milliseconds. */
 const LOOK_EVERY_MS = 50;
 /** How long a condition may take when nothing else is said, in milliseconds: a bound against hanging, generous for a busy machine. */
-const WITHIN_MS = 60_000;
+const WITHIN_MS = 90_000;
 
 /**
  * Looks at `condition` again and again until it answers anything but undefined, false or null, and returns that. A look that throws has not

@@ -9,7 +9,7 @@ export interface Conversation {
 }
 
 /** How long a conversation may last, in milliseconds. */
-const CONVERSATION_MAX_MS = 10_000;
+const CONVERSATION_MAX_MS = 30_000;
 
 /** Opens a connection to `url` that speaks whatever a test writes to it. */
 export function openSocket(url: string): Promise<Socket> {

@@ -10,7 +10,7 @@ import { ServiceClient } from './service-client.js';
 import { configText, environmentOf, type Overrides } from './start-service.js';
 
 /** How long a service may take to come up or to give up, in milliseconds: a new database alone takes some seconds. */
-const START_MAX_MS = 45_000;
+const START_MAX_MS = 120_000;
 
 /** How the program is called. */
 export interface ProcessOptions {
