@@ -8,7 +8,7 @@ import { ManualClock } from '#clock/testing';
 import { digestOf } from '#oci';
 import { KiB, MINUTE_MS } from '#quantities';
 
-import { BlobSpool, type SpoolLimits } from './blob-spool.js';
+import { BlobSpool, OTHERS_FIRST_MAX_MS, type SpoolLimits } from './blob-spool.js';
 import { SPOOL_PENDING_BYTES_MAX, type SpooledBlob } from './spooled-blob.js';
 
 const never = new AbortController().signal;
@@ -59,6 +59,22 @@ describe('a spool', () => {
     expect(all.bytes).toBe(0);
   });
 
+  it('lets what is on its way come first, but not for ever', async () => {
+    const all = spool();
+    const [first, second, third] = [open(all, 'first', 1), open(all, 'second', 1), open(all, 'third', 1)];
+    first.take(Buffer.alloc(1));
+    await first.end(true);
+    expect(all.takeWhole()).toBeUndefined();
+    await clock.advance(OTHERS_FIRST_MAX_MS);
+    expect(all.takeWhole()).toBe(first);
+    second.take(Buffer.alloc(1));
+    await second.end(true);
+    expect(all.takeWhole()).toBeUndefined();
+    await third.end(false);
+    await third.discard();
+    expect(all.takeWhole()).toBe(second);
+  });
+
   it('refuses what does not fit, by bytes or number, and what is on its way already', async () => {
     const all = spool({ bytesMax: 100, blobsMax: 2 });
     const first = open(all, 'a', 60);
@@ -106,8 +122,9 @@ describe('a spool', () => {
       blob.take(Buffer.alloc(1));
       await blob.end(true);
     }
+    await clock.advance(OTHERS_FIRST_MAX_MS);
     expect(all.takeWhole()).toBe(taken);
-    await clock.advance(MINUTE_MS);
+    await clock.advance(MINUTE_MS - OTHERS_FIRST_MAX_MS);
     await Promise.all([slow.discard(), waiting.discard()]);
     expect([failures, all.bytes, all.takeWhole()]).toEqual([['TOO_SLOW', 'TOO_SLOW'], 1, undefined]);
     expect((await readAll(taken)).length).toBe(1);
@@ -128,7 +145,8 @@ describe('a spool', () => {
     const [taken, passing] = [open(all, 'taken', 1), open(all, 'passing', 1)];
     taken.take(Buffer.from('x'));
     await taken.end(true);
-    all.takeWhole();
+    await clock.advance(OTHERS_FIRST_MAX_MS);
+    expect(all.takeWhole()).toBe(taken);
     await all.stop();
     passing.take(Buffer.alloc(1));
     expect([failures, all.bytes]).toEqual([['STOPPED'], 1]);

@@ -1,7 +1,11 @@
 import type { Clock } from '#clock';
 import type { Digest } from '#oci';
+import { SECOND_MS } from '#quantities';
 
 import { SpooledBlob, type SpoolFailure } from './spooled-blob.js';
+
+/** How long what came whole waits for others that are still on their way: an image's layers are fetched together, and expanding one takes from the others' pace. */
+export const OTHERS_FIRST_MAX_MS = 10 * SECOND_MS;
 
 /** How much a spool holds, and for how long. */
 export interface SpoolLimits {
@@ -32,7 +36,8 @@ export interface SpoolOptions {
 export class BlobSpool {
   readonly #options: SpoolOptions;
   readonly #blobs = new Map<Digest, { readonly blob: SpooledBlob; readonly inTime: AbortController }>();
-  readonly #whole: SpooledBlob[] = [];
+  readonly #whole: { readonly blob: SpooledBlob; readonly sinceMs: number }[] = [];
+  readonly #passing = new Set<SpooledBlob>();
   readonly #pending = { bytes: 0 };
   #bytes = 0;
   #stopped = false;
@@ -48,7 +53,7 @@ export class BlobSpool {
 
   /** Begins to set a blob aside. */
   open(of: { readonly digest: Digest; readonly repository: string; readonly sizeBytes: number }): SpooledBlob | SpoolRefusal {
-    const { folder, limits, onWhole, onFailure } = this.#options;
+    const { folder, limits, clock, onWhole, onFailure } = this.#options;
     if (this.#blobs.has(of.digest)) return 'ON_ITS_WAY';
     if (this.#stopped || this.#blobs.size >= limits.blobsMax || this.#bytes + of.sizeBytes > limits.bytesMax) return 'SPOOL_FULL';
     const blob = new SpooledBlob({
@@ -57,11 +62,13 @@ export class BlobSpool {
       pending: this.#pending,
       onFailure,
       onWhole: (whole) => {
-        this.#whole.push(whole);
+        this.#passing.delete(whole);
+        this.#whole.push({ blob: whole, sinceMs: clock.now().getTime() });
         onWhole();
       },
       onGone: (gone) => this.#drop(gone),
     });
+    this.#passing.add(blob);
     const inTime = new AbortController();
     this.#blobs.set(of.digest, { blob, inTime });
     this.#bytes += of.sizeBytes;
@@ -69,11 +76,13 @@ export class BlobSpool {
     return blob;
   }
 
-  /** The whole blob that has waited longest, for its taker to read and discard. */
+  /** The whole blob that has waited longest, for its taker to read and discard; none for {@link OTHERS_FIRST_MAX_MS} while others are on their way. */
   takeWhole(): SpooledBlob | undefined {
-    const blob = this.#whole.shift();
-    if (blob !== undefined) this.#blobs.get(blob.digest)?.inTime.abort();
-    return blob;
+    const [first] = this.#whole;
+    if (first === undefined || (this.#passing.size > 0 && this.#options.clock.now().getTime() - first.sinceMs < OTHERS_FIRST_MAX_MS)) return undefined;
+    this.#whole.shift();
+    this.#blobs.get(first.blob.digest)?.inTime.abort();
+    return first.blob;
   }
 
   /** Takes nothing more, and gives up what nobody has taken. */
@@ -93,7 +102,8 @@ export class BlobSpool {
     this.#blobs.get(blob.digest)?.inTime.abort();
     if (!this.#blobs.delete(blob.digest)) return;
     this.#bytes -= blob.sizeBytes;
-    const waiting = this.#whole.indexOf(blob);
+    this.#passing.delete(blob);
+    const waiting = this.#whole.findIndex((whole) => whole.blob === blob);
     if (waiting >= 0) this.#whole.splice(waiting, 1);
   }
 }
