@@ -25,6 +25,7 @@ import { MovedPins1765300000002 } from './1765300000002-moved-pins.js';
 import { TakenBack1765300000003 } from './1765300000003-taken-back.js';
 import { ForetoldDay1765300000004 } from './1765300000004-foretold-day.js';
 import { HeldLayers1765300000005 } from './1765300000005-held-layers.js';
+import { HeldLayersCovered1765300000006 } from './1765300000006-held-layers-covered.js';
 import { PassingLayers1765400000001 } from './1765400000001-passing-layers.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
@@ -56,6 +57,7 @@ export const MIGRATIONS = [
   TakenBack1765300000003,
   ForetoldDay1765300000004,
   HeldLayers1765300000005,
+  HeldLayersCovered1765300000006,
   PassingLayers1765400000001,
 ] as const;
 

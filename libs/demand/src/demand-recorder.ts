@@ -1,6 +1,7 @@
 import type { Clock } from '#clock';
 import { SECOND_MS } from '#quantities';
 
+import { BatchFlushing } from './batch-flushing.js';
 import type { PullVerdict } from './client-limits.js';
 import type { DemandBatch, DemandStore, MergeOutcome } from './demand-store.js';
 import type { Observation } from './observation.js';
@@ -29,13 +30,12 @@ export interface DemandRecorderOptions {
  */
 export class DemandRecorder {
   readonly #options: DemandRecorderOptions;
-  readonly #stopping = new AbortController();
-  #pending: DemandBatch | undefined;
-  #flushing: Promise<boolean> | undefined;
-  #loop: Promise<void> | undefined;
+  readonly #flushing: BatchFlushing<DemandBatch>;
 
   constructor(options: DemandRecorderOptions) {
+    const { buffer, clock, flushEveryMs: everyMs } = options;
     this.#options = options;
+    this.#flushing = new BatchFlushing({ clock, everyMs, close: () => buffer.drain(clock.now()), write: (batch) => this.#merge(batch) });
   }
 
   /** Counts one pull. */
@@ -48,7 +48,7 @@ export class DemandRecorder {
 
   /** Starts merging every `flushEveryMs`. Repeating it changes nothing. */
   start(): void {
-    this.#loop ??= this.#flushForever();
+    this.#flushing.start();
   }
 
   /**
@@ -56,29 +56,15 @@ export class DemandRecorder {
    * @returns false when something is still waiting to be merged, because the store failed.
    */
   flush(): Promise<boolean> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
+    return this.#flushing.flush();
   }
 
   /** Ends the rhythm and merges what is left, with one attempt. @returns false when that failed: then what is left is lost. */
-  async stop(): Promise<boolean> {
-    this.#stopping.abort();
-    await this.#loop;
-    await this.#flushing;
-    return this.flush();
+  stop(): Promise<boolean> {
+    return this.#flushing.stop();
   }
 
-  /** First the batch that waits for its answer, then what has been counted since. */
-  async #flush(): Promise<boolean> {
-    const { buffer, clock } = this.#options;
-    if (this.#pending !== undefined && !(await this.#offer(this.#pending))) return false;
-    this.#pending = buffer.drain(clock.now());
-    return this.#pending === undefined || this.#offer(this.#pending);
-  }
-
-  async #offer(batch: DemandBatch): Promise<boolean> {
+  async #merge(batch: DemandBatch): Promise<boolean> {
     const { store, clock, onFlush } = this.#options;
     let outcome: MergeOutcome;
     try {
@@ -87,22 +73,7 @@ export class DemandRecorder {
       onFlush?.({ batch, error });
       return false;
     }
-    this.#pending = undefined;
     onFlush?.({ batch, outcome });
     return true;
-  }
-
-  async #flushForever(): Promise<void> {
-    const { clock, flushEveryMs } = this.#options;
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await clock.sleep(flushEveryMs, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-      await this.flush();
-    }
   }
 }

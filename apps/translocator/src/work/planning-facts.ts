@@ -53,8 +53,9 @@ export class StoredPlacementFacts extends PlacementFacts {
    * tags: what a tag names and was not read was recorded in between, never gone.
    */
   async images(limit: number): Promise<CatalogueImages> {
-    const recorded = await this.#recordedImages(limit);
-    return this.#catalogueOf(recorded, this.#allTags(), await this.#files());
+    // A layer that is expanded while both are read may count as not expanded yet: the next plan has it.
+    const [recorded, files] = await Promise.all([this.#recordedImages(limit), this.#files()]);
+    return this.#catalogueOf(recorded, this.#allTags(), files);
   }
 
   async ofRepositories(names: readonly string[], limit: number): Promise<RepositoryFacts> {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { Clock } from '#clock';
 
+import { BatchFlushing } from '../batch-flushing.js';
 import { BATCH_COUNTS_MAX, demandKeyText } from '../demand-store.js';
 import type { DemandKey, Observation } from '../observation.js';
 import { HISTORY_LINES_MAX, type HistoryBatch, type PullHistory, type ToldPull } from './pull-history.js';
@@ -24,15 +25,15 @@ export interface HistoryRecorderOptions {
  */
 export class HistoryRecorder {
   readonly #options: HistoryRecorderOptions;
-  readonly #stopping = new AbortController();
+  readonly #flushing: BatchFlushing<HistoryBatch>;
   #totals = new Map<string, DemandKey & { pulls: number }>();
   #lines: ToldPull[] = [];
-  #pending: HistoryBatch | undefined;
-  #loop: Promise<void> | undefined;
   #losses = { pulls: 0, lines: 0 };
 
   constructor(options: HistoryRecorderOptions) {
+    const { clock, flushEveryMs: everyMs } = options;
     this.#options = options;
+    this.#flushing = new BatchFlushing({ clock, everyMs, close: () => this.#close(), write: (batch) => this.#keep(batch) });
   }
 
   /** What had to be let go of since the recorder was made. */
@@ -55,28 +56,28 @@ export class HistoryRecorder {
 
   /** Starts writing every `flushEveryMs`. Repeating it changes nothing. */
   start(): void {
-    this.#loop ??= this.#flushForever();
+    this.#flushing.start();
   }
 
   /** Ends the rhythm and writes what is left, with one attempt. @returns false when that failed: then what is left is lost. */
-  async stop(): Promise<boolean> {
-    this.#stopping.abort();
-    await this.#loop;
-    return this.flush();
+  stop(): Promise<boolean> {
+    return this.#flushing.stop();
   }
 
-  /** Writes what was recorded so far. @returns false when something is still waiting, because the history failed. */
-  async flush(): Promise<boolean> {
-    const { clock } = this.#options;
-    if (this.#pending !== undefined && !(await this.#offer(this.#pending))) return false;
-    if (this.#totals.size === 0 && this.#lines.length === 0) return true;
-    this.#pending = { batchId: randomUUID(), closedAt: clock.now(), totals: [...this.#totals.values()], lines: this.#lines };
+  /** Writes what was recorded so far; calls at the same time share one attempt. @returns false when something is still waiting, because the history failed. */
+  flush(): Promise<boolean> {
+    return this.#flushing.flush();
+  }
+
+  #close(): HistoryBatch | undefined {
+    if (this.#totals.size === 0 && this.#lines.length === 0) return undefined;
+    const batch = { batchId: randomUUID(), closedAt: this.#options.clock.now(), totals: [...this.#totals.values()], lines: this.#lines };
     this.#totals = new Map();
     this.#lines = [];
-    return this.#offer(this.#pending);
+    return batch;
   }
 
-  async #offer(batch: HistoryBatch): Promise<boolean> {
+  async #keep(batch: HistoryBatch): Promise<boolean> {
     const { history, clock, onFailure } = this.#options;
     try {
       await history.keep(batch, clock.now());
@@ -84,21 +85,6 @@ export class HistoryRecorder {
       onFailure(error);
       return false;
     }
-    this.#pending = undefined;
     return true;
-  }
-
-  async #flushForever(): Promise<void> {
-    const { clock, flushEveryMs } = this.#options;
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await clock.sleep(flushEveryMs, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-      await this.flush();
-    }
   }
 }
