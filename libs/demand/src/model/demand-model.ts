@@ -2,13 +2,16 @@ import { atOnce } from '#clock';
 import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { AgeShares, type AgeSharesState } from './age-shares.js';
+import { AgeShares, type AgeSharesState, GENERATIONS } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
-import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
+import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
+import { Exposure } from './exposure.js';
 import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf, STEPS_AT_ONCE } from './forecast.js';
 import { FollowedPushes, type FollowedPushesState } from './followed-pushes.js';
 import { DayAhead, type DayAheadState, type ForetoldImage } from './day-ahead.js';
+import { Generations } from './generations.js';
 import { HALF_LIVES_MS } from './half-lives.js';
+import { ECHO_MS, PushEcho, type PushEchoState } from './push-echo.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
 import { type ForetoldPulls, type Surprises, surprisesOf } from './surprise.js';
@@ -30,6 +33,8 @@ export interface DemandModelState {
   readonly ages: AgeSharesState;
   readonly pushes: PushResponseState;
   readonly weekdays: RepositoryWeekdaysState;
+  /** Absent in what was kept before echoes were learned. */
+  readonly echo?: PushEchoState;
   /** When each region joined, in milliseconds since the epoch; absent in what was kept before that was looked at: then all joined when counting began. */
   readonly joined?: readonly (readonly [RegionName, number])[];
   /** Pushes that are followed; absent in what was kept before they were: then they are followed anew. */
@@ -60,6 +65,7 @@ export class DemandModel implements LearnedDemand {
   readonly pushes: PushResponse;
   readonly weekdays: RepositoryWeekdays;
   readonly #joined: Map<RegionName, number>;
+  readonly echo: PushEcho;
   /** What the lasting counter of each image was worth when last learned, by region. */
   #before: Map<RegionName, Map<string, number>> | undefined;
   #foretold: DayAhead | undefined;
@@ -79,6 +85,7 @@ export class DemandModel implements LearnedDemand {
     // What was foretold by a clock that ran ahead of what was learned tells nothing.
     if (foretold !== undefined && foretold.atMs <= this.#learnedMs) this.#foretold = DayAhead.from(foretold);
     this.#joined = new Map(state?.joined ?? (state?.profiles ?? []).map(([region]) => [region, state?.startedMs ?? Number.NaN]));
+    this.echo = new PushEcho(state?.echo);
     this.#settle();
   }
 
@@ -96,6 +103,7 @@ export class DemandModel implements LearnedDemand {
       weekdays: this.weekdays.state,
       joined: [...this.#joined],
       followed: this.#followed.state,
+      echo: this.echo.state,
     };
   }
 
@@ -183,9 +191,9 @@ export class DemandModel implements LearnedDemand {
   /** A view that came before anything was learned is looked at as if counting had begun with what it has. */
   #begun(view: DemandView): LearnedDemand {
     if (!Number.isNaN(this.#startedMs)) return this;
-    const { everywhere, ages, pushes, weekdays } = this;
+    const { everywhere, ages, pushes, weekdays, echo } = this;
     const startedMs = this.#begunMs(view);
-    return { startedMs, joinedMs: () => startedMs, everywhere, ages, pushes, weekdays, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
+    return { startedMs, joinedMs: () => startedMs, everywhere, ages, pushes, weekdays, echo, profileOf: (region) => this.profileOf(region), calibrationOf: (region) => this.calibrationOf(region) };
   }
 
   /** When counting may have begun, by what is there: the shorter counter is full after some days, and the longer tells how many days that was. */
@@ -234,12 +242,13 @@ export class DemandModel implements LearnedDemand {
         const repository = key.slice(0, key.indexOf(' '));
         byRepository.set(repository, (byRepository.get(repository) ?? 0) + came);
         const image = generationOf.get(key);
-        if (this.#before !== undefined && image?.generation !== undefined) this.ages.learn(image.repository, image.generation, came);
+        if (this.#before !== undefined && image?.generation !== undefined) this.ages.learn(image.repository, image.generation, came * this.#steadyPart(image, fromMs, toMs));
       }
       this.profileOf(region).learn(fromMs, toMs, all);
       everywhere += all;
     }
     yield* this.#learnWeekdays(view, { fromMs, toMs }, byRepository);
+    yield* this.#learnEchoes(view, { fromMs, toMs, now });
     this.everywhere.learn(fromMs, toMs, everywhere);
     this.#settle();
   }
@@ -259,6 +268,42 @@ export class DemandModel implements LearnedDemand {
       }
       const part = counters.reduce((sum, each) => sum + each.repository(repository, toMs)[LASTING], 0) / weight;
       this.weekdays.learn(repository, period, { came: pulls, expected: part * all });
+    }
+  }
+
+  /** Which part of what an image was pulled is no echo of its push. */
+  #steadyPart({ repository, generation, pushedAt }: ForecastImage, fromMs: number, toMs: number): number {
+    const pushedMs = pushedAt.getTime();
+    if (generation === undefined || pushedMs < this.#startedMs + BEGUN_MIN_MS || toMs <= pushedMs || fromMs - pushedMs >= ECHO_MS) return 1;
+    const share = this.ages.of(repository)[Math.min(generation, GENERATIONS - 1)]!;
+    return this.echo.steadyPart({ fromMs: Math.max(0, fromMs - pushedMs), toMs: toMs - pushedMs, share });
+  }
+
+  /** Holds what young images were pulled against what is usual for their age. */
+  *#learnEchoes(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): Generator<void, void> {
+    this.echo.pass(toMs - fromMs);
+    // Of what was pushed when counting began nobody knows what is usual.
+    const isYoung = ({ generation, pushedAt }: ForecastImage): boolean => generation !== undefined && pushedAt.getTime() >= this.#startedMs + BEGUN_MIN_MS && pushedAt.getTime() < toMs && pushedAt.getTime() > fromMs - ECHO_MS;
+    const young = Map.groupBy(view.images.filter(isYoung), (image) => image.repository);
+    if (young.size === 0 || this.#before === undefined) return;
+    const all = Map.groupBy(view.images.filter((image) => young.has(image.repository)), (image) => image.repository);
+    const exposed = new Exposure(toMs, this.#startedMs, this.everywhere.factors).since(0, LASTING);
+    let steps = 0;
+    for (const [repository, images] of young) {
+      if ((steps += images.length * view.regions.length) >= STEPS_AT_ONCE) {
+        steps = 0;
+        yield;
+      }
+      const rate = view.regions.reduce((sum, region) => sum + view.counters.in(region).repository(repository, toMs)[LASTING], 0) / exposed;
+      if (rate <= 0) continue;
+      const generations = new Generations(repository, all.get(repository)!, this.ages, toMs);
+      for (const image of images) {
+        if (!generations.hasOlder(image.generation)) continue;
+        const key = forecastKey(image);
+        const came = view.regions.reduce((sum, region) => sum + cameBetween(this.#before?.get(region)?.get(key) ?? 0, now.get(region)?.get(key) ?? 0, toMs - fromMs), 0);
+        const pushedMs = image.pushedAt.getTime();
+        this.echo.learn({ fromMs: Math.max(0, fromMs - pushedMs), toMs: toMs - pushedMs, came, rate, share: generations.share(image.generation) });
+      }
     }
   }
 

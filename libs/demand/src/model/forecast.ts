@@ -1,4 +1,4 @@
-import { DAY_MS } from '#quantities';
+import { DAY_MS, HOUR_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import type { AgeShares } from './age-shares.js';
@@ -9,14 +9,19 @@ import { Exposure } from './exposure.js';
 import { Generations } from './generations.js';
 import { type RepositoryWeekdays, weekdayOf } from './repository-weekdays.js';
 import { HALF_LIVES, type Weights } from './half-lives.js';
+import type { PushEcho } from './push-echo.js';
 import type { PushResponse } from './push-response.js';
 import { RESPONSE_MS } from './push-response.js';
 import type { WeekProfile } from './week-profile.js';
 
 /** What an image is expected to get by its repository and age counts as much as so many pulls of its own. */
-const PRIOR_PULLS = 1.5;
+const PRIOR_PULLS = 3;
 /** What a repository is expected to get by its pulls elsewhere counts as much as so many pulls here. */
 const ELSEWHERE_PULLS = 2;
+/** Times that pulls are laid anew to the echo of a push and to what is lasting. */
+const ECHO_ROUNDS = 3;
+/** What a repository gets lastingly counts as much as so many pulls of the last days. */
+const LASTING_PULLS = 3;
 /** So many pulls stand against the noise of a region's last hours. */
 const LEVEL_PULLS = 20;
 /** A region's last hours move its forecast by this factor at most, up or down. */
@@ -39,6 +44,7 @@ export interface LearnedDemand {
   readonly ages: AgeShares;
   readonly pushes: PushResponse;
   readonly weekdays: RepositoryWeekdays;
+  readonly echo: PushEcho;
   readonly everywhere: WeekProfile;
   /** When a region was first there to be foretold: `startedMs` for those that were from the beginning, undefined for one that is new now. */
   joinedMs(region: RegionName): number | undefined;
@@ -167,7 +173,7 @@ export class Forecaster {
   #repository(name: string, images: readonly ForecastImage[], atMs: number): RepositoryBasis {
     const weekdays = this.#learned.weekdays.of(name);
     const recent = HALF_LIVES.map((halfLife) => this.#everywhere.weighted(halfLife, weekdays)) as unknown as Weights;
-    const rates = this.#bases.map(({ counters, exposure }) => counters.repository(name, atMs)[1] / (exposure.since(0, 1) * recent[1]));
+    const rates = this.#bases.map((basis) => repositoryRate(basis, { name, recent, atMs }, 0));
     return { name, recent, ahead: this.#ahead(weekdays, atMs), generations: new Generations(name, images, this.#learned.ages, atMs), rates: [...rates, rates.reduce((sum, rate) => sum + rate, 0)] };
   }
 
@@ -205,18 +211,18 @@ export class Forecaster {
     const [here, everywhere] = [rates[n]!, rates.at(-1)!];
     const elsewhere = this.#elsewhereRate(basis, everywhere - here);
     const discounted = elsewhere * basis.calibration.elsewhereRatio;
-    const weight = basis.counters.repository(image.repository, atMs)[1];
-    const exposure = basis.exposure.since(0, 1) * recent[1];
-    // The repository's own rate here, of which pulls elsewhere are the prior.
-    const rate = posterior(weight, exposure, { pulls: ELSEWHERE_PULLS, rate: discounted });
+    const weight = basis.counters.repository(image.repository, atMs)[2];
+    const exposure = basis.exposure.since(0, 2) * recent[2];
+    const rate = repositoryRate(basis, { name: image.repository, recent, atMs }, discounted);
     const prior = rate * share;
     const own = basis.counters.image(key, atMs);
     const hours = basis.hours * repository.ahead * kept;
     const exposures = exposuresOf(image, basis.exposure, repository);
-    const byHalfLife = HALF_LIVES.map((halfLife) => posterior(own[halfLife], exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior }) * basis.ratios[halfLife] * hours) as unknown as Weights;
+    const steady = this.#steady(own, exposures, { image, basis, repository, rate, prior });
+    const byHalfLife = HALF_LIVES.map((halfLife) => posterior(steady[halfLife], exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior }) * basis.ratios[halfLife] * hours) as unknown as Weights;
     const byCounts = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * byHalfLife[halfLife], 0);
-    const byOwn = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * ownPart(own[halfLife], exposures[halfLife], prior) * byHalfLife[halfLife], 0);
-    const { expectedPulls, probability } = this.#withPush(image, { expectedPulls: byCounts, hasPulls: own[2] > 0 }, basis);
+    const byOwn = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * ownPart(steady[halfLife], exposures[halfLife], prior) * byHalfLife[halfLife], 0);
+    const { expectedPulls, probability } = this.#withPush(image, { expectedPulls: byCounts + rate * this.#echoAhead(image, repository), hasPulls: own[2] > 0 }, basis);
     const scale = byCounts === 0 ? 0 : expectedPulls / byCounts;
     const inheritedAll = expectedPulls - byOwn * scale;
     const fromElsewhere = elsewherePart(weight, exposure, discounted);
@@ -231,6 +237,39 @@ export class Forecaster {
       byHalfLife,
       undiscountedElsewhere: weight === 0 ? elsewhere * share * hours : 0,
     };
+  }
+
+  /** The part of an image's pulls that is no echo of its push. Where little else was to be expected by now, pulls are laid to the echo. */
+  #steady(own: Weights, exposures: Weights, { image, basis, repository, rate, prior }: { readonly image: ForecastImage; readonly basis: Basis; readonly repository: RepositoryBasis; readonly rate: number; readonly prior: number }): Weights {
+    if (own[2] === 0 || !repository.generations.hasOlder(image.generation)) return own;
+    const pushedMs = image.pushedAt.getTime();
+    const sums: [number, number, number] = [0, 0, 0];
+    this.#learned.echo.each((fromMs, toMs, density) => {
+      for (const halfLife of HALF_LIVES) sums[halfLife] += density * repository.recent[halfLife] * Math.max(0, basis.exposure.since(pushedMs + fromMs, halfLife) - basis.exposure.since(pushedMs + toMs, halfLife));
+    });
+    if (sums[2] === 0) return own;
+    return HALF_LIVES.map((halfLife) => {
+      const echo = rate * sums[halfLife];
+      let steady = own[halfLife];
+      let mean = prior;
+      for (let round = 0; round < ECHO_ROUNDS; round += 1) {
+        const expected = mean * exposures[halfLife];
+        steady = expected + echo === 0 ? own[halfLife] : (own[halfLife] * expected) / (expected + echo);
+        mean = posterior(steady, exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior });
+      }
+      return steady;
+    }) as unknown as Weights;
+  }
+
+  /** What is to come of the echo of an image's push, in hours of its repository's pulls. */
+  #echoAhead(image: ForecastImage, { generations }: RepositoryBasis): number {
+    const ageMs = this.#view.at.getTime() - image.pushedAt.getTime();
+    if (!generations.hasOlder(image.generation) || ageMs < 0) return 0;
+    let sum = 0;
+    this.#learned.echo.each((fromMs, toMs, density) => {
+      sum += (density * Math.max(0, Math.min(toMs, ageMs + this.#horizonMs) - Math.max(fromMs, ageMs))) / HOUR_MS;
+    });
+    return sum;
   }
 
   #imageBasis(image: ForecastImage, key: string, repository: RepositoryBasis): ImageBasis {
@@ -249,8 +288,8 @@ export class Forecaster {
     if (everywhere === 0) return usual;
     const atMs = this.#view.at.getTime();
     let own = 0;
-    for (const { counters } of this.#bases) own += counters.image(key, atMs)[1];
-    const exposure = exposuresOf(image, this.#everywhere, repository)[1];
+    for (const { counters } of this.#bases) own += counters.image(key, atMs)[2];
+    const exposure = exposuresOf(image, this.#everywhere, repository)[2];
     return Math.min(1, posterior(own, exposure, { pulls: PRIOR_PULLS, rate: everywhere * usual }) / everywhere);
   }
 
@@ -297,6 +336,16 @@ function exposureOf(region: RegionName, learned: Pick<LearnedDemand, 'startedMs'
 function posterior(weight: number, exposure: number, prior: { readonly pulls: number; readonly rate: number }): number {
   if (prior.rate === 0) return exposure === 0 ? 0 : weight / exposure;
   return (prior.pulls + weight) / (prior.pulls / prior.rate + exposure);
+}
+
+/**
+ * A repository's pulls an hour in a region: what the last days tell, of which what is lasting is the prior, of which what is expected by pulls elsewhere is one. So a busy one that falls silent is
+ * forgotten within days, and one that is pulled now and then is not.
+ */
+function repositoryRate({ counters, exposure }: Pick<Basis, 'counters' | 'exposure'>, { name, recent, atMs }: { readonly name: string; readonly recent: Weights; readonly atMs: number }, elsewhere: number): number {
+  const counts = counters.repository(name, atMs);
+  const lasting = posterior(counts[2], exposure.since(0, 2) * recent[2], { pulls: ELSEWHERE_PULLS, rate: elsewhere });
+  return posterior(counts[1], exposure.since(0, 1) * recent[1], { pulls: LASTING_PULLS, rate: lasting });
 }
 
 /** Which part of such a mean is owed to the count. */

@@ -17,6 +17,8 @@ export class Generations {
   /** What the generations that there are get together. */
   readonly #existing: number;
   readonly #everyMs: number;
+  /** How many generations share what the oldest of those that are told apart gets. */
+  readonly #oldest: number;
 
   constructor(repository: string, images: readonly ForecastImage[], ages: AgeShares, nowMs: number) {
     const pushedMs: number[] = [];
@@ -29,8 +31,14 @@ export class Generations {
     this.pushedMs = pushedMs;
     this.#shares = ages.of(repository);
     this.#existing = this.#shares.slice(0, Math.max(1, pushedMs.length)).reduce((sum, share) => sum + share, 0);
+    this.#oldest = Math.max(1, pushedMs.length - (GENERATIONS - 1));
     const considered = pushedMs.slice(0, GENERATIONS);
     this.#everyMs = considered.length === 0 ? PUSH_EVERY_MS : (nowMs - considered.at(-1)! + PUSH_EVERY_MS) / considered.length;
+  }
+
+  /** Whether there are images that one of this generation came after: it is an update, and not the first of its repository. */
+  hasOlder(generation: number | undefined): boolean {
+    return generation !== undefined && this.pushedMs.length > generation + 1;
   }
 
   /** What an image so many generations old gets of the repository's pulls now; one that no tag names inherits nothing. */
@@ -64,7 +72,7 @@ export class Generations {
   }
 
   #raw(generation: number): number {
-    return this.#shares[Math.min(generation, GENERATIONS - 1)]!;
+    return generation < GENERATIONS - 1 ? this.#shares[generation]! : this.#shares[GENERATIONS - 1]! / this.#oldest;
   }
 
   #shareBetween(age: number): number {
