@@ -143,7 +143,7 @@ export const DryRunRequest = z
         gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),
         firstPullWeight: z.number().min(0).max(1000).optional().meta({ description: 'What the first pull of an image counts besides where it was never pulled.' }),
         smallLayersRatio: ratio.optional().meta({ description: 'The part of a share for small layers of all images.' }),
-        reactiveRatio: z.number().min(0).max(0.5).optional().meta({ description: 'The part of a share for what was pulled lately.' }),
+        reactiveRatio: z.number().min(0).max(0.5).optional().meta({ description: 'The part of a share for what passes through its region’s gateway.' }),
         switchGainRatio: z.number().min(0).max(100).optional().meta({ description: 'By how much what comes has to be worth more than what goes.' }),
       })
       .optional(),

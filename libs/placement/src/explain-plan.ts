@@ -37,7 +37,7 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const refused = imagesWhere(table, (image) => isIn[image] === 0 && !pinned.has(image));
   const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
   const usedBytesInAll = bytesOf(table, target.layers);
-  decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll })));
+  decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll, capacityBytes: target.capacityBytes })));
   const wasThere = new Set(imagesWhere(table, (image) => isWithin(table, image, region.held)).map((image) => imageKey(nameOf(region, image))));
   return explainDisplacement(decisions, (image) => wasThere.has(imageKey(image)));
 }
@@ -145,14 +145,14 @@ function unmetDecision(region: RegionCase, turn: PinTurn): PlacementDecision {
   return decision(region, image, { verdict: 'unmet', reason: 'PIN_OVER_CAPACITY', marginalBytes, missingBytes, pinId: pin.id });
 }
 
-function refusal(region: RegionCase, image: number, chosen: { readonly layers: LayerSet; readonly usedBytes: number }): PlacementDecision {
-  const { facts, pulls, table, rule } = region;
+function refusal(region: RegionCase, image: number, chosen: { readonly layers: LayerSet; readonly usedBytes: number; readonly capacityBytes: number }): PlacementDecision {
+  const { pulls, table, rule } = region;
   const expectedPulls = pulls[image]!;
   const marginalBytes = marginal(table, image, chosen.layers);
   const missingPulls = pullsAsked(rule, image, marginalBytes) - expectedPulls;
   if (expectedPulls === 0) return decision(region, image, { verdict: 'refused', reason: 'NO_DEMAND', marginalBytes, missingPulls });
   if (missingPulls > 0) return decision(region, image, { verdict: 'refused', reason: 'DEMAND_TOO_SMALL', marginalBytes, missingPulls });
-  const missingBytes = chosen.usedBytes + marginalBytes - facts.capacityBytes;
+  const missingBytes = chosen.usedBytes + marginalBytes - chosen.capacityBytes;
   return decision(region, image, { verdict: 'refused', reason: 'OVER_CAPACITY', marginalBytes, missingBytes });
 }
 

@@ -58,7 +58,7 @@ function withViews(region: RegionCase, target: Target): Target {
   const views = [...new Set([...pinned, ...byValue(region, viewed)])].map((image) => table.viewOf[image]!).filter((view) => !facts.home || canBeHadAtHome(region, view));
   if (views.length === 0) return target;
   const layers = target.layers.slice();
-  keepFitting(region, views, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
+  keepFitting(region, views, { sets: [layers], roomBytes: target.capacityBytes - bytesOf(table, layers) });
   return { ...target, layers };
 }
 
@@ -106,7 +106,7 @@ function targetAtHome(region: RegionCase): Target {
   const layers = union(needed, forced);
   const { pinTurns } = placePins(region, Number.POSITIVE_INFINITY);
   bringBack(region, pinTurns, layers);
-  return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), layers };
+  return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), layers, capacityBytes: facts.capacityBytes };
 }
 
 /**
@@ -127,14 +127,14 @@ function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: Lay
 function chooseTarget(region: RegionCase, present: LayerSet): Target {
   const { pinTurns, base: pinned } = placePins(region, region.facts.capacityBytes);
   const small = withSmallLayers(region, pinned);
-  const { images: recent, layers: base } = reactiveWindow(region, small.layers);
+  const { images: recent, layers: base, capacityBytes } = reactiveWindow(region, small.layers);
   let layers = union(present, base);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const next = chooseLayers(region, base, layers);
+    const next = chooseLayers(region, { base, capacityBytes }, layers);
     if (isSameSet(next, layers)) break;
     layers = next;
   }
-  return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, layers };
+  return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, layers, capacityBytes };
 }
 
 /**
@@ -142,17 +142,18 @@ function chooseTarget(region: RegionCase, present: LayerSet): Target {
  * worth keeping together with what still fits. Every change makes what is there worth more, or sheds what nobody wants, so rounds come to rest; and at rest
  * the result is `present` itself, which is how a plan made after this one begins.
  */
-function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): LayerSet {
+function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly base: LayerSet; readonly capacityBytes: number }, present: LayerSet): LayerSet {
   const { facts, table, values, rule } = region;
   const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
   const keepRule = breakEvenOf(facts.parameters, rule, keepRatio);
-  const incumbents = worthKeeping(table, keepRule, { base, within: present });
-  const kept = base.slice();
-  for (let image = 0; image < values.length; image += 1) if (incumbents[image] === 1) include(table, image, kept);
-  const candidates = imagesWhere(table, (image) => incumbents[image] === 1 || bringsBack(rule, image, 0));
-  const competition = { candidates, values, held: present, heldBytesRatio, rule: { ...rule, eased: incumbents, easedRatio: keepRatio }, capacityBytes: facts.capacityBytes };
-  const fresh = chooseBundles(table, { ...competition, base });
-  if (bytesOf(table, kept) > Math.max(facts.capacityBytes, bytesOf(table, base))) return fresh.layers;
+  const there = worthKeeping(table, keepRule, { base, within: present });
+  const kept = layersOf(there);
+  // What is there may be more than may be: then the rest of it goes whose loss is least for each byte.
+  const isTooMuch = bytesOf(table, kept) > Math.max(capacityBytes, bytesOf(table, base));
+  const competition = { values, held: present, heldBytesRatio, rule: { ...rule, eased: there, easedRatio: keepRatio }, capacityBytes };
+  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: imagesWhere(table, (image) => there[image] === 1), base }).layers }) : there;
+  const candidates = imagesWhere(table, (image) => there[image] === 1 || bringsBack(rule, image, 0));
+  const fresh = chooseBundles(table, { ...competition, candidates, base });
   const newcomers = worthKeeping(table, keepRule, { base, within: fresh.layers });
   let [gain, loss] = [0, 0];
   for (let image = 0; image < values.length; image += 1) {
@@ -161,5 +162,11 @@ function chooseLayers(region: RegionCase, base: LayerSet, present: LayerSet): La
     else loss += values[image]!;
   }
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
-  return chooseByDensity(table, { ...competition, base: kept }).layers;
+  return chooseByDensity(table, { ...competition, candidates, base: isTooMuch ? layersOf(incumbents) : kept }).layers;
+
+  function layersOf(images: Uint8Array): LayerSet {
+    const layers = base.slice();
+    for (let image = 0; image < images.length; image += 1) if (images[image] === 1) include(table, image, layers);
+    return layers;
+  }
 }

@@ -4,9 +4,9 @@ import { MiB } from '#quantities';
 
 import { worthOf } from './image-worth.js';
 import { planRegion } from './plan-region.js';
-import { imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
+import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
-import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting } from './testing/region-scene.js';
+import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting, replicasOf } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
 const parameters = (changes: Partial<PlacementParameters> = {}): PlacementParameters => ({
@@ -79,27 +79,45 @@ describe('the reactive window', () => {
   const planned = anImage('team/planned:v1', [aLayer('planned', 60)]);
   const burst = anImage('team/burst:v1', [aLayer('burst', 15)]);
   const small = anImage('team/small:v1', [aLayer('small one', 10)]);
-  const scene = (forecasts: RegionFacts['forecasts'], changes: Partial<PlacementParameters> = {}): RegionFacts =>
-    aRegion({ capacityBytes: 100 * MiB, images: [planned, burst, small], forecasts, parameters: parameters({ reactiveRatio: 0.2, ...changes }) });
+  const passed = (...images: readonly PlacementImage[]): HeldReplica[] => images.flatMap(({ layers }) => replicasOf(layers)).map((replica) => ({ ...replica, passed: true }));
+  const scene = (forecasts: RegionFacts['forecasts'], changes: Partial<PlacementParameters> = {}, replicas = passed(burst, small)): RegionFacts =>
+    aRegion({ capacityBytes: 100 * MiB, images: [planned, burst, small], forecasts, replicas, parameters: parameters({ reactiveRatio: 0.24, ...changes }) });
 
-  it('has what was pulled most of late, whatever is expected of it, as long as it fits', () => {
+  it('has what passed and was pulled most of late stay, whatever is expected of it, in two thirds of it', () => {
     const plan = planRegion(scene(recently([[planned, 0, 9], [burst, 5], [small, 4]])));
-    expect(of(plan, burst)).toMatchObject({ verdict: 'placed', reason: 'RECENT_PULLS' });
+    expect(of(plan, burst)).toMatchObject({ verdict: 'kept', reason: 'RECENT_PULLS' });
     expect([of(plan, planned)?.verdict, of(plan, small)?.verdict]).toEqual(['placed', 'refused']);
+    expect([plan.wants.map(({ layer }) => layer), plan.drains.map(({ layer }) => layer)]).toEqual([planned.layers, small.layers].map((layers) => layers.map(({ digest }) => digest)));
   });
 
-  it('leaves its room to demand where nothing was pulled lately', () => {
-    const large = anImage('team/large:v1', [aLayer('large', 95)]);
-    expect(of(planRegion({ ...scene(recently([[large, 0, 4]])), images: [large] }), large)?.verdict).toBe('placed');
+  it('orders nothing, and has nothing stay that was ordered', () => {
+    const forecasts = recently([[burst, 5], [small, 4]]);
+    expect(planRegion(scene(forecasts, {}, [])).wants).toEqual([]);
+    expect(of(planRegion(scene(forecasts, {}, replicasOf(burst.layers))), burst)?.reason).toBe('NO_DEMAND');
+  });
+
+  it('is kept from demand, also where nothing passed', () => {
+    const verdictOf = (sizeMiB: number): string | undefined => {
+      const large = anImage('team/large:v1', [aLayer('large', sizeMiB)]);
+      return of(planRegion({ ...scene(recently([[large, 0, 4]]), {}, []), images: [large] }), large)?.verdict;
+    };
+    expect([verdictOf(76), verdictOf(77)]).toEqual(['placed', 'refused']);
+  });
+
+  it('gives room by what is lost least, and copies nothing for it, when more has passed than may stay', () => {
+    const held = replicasOf(planned.layers);
+    const [first, second] = [anImage('team/first:v1', [aLayer('first', 9)]), anImage('team/second:v1', [aLayer('second', 9)])];
+    const plan = planRegion({ ...scene(recently([[planned, 5, 9], [first, 0, 2], [second, 0, 1]]), {}, [...held, ...passed(burst), ...replicasOf([...first.layers, ...second.layers])]), images: [planned, burst, first, second] });
+    expect([plan.wants, plan.drains.map(({ layer }) => layer)]).toEqual([[], [...second.layers, ...burst.layers].map(({ digest }) => digest)]);
   });
 
   it('takes the most recent pulls for each byte first where that is its order', () => {
     const facts = scene(recently([[burst, 5], [small, 4]]), { reactiveOrder: 'density' });
-    expect([burst, small].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'placed']);
+    expect([burst, small].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'kept']);
   });
 
   it('leaves out what demand would place by itself, and images with fewer pulls than it asks for', () => {
-    const plan = planRegion(scene(recently([[planned, 9, 9], [burst, 1], [small, 2]]), { reactivePullsMin: 2 }));
+    const plan = planRegion(scene(recently([[planned, 9, 9], [burst, 1], [small, 2]]), { reactivePullsMin: 2 }, passed(planned, burst, small)));
     expect([planned, burst, small].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'NO_DEMAND', 'RECENT_PULLS']);
   });
 });

@@ -47,6 +47,8 @@ export interface Target {
   readonly recent: Uint8Array;
   /** Everything that should be there. */
   readonly layers: LayerSet;
+  /** What that may come to, but for what cannot go: the capacity without what is free for what passes. */
+  readonly capacityBytes: number;
 }
 
 const NOTHING_EXPECTED: ImageForecast = { expectedPulls: 0, ownPulls: 0, inheritedPulls: 0, elsewherePulls: 0, probability: 0, low: 0, high: 0 };

@@ -54,6 +54,8 @@ export interface HeldReplica {
   readonly state: 'wanted' | 'copying' | 'ready' | 'draining';
   /** True while a node has it mounted. */
   readonly leased: boolean;
+  /** True of what nobody ordered: a gateway made it of bytes that passed. */
+  readonly passed?: boolean;
   /** The priority with which it is wanted, as far as it is known: a plan repeats an order only to change this. */
   readonly priority?: number;
 }
@@ -92,9 +94,12 @@ export interface PlacementParameters {
   readonly smallLayerBytes: number;
   /** The share of the capacity beyond which no such layer is added, those that are there anyway included; 0..1. */
   readonly smallLayersRatio: number;
-  /** The share of the capacity for images that were pulled lately, by their forecasts' `recentPulls`, whatever is expected of them; 0 for none, up to 0.5. */
+  /**
+   * The share of the capacity that is kept from demand for what passes through the region's gateway: images that were pulled lately stay in it, by their forecasts' `recentPulls`, whatever is
+   * expected of them, and a part of it is free for what passes until the next plan. It orders nothing. 0 for none, up to 0.5.
+   */
   readonly reactiveRatio: number;
-  /** Which of these come first: those with the most recent pulls, of which older ones count less, or with the most for each byte. */
+  /** Which of these stay first: those with the most recent pulls, of which older ones count less, or with the most for each byte. */
   readonly reactiveOrder: 'recency' | 'density';
   /** Recent pulls without which an image is not among them; > 0. */
   readonly reactivePullsMin: number;

@@ -63,7 +63,10 @@ export interface ReplicaFilter {
 }
 
 /** What plans depend on of one replica. */
-export type HeldLayer = Pick<Replica, 'layer' | 'sizeBytes' | 'state' | 'priority'>;
+export interface HeldLayer extends Pick<Replica, 'layer' | 'sizeBytes' | 'state' | 'priority'> {
+  /** True of one that nobody ordered: a gateway keeps it because it passed. */
+  readonly passed: boolean;
+}
 
 /**
  * What is where: one row for each layer on a share, from the moment it is wanted until its file is gone.

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '#oci';
 
 import { NonePolicy } from './policies/fixed-policies.js';
+import { PLACEMENT_PARAMETERS_DEFAULT } from '../region-facts.js';
 import { openCatalogue, type ReplayImage } from './replay-catalogue.js';
 import type { ReplayEvent } from './replay-event.js';
+import type { ReplayScore } from './replay-score.js';
 import { type ReplayPolicyName, replayPolicy } from './replay-policies.js';
 import type { SeenPull } from './replay-policy.js';
 import { Replay } from './run-replay.js';
@@ -15,9 +17,9 @@ const at = (minute: number): Date => new Date(Date.UTC(2026, 5, 1, 0, minute));
 const push = (minute: number, of: { readonly digest: Digest }): ReplayEvent => ({ kind: 'push', at: at(minute), region: 'westus', repository: 'team/app', image: of.digest });
 const pull = (minute: number, of: { readonly digest: Digest }, region = 'eastus'): ReplayEvent => ({ kind: 'pull', at: at(minute), region, repository: 'team/app', image: of.digest, client: 'a' });
 
-function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0): ReturnType<Replay['score']> {
+function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0, parameters = PLACEMENT_PARAMETERS_DEFAULT): ReturnType<Replay['score']> {
   const places = { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 1e7 }] };
-  const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world) });
+  const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world, { parameters }) });
   for (const event of events) replay.play(event);
   return replay.score();
 }
@@ -43,6 +45,16 @@ describe('Replay', () => {
     const { total, planMs } = play('planned', [...hours, push(72 * 60, second), pull(72 * 60 + 15, second)]);
     expect(total).toMatchObject({ late: { pulls: 1, hits: 1 }, all: { pulls: 73, hits: 72 } });
     expect(planMs).toEqual([]);
+  });
+
+  it('has the planner keep what passes to a pull that misses, as far as the reactive part goes, and for nothing', () => {
+    const events = [push(0, first), pull(1, first), pull(2, first), push(100, second), pull(120, second), pull(121, second), pull(200, first)];
+    const with_ = (reactiveRatio: number): ReplayScore['total'] => play('planned', events, 0, { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio }).total;
+    expect(with_(0)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0, fallbackBytes: 500 });
+    // All of the first image, and of the second what it does not share with that: three in four.
+    expect(with_(0.4)).toMatchObject({ all: { hits: 3 }, replicatedBytes: 0, fallbackBytes: 140 });
+    // Until the next plan no more than the reactive part: the base, but not what is on it. Of a part of an image nobody has anything, so it goes again.
+    expect(with_(0.09)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0, fallbackBytes: 500 });
   });
 
   it('tells of what no event pushed with its first pull, as pushed when the history began', () => {

@@ -22,7 +22,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
     layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls, recentPulls: somePulls,
   });
   const replica = fc.option(
-    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely }),
+    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely, passed: fc.boolean() }),
     { nil: undefined },
   );
   return fc
@@ -43,7 +43,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
       const replicas = all.flatMap((layer, n): HeldReplica[] => {
         const of = held[n];
-        return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready' }];
+        return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready', passed: of.passed && of.state !== 'wanted' }];
       });
       return aRegion({
         images: placed.filter((_, n) => images[n]?.expanded === true),

@@ -94,6 +94,6 @@ export function applyOrders(facts: RegionFacts, plan: RegionPlan, removing: Read
 export function completeOrders(facts: RegionFacts): RegionFacts {
   const replicas = facts.replicas
     .filter((replica) => replica.state !== 'draining')
-    .map(({ layer, sizeBytes, leased }): HeldReplica => ({ layer, sizeBytes, leased, state: 'ready' }));
+    .map(({ layer, sizeBytes, leased, passed = false }): HeldReplica => ({ layer, sizeBytes, leased, passed, state: 'ready' }));
   return { ...facts, replicas };
 }

@@ -247,7 +247,7 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
     const held = [...this.#rows.values()].filter((row) => row.share === share && (after === undefined || row.layer > after)).toSorted(byKey);
-    return held.slice(0, limit).map(({ layer, sizeBytes, state, priority }) => ({ layer, sizeBytes, state, priority }));
+    return held.slice(0, limit).map(({ layer, sizeBytes, state, priority, keptAt }) => ({ layer, sizeBytes, state, priority, passed: keptAt !== undefined }));
   }
 
   async usage(): Promise<ReplicaUsage[]> {

@@ -54,6 +54,8 @@ export function passingConforms(make: () => PassingStores): void {
     expect(await store.progress(claim.id, 0, { path: '.partial/x', pieces: new Uint8Array(0) })).toBe(true);
     expect(await store.complete(claim.id, SIZE, NOW)).toBe(true);
     expect(await replica()).toMatchObject({ state: 'ready', readyAt: NOW });
+    await order('ordered');
+    expect(new Map((await store.heldAfter(EAST.name, undefined, 2)).map(({ layer, passed }) => [layer, passed]))).toEqual(new Map([[LAYER, true], [digestOf('ordered'), false]]));
   });
 
   it('take an order over whatever its turn and its waiting time, beyond the part for what nobody ordered, and keep what an earlier copy verified', async () => {

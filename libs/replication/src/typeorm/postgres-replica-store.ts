@@ -215,7 +215,7 @@ export class PostgresReplicaStore extends ReplicaStore {
 
   heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
     return this.#dataSource.query(
-      'SELECT layer, size_bytes::float8 AS "sizeBytes", state, priority FROM replicas WHERE share = $1 AND layer > $2 ORDER BY layer LIMIT $3',
+      'SELECT layer, size_bytes::float8 AS "sizeBytes", state, priority, kept_at IS NOT NULL AS passed FROM replicas WHERE share = $1 AND layer > $2 ORDER BY layer LIMIT $3',
       [share, after ?? '', limit],
     );
   }

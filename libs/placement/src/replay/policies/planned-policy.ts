@@ -1,8 +1,8 @@
 import { DemandCounters, DemandModel, type DemandView, type ImageForecast } from '#demand';
-import { HOUR_MS } from '#quantities';
+import { HOUR_MS, MINUTE_MS } from '#quantities';
 
-import { planRegion } from '../../plan-region.js';
 import { forecastImages } from '../../image-generations.js';
+import { orderRegion } from '../../plan-region.js';
 import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts, type RegionPin } from '../../region-facts.js';
 import { ReplayPolicy, type ReplayWorld, type SeenPull } from '../replay-policy.js';
 
@@ -22,9 +22,27 @@ export interface PlannedOptions {
 /** The planner's own parameters, by the hour. */
 export const PLANNED_OPTIONS_DEFAULT: PlannedOptions = { parameters: PLACEMENT_PARAMETERS_DEFAULT, everyMs: HOUR_MS, onPush: true };
 
+/** After what passed, a region is planned for anew when this went by: as far apart as the service's plans are. */
+const AFTER_PASSING_MS = 15 * MINUTE_MS;
+
+/** What one region's plans go by. */
+interface RegionState {
+  readonly pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>;
+  /** What the last plan by the clock went by, and pushes and pulls since. */
+  forecasts: RegionFacts['forecasts'];
+  plannedAtMs: number;
+  /** Bytes kept of what passed since the last plan. */
+  passedBytes: number;
+  /** The layers that are there because they passed. */
+  readonly passedLayers: Set<number>;
+  /** The repositories of which something passed since. */
+  readonly passed: Set<string>;
+}
+
 /**
- * What this product does: its own planner, on counts as its own demand room keeps them, by the clock and at every push. Copies are there as soon as they are ordered. A miss
- * brings nothing: nodes fetch blobs then, and what is wanted on the share is copied there besides, and paid again.
+ * What this product does: its own planner, on counts as its own demand room keeps them, by the clock and at every push. Copies are there as soon as they are ordered. Pulls go through their
+ * region's gateway, which keeps layers that pass, as the service does: as far as there is room that plans have left free, and until the next plan no more than the reactive part of the share. What
+ * passed is planned for within a quarter of an hour. With no reactive part a miss brings nothing.
  */
 export class PlannedPolicy extends ReplayPolicy {
   override readonly name: string;
@@ -34,21 +52,21 @@ export class PlannedPolicy extends ReplayPolicy {
   readonly #options: PlannedOptions;
   /** By repository. */
   readonly #images = new Map<string, Map<number, PlacementImage>>();
+  /** All of them; absent when that has changed. */
+  #listed: readonly PlacementImage[] | undefined;
   readonly #counters = new DemandCounters();
   readonly #model = new DemandModel();
-  readonly #pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>[];
+  readonly #regions: readonly RegionState[];
   #planAtMs = Number.NEGATIVE_INFINITY;
   /** When the last plan by the clock was made. */
   #plannedAtMs = Number.POSITIVE_INFINITY;
-  /** By region: what that plan went by, and pushes since. */
-  #forecasts: RegionFacts['forecasts'][] = [];
 
   constructor(world: ReplayWorld, options: PlannedOptions = PLANNED_OPTIONS_DEFAULT) {
     super();
     this.name = options.oracle === undefined ? 'planned' : 'perfect-forecast';
     this.#world = world;
     this.#options = options;
-    this.#pins = world.shares.map(() => new Map());
+    this.#regions = world.shares.map(() => ({ pins: new Map(), forecasts: new Map(), plannedAtMs: Number.NEGATIVE_INFINITY, passedBytes: 0, passedLayers: new Set(), passed: new Set() }));
   }
 
   override pushed(image: number, atMs: number): void {
@@ -56,74 +74,123 @@ export class PlannedPolicy extends ReplayPolicy {
     if (of === undefined) return;
     const images = this.#images.get(of.repository) ?? new Map<number, PlacementImage>();
     this.#images.set(of.repository, images.set(image, { ...of, tags: [of.digest], pushedAt: new Date(atMs) }));
+    this.#listed = undefined;
     // Before the first plan nobody has asked for anything; what was pushed long ago is no news.
     if (this.#options.onPush && atMs >= this.#plannedAtMs) this.#planPushed(image, atMs);
   }
 
-  override pulled({ image, share, atMs }: SeenPull): void {
+  override pulled({ image, share, atMs }: SeenPull, isHit: boolean): void {
     const { catalogue, places } = this.#world;
     const { repository, digest } = catalogue.images[image]!;
     this.#counters.add({ region: places.regions[share]?.region ?? places.home, repository, image: digest }, atMs);
     this.#planAtMs = Math.max(this.#planAtMs, Number.MIN_SAFE_INTEGER);
+    if (!isHit && share >= 0 && this.#options.parameters.reactiveRatio > 0) this.#keepPassing(image, share);
   }
 
   override deleted(image: number): void {
     this.#images.get(this.#world.catalogue.images[image]?.repository ?? '')?.delete(image);
+    this.#listed = undefined;
   }
 
   override pinned(image: number, share: number, untilMs: number): void {
     const of = this.#world.catalogue.images[image];
     if (of === undefined) return;
-    this.#pins[share]?.set(image, { pin: { id: `pin ${image}`, image: of, priority: 0, createdAt: new Date(0) }, untilMs });
+    this.#regions[share]?.pins.set(image, { pin: { id: `pin ${image}`, image: of, priority: 0, createdAt: new Date(0) }, untilMs });
     this.#planAtMs = Number.MIN_SAFE_INTEGER;
   }
 
   override passed(atMs: number): void {
     // Nothing is planned for before the first pull: nobody has asked for anything.
-    if (this.#planAtMs === Number.NEGATIVE_INFINITY || atMs < this.#planAtMs) return;
+    if (this.#planAtMs === Number.NEGATIVE_INFINITY) return;
+    if (atMs >= this.#planAtMs) return this.#planAll(atMs);
+    for (const [n, region] of this.#regions.entries()) if (region.passed.size > 0 && atMs >= region.plannedAtMs + AFTER_PASSING_MS) this.#planAfterPassing(n, atMs);
+  }
+
+  #planAll(atMs: number): void {
     this.#planAtMs = atMs + this.#options.everyMs;
     this.#plannedAtMs = atMs;
-    const images = [...this.#images.values()].flatMap((of) => [...of.values()]);
-    this.#forecasts = this.#foretold(images, atMs, true);
-    for (const n of this.#world.shares.keys()) this.#plan(n, images, { atMs, forecasts: this.#forecasts[n]! });
+    for (const [n, forecasts] of this.#foretold(this.#allImages(), atMs, true).entries()) {
+      this.#regions[n]!.forecasts = forecasts;
+      this.#plan(n, atMs);
+    }
   }
 
   /** Plans for a push in the regions where it may be wanted. Of the other repositories the last plan's forecasts are taken, of which none is older than plans are apart. */
   #planPushed(image: number, atMs: number): void {
     const of = this.#world.catalogue.images[image]!;
     const key = imageKey(of);
-    const foretold = this.#foretold([...this.#images.get(of.repository)!.values()], atMs, false);
     const { minimumExpectedPulls, leastExpectedPulls } = this.#options.parameters;
-    const images = [...this.#images.values()].flatMap((each) => [...each.values()]);
-    for (const [n, own] of foretold.entries()) {
-      this.#forecasts[n] = new Map([...this.#forecasts[n]!, ...own]);
+    for (const [n, own] of this.#foretold(this.#imagesOf([of.repository]), atMs, false).entries()) {
+      const region = this.#regions[n]!;
+      region.forecasts = new Map([...region.forecasts, ...own]);
       const pulls = own.get(key)?.expectedPulls ?? 0;
-      if (pulls > 0 && pulls >= Math.min(minimumExpectedPulls, leastExpectedPulls)) this.#plan(n, images, { atMs, forecasts: this.#forecasts[n] });
+      if (pulls > 0 && pulls >= Math.min(minimumExpectedPulls, leastExpectedPulls)) this.#plan(n, atMs);
     }
   }
 
-  #plan(n: number, images: readonly PlacementImage[], { atMs, forecasts }: { readonly atMs: number; readonly forecasts: RegionFacts['forecasts'] }): void {
+  /** Plans for a region as it is after what passed there; forecasts are made anew for what did. */
+  #planAfterPassing(n: number, atMs: number): void {
+    const region = this.#regions[n]!;
+    const own = this.#foretold(this.#imagesOf(region.passed), atMs, false)[n]!;
+    region.forecasts = new Map([...region.forecasts, ...own]);
+    this.#plan(n, atMs);
+  }
+
+  /** Keeps what a pull brought, as the gateway does: each layer by itself. */
+  #keepPassing(image: number, n: number): void {
     const { catalogue, shares } = this.#world;
-    const share = shares[n]!;
+    const [share, region] = [shares[n]!, this.#regions[n]!];
+    const passingBytesMax = this.#options.parameters.reactiveRatio * share.capacityBytes;
+    for (const layer of catalogue.layersOf[image]!) {
+      const bytes = catalogue.sizes[layer]!;
+      if (share.has(layer) || share.heldBytes + bytes > share.capacityBytes || region.passedBytes + bytes > passingBytesMax) continue;
+      share.keepPulled(layer);
+      region.passedLayers.add(layer);
+      region.passedBytes += bytes;
+    }
+    region.passed.add(catalogue.images[image]!.repository);
+  }
+
+  #allImages(): readonly PlacementImage[] {
+    this.#listed ??= this.#imagesOf(this.#images.keys());
+    return this.#listed;
+  }
+
+  #imagesOf(repositories: Iterable<string>): PlacementImage[] {
+    return [...repositories].flatMap((repository) => [...(this.#images.get(repository)?.values() ?? [])]);
+  }
+
+  #plan(n: number, atMs: number): void {
+    const { catalogue, shares } = this.#world;
+    const { parameters } = this.#options;
+    const [share, region] = [shares[n]!, this.#regions[n]!];
     const replicas: HeldReplica[] = [];
-    for (const [layer, digest] of catalogue.layers.entries()) if (share.has(layer)) replicas.push({ layer: digest, sizeBytes: catalogue.sizes[layer] ?? 0, state: 'ready', leased: false });
+    for (const [layer, digest] of catalogue.layers.entries()) if (share.has(layer)) replicas.push({ layer: digest, sizeBytes: catalogue.sizes[layer] ?? 0, state: 'ready', leased: false, passed: region.passedLayers.has(layer) });
     const facts: RegionFacts = {
       region: share.region.region,
       home: false,
       capacityBytes: share.capacityBytes,
-      images, forecasts, replicas,
+      images: this.#allImages(),
+      forecasts: region.forecasts,
+      replicas, parameters,
       unfinished: [],
-      pins: [...this.#pins[n]!.values()].filter(({ untilMs }) => untilMs > atMs).map(({ pin }) => pin),
+      pins: [...region.pins.values()].filter(({ untilMs }) => untilMs > atMs).map(({ pin }) => pin),
       referenced: new Set(),
       mustKeep: new Set(),
       readyElsewhere: new Set(),
-      parameters: this.#options.parameters,
     };
     const beganMs = this.#options.stopwatch?.();
-    const plan = planRegion(facts);
+    const plan = orderRegion(facts);
     if (beganMs !== undefined) this.planMs.push(this.#options.stopwatch!() - beganMs);
-    for (const { layer } of plan.drains) share.remove(catalogue.layerNumber.get(layer) ?? -1);
+    for (const { layer: digest } of plan.drains) {
+      const layer = catalogue.layerNumber.get(digest) ?? -1;
+      share.remove(layer);
+      region.passedLayers.delete(layer);
+    }
     for (const { layer } of plan.wants) share.copy(catalogue.layerNumber.get(layer) ?? -1);
+    region.plannedAtMs = atMs;
+    region.passedBytes = 0;
+    region.passed.clear();
   }
 
   /** By region: what is expected of some images. As the planner has it, every plan by the clock learns from what came since the last one. */
