@@ -2,6 +2,7 @@ import { chooseByDensity } from './choose-by-density.js';
 import { bytesOf, imagesWhere, include, isSameSet, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
 import { placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
+import { withSmallLayers } from './small-layers.js';
 
 /** The part of the window in which images stay; the rest is free for what passes until the next plan. */
 const STAYING_RATIO = 2 / 3;
@@ -49,10 +50,11 @@ export function reactiveWindow(region: RegionCase, base: LayerSet): ReactiveWind
   return { images, layers, capacityBytes: Math.min(facts.capacityBytes, demandBytes + stayingBytes) };
 }
 
+/** The base as it were without what is retained: small layers are chosen anew, as one that is retained from now on may have been one of them. */
 function withoutRetained(region: RegionCase, base: LayerSet): LayerSet {
   if (isSameSet(region.stuck, region.forced)) return base;
-  const { base: pinned } = placePins({ ...region, forced: region.stuck }, region.facts.capacityBytes);
-  return base.map((isIn, layer) => (isIn === 1 && region.forced[layer] === 1 && pinned[layer] !== 1 ? 0 : isIn));
+  const unretained = { ...region, forced: region.stuck };
+  return withSmallLayers(unretained, placePins(unretained, region.facts.capacityBytes).base).layers;
 }
 
 /** Images with enough recent pulls of which everything has passed that demand would not place, in the order of the parameters. */
