@@ -2,17 +2,18 @@ import { atOnce } from '#clock';
 import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { AgeShares, type AgeSharesState, GENERATIONS } from './age-shares.js';
+import { AgeShares, type AgeSharesState } from './age-shares.js';
 import { Calibration, type CalibrationState, type ForetoldDay } from './calibration.js';
-import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
-import { Exposure } from './exposure.js';
-import { BEGUN_MIN_MS, Forecaster, type LearnedDemand, levelOf, STEPS_AT_ONCE } from './forecast.js';
+import { type DemandView, forecastKey, type ImageForecast } from './demand-view.js';
+import { Forecaster, STEPS_AT_ONCE } from './forecast.js';
 import { FollowedPushes, type FollowedPushesState } from './followed-pushes.js';
 import { DayAhead, type DayAheadState, type ForetoldImage } from './day-ahead.js';
-import { Generations } from './generations.js';
 import { HALF_LIVES_MS } from './half-lives.js';
-import { ECHO_MS, PushEcho, type PushEchoState } from './push-echo.js';
+import { BEGUN_MIN_MS, type LearnedDemand } from './learned-demand.js';
+import { cameBetween, type LastingWeights, learnPeriod } from './learned-period.js';
+import { PushEcho, type PushEchoState } from './push-echo.js';
 import { PushResponse, type PushResponseState, RESPONSE_MS } from './push-response.js';
+import { levelOf } from './region-basis.js';
 import { RepositoryWeekdays, type RepositoryWeekdaysState } from './repository-weekdays.js';
 import { type ForetoldPulls, type Surprises, surprisesOf } from './surprise.js';
 import { WeekProfile, type WeekProfileState } from './week-profile.js';
@@ -67,7 +68,7 @@ export class DemandModel implements LearnedDemand {
   readonly #joined: Map<RegionName, number>;
   readonly echo: PushEcho;
   /** What the lasting counter of each image was worth when last learned, by region. */
-  #before: Map<RegionName, Map<string, number>> | undefined;
+  #before: LastingWeights | undefined;
   #foretold: DayAhead | undefined;
   readonly #followed: FollowedPushes;
 
@@ -145,7 +146,10 @@ export class DemandModel implements LearnedDemand {
     this.#join(view.regions, Number.isNaN(this.#learnedMs) ? this.#startedMs : atMs);
     const now = yield* this.#lasting(view, atMs);
     // Of one that goes on from its state nobody knows what was counted when it last learned, and so not what came since.
-    if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) yield* this.#learnPeriod(view, { fromMs, toMs: atMs, now });
+    if (this.#before !== undefined || Number.isNaN(this.#learnedMs)) {
+      yield* learnPeriod(this, { view, fromMs, toMs: atMs, before: this.#before, now });
+      this.#settle();
+    }
     yield* this.#followed.follow(view, Number.isNaN(this.#learnedMs) ? atMs : this.#learnedMs - RESPONSE_MS, this.pushes);
     this.#before = now;
     this.#learnedMs = atMs;
@@ -226,87 +230,6 @@ export class DemandModel implements LearnedDemand {
     return lasting;
   }
 
-  *#learnPeriod(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): Generator<void, void> {
-    const generationOf = new Map(view.images.map((image) => [forecastKey(image), image]));
-    let [everywhere, steps] = [0, 0];
-    const byRepository = new Map<string, number>();
-    this.ages.pass(toMs - fromMs);
-    for (const region of view.regions) {
-      let all = 0;
-      const before = this.#before?.get(region);
-      for (const [key, weight] of now.get(region)!) {
-        if ((steps += 1) % STEPS_AT_ONCE === 0) yield;
-        const came = cameBetween(before?.get(key) ?? 0, weight, toMs - fromMs);
-        if (came <= 0) continue;
-        all += came;
-        const repository = key.slice(0, key.indexOf(' '));
-        byRepository.set(repository, (byRepository.get(repository) ?? 0) + came);
-        const image = generationOf.get(key);
-        if (this.#before !== undefined && image?.generation !== undefined) this.ages.learn(image.repository, image.generation, came * this.#steadyPart(image, fromMs, toMs));
-      }
-      this.profileOf(region).learn(fromMs, toMs, all);
-      everywhere += all;
-    }
-    yield* this.#learnWeekdays(view, { fromMs, toMs }, byRepository);
-    yield* this.#learnEchoes(view, { fromMs, toMs, now });
-    this.everywhere.learn(fromMs, toMs, everywhere);
-    this.#settle();
-  }
-
-  /** Holds each repository's part of the pulls against the part that it usually has: a day that is quiet for all tells nothing of one. */
-  *#learnWeekdays(view: DemandView, period: { readonly fromMs: number; readonly toMs: number }, came: ReadonlyMap<string, number>): Generator<void, void> {
-    const { fromMs, toMs } = period;
-    this.weekdays.pass(toMs - fromMs);
-    const counters = view.regions.map((region) => view.counters.in(region));
-    const weight = counters.reduce((sum, each) => sum + each.all(toMs)[LASTING], 0);
-    const all = [...came.values()].reduce((sum, pulls) => sum + pulls, 0);
-    let steps = 0;
-    for (const [repository, pulls] of came) {
-      if ((steps += counters.length) >= STEPS_AT_ONCE) {
-        steps = 0;
-        yield;
-      }
-      const part = counters.reduce((sum, each) => sum + each.repository(repository, toMs)[LASTING], 0) / weight;
-      this.weekdays.learn(repository, period, { came: pulls, expected: part * all });
-    }
-  }
-
-  /** Which part of what an image was pulled is no echo of its push. */
-  #steadyPart({ repository, generation, pushedAt }: ForecastImage, fromMs: number, toMs: number): number {
-    const pushedMs = pushedAt.getTime();
-    if (generation === undefined || pushedMs < this.#startedMs + BEGUN_MIN_MS || toMs <= pushedMs || fromMs - pushedMs >= ECHO_MS) return 1;
-    const share = this.ages.of(repository)[Math.min(generation, GENERATIONS - 1)]!;
-    return this.echo.steadyPart({ fromMs: Math.max(0, fromMs - pushedMs), toMs: toMs - pushedMs, share });
-  }
-
-  /** Holds what young images were pulled against what is usual for their age. */
-  *#learnEchoes(view: DemandView, { fromMs, toMs, now }: { readonly fromMs: number; readonly toMs: number; readonly now: ReadonlyMap<RegionName, ReadonlyMap<string, number>> }): Generator<void, void> {
-    this.echo.pass(toMs - fromMs);
-    // Of what was pushed when counting began nobody knows what is usual.
-    const isYoung = ({ generation, pushedAt }: ForecastImage): boolean => generation !== undefined && pushedAt.getTime() >= this.#startedMs + BEGUN_MIN_MS && pushedAt.getTime() < toMs && pushedAt.getTime() > fromMs - ECHO_MS;
-    const young = Map.groupBy(view.images.filter(isYoung), (image) => image.repository);
-    if (young.size === 0 || this.#before === undefined) return;
-    const all = Map.groupBy(view.images.filter((image) => young.has(image.repository)), (image) => image.repository);
-    const exposed = new Exposure(toMs, this.#startedMs, this.everywhere.factors).since(0, LASTING);
-    let steps = 0;
-    for (const [repository, images] of young) {
-      if ((steps += images.length * view.regions.length) >= STEPS_AT_ONCE) {
-        steps = 0;
-        yield;
-      }
-      const rate = view.regions.reduce((sum, region) => sum + view.counters.in(region).repository(repository, toMs)[LASTING], 0) / exposed;
-      if (rate <= 0) continue;
-      const generations = new Generations(repository, all.get(repository)!, this.ages, toMs);
-      for (const image of images) {
-        if (!generations.hasOlder(image.generation)) continue;
-        const key = forecastKey(image);
-        const came = view.regions.reduce((sum, region) => sum + cameBetween(this.#before?.get(region)?.get(key) ?? 0, now.get(region)?.get(key) ?? 0, toMs - fromMs), 0);
-        const pushedMs = image.pushedAt.getTime();
-        this.echo.learn({ fromMs: Math.max(0, fromMs - pushedMs), toMs: toMs - pushedMs, came, rate, share: generations.share(image.generation) });
-      }
-    }
-  }
-
   #settle(): void {
     this.everywhere.settle();
     for (const profile of this.#profiles.values()) profile.settle(this.everywhere.factors);
@@ -353,15 +276,6 @@ export class DemandModel implements LearnedDemand {
 function steady(days: number, halfLife: 1 | 2): number {
   const halfLifeDays = HALF_LIVES_MS[halfLife] / DAY_MS;
   return (halfLifeDays / Math.LN2) * (1 - 2 ** (-days / halfLifeDays));
-}
-
-/** How many pulls came between two readings of a lasting counter, if they came evenly; 0 rather than less. */
-function cameBetween(before: number, now: number, passedMs: number): number {
-  const halvings = passedMs / HALF_LIVES_MS[LASTING];
-  const worth = now - before * 2 ** -halvings;
-  // What came evenly is worth this much of itself at the end.
-  const kept = (1 - 2 ** -halvings) / (Math.LN2 * halvings);
-  return worth <= now * 1e-9 ? 0 : worth / kept;
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -1,56 +1,22 @@
-import { DAY_MS, HOUR_MS } from '#quantities';
+import { DAY_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import type { AgeShares } from './age-shares.js';
-import type { Calibration } from './calibration.js';
 import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './demand-view.js';
-import type { RegionCounters } from './demand-counters.js';
 import { Exposure } from './exposure.js';
 import { Generations } from './generations.js';
-import { type RepositoryWeekdays, weekdayOf } from './repository-weekdays.js';
 import { HALF_LIVES, type Weights } from './half-lives.js';
-import type { PushEcho } from './push-echo.js';
-import type { PushResponse } from './push-response.js';
+import type { LearnedDemand } from './learned-demand.js';
+import { echoesOf, elsewherePart, exposuresOf, imageRate, ownPart, repositoryRate, steadyPulls } from './posterior-rates.js';
 import { RESPONSE_MS } from './push-response.js';
-import type { WeekProfile } from './week-profile.js';
+import { type RegionBasis, regionBasis } from './region-basis.js';
+import { weekdayOf } from './repository-weekdays.js';
 
-/** What an image is expected to get by its repository and age counts as much as so many pulls of its own. */
-const PRIOR_PULLS = 3;
-/** What a repository is expected to get by its pulls elsewhere counts as much as so many pulls here. */
-const ELSEWHERE_PULLS = 2;
-/** Times that pulls are laid anew to the echo of a push and to what is lasting. */
-const ECHO_ROUNDS = 3;
-/** What a repository gets lastingly counts as much as so many pulls of the last days. */
-const LASTING_PULLS = 3;
-/** So many pulls stand against the noise of a region's last hours. */
-const LEVEL_PULLS = 20;
-/** A region's last hours move its forecast by this factor at most, up or down. */
-const LEVEL_RATIO_MAX = 4;
-/** How long a region that is busier than usual stays so. */
-const LEVEL_KEPT_MS = 7 * DAY_MS;
 /** The least volume that a region is taken for, as a share of all: one that has seen nothing yet would inherit nothing. */
 const VOLUME_RATIO_MIN = 0.01;
 /** What a region that has just joined, and in which nobody has pulled yet, is taken for, as a part of the usual region. */
 const JOINED_RATIO = 0.25;
 /** For so long, and each time as long again that nobody pulls there, it is taken for half of that. */
 const JOINED_HALF_LIFE_MS = 2 * DAY_MS;
-
-/** What is counted first is taken for what came within so long: the first minutes of a service, or of a region, tell little of a week. */
-export const BEGUN_MIN_MS = DAY_MS;
-
-/** What a model has learned, as far as forecasts are made of it. */
-export interface LearnedDemand {
-  readonly startedMs: number;
-  readonly ages: AgeShares;
-  readonly pushes: PushResponse;
-  readonly weekdays: RepositoryWeekdays;
-  readonly echo: PushEcho;
-  readonly everywhere: WeekProfile;
-  /** When a region was first there to be foretold: `startedMs` for those that were from the beginning, undefined for one that is new now. */
-  joinedMs(region: RegionName): number | undefined;
-  profileOf(region: RegionName): WeekProfile;
-  calibrationOf(region: RegionName): Calibration;
-}
 
 /** Steps between two halts of a long calculation: images, counts or repositories, each some microseconds. */
 export const STEPS_AT_ONCE = 256;
@@ -60,20 +26,6 @@ export interface DetailedForecast extends ImageForecast {
   readonly byHalfLife: Weights;
   /** What pulls elsewhere would make of an image that is not pulled here, before they are discounted; 0 for any that is. */
   readonly undiscountedElsewhere: number;
-}
-
-interface Basis {
-  readonly region: RegionName;
-  readonly counters: Pick<RegionCounters, 'image' | 'repository' | 'all'>;
-  readonly exposure: Exposure;
-  /** Pulls an hour of the whole region. */
-  readonly level: number;
-  /** By which each half-life's rates are to be multiplied to be at the level of the last hours. */
-  readonly ratios: Weights;
-  readonly mix: readonly number[];
-  /** Hours of the horizon, counted by the week's rhythm. */
-  readonly hours: number;
-  readonly calibration: Calibration;
 }
 
 interface RepositoryBasis {
@@ -102,7 +54,7 @@ export class Forecaster {
   readonly #view: DemandView;
   readonly #learned: LearnedDemand;
   readonly #horizonMs: number;
-  readonly #bases: readonly Basis[];
+  readonly #bases: readonly RegionBasis[];
   readonly #everywhere: Exposure;
   /** The median of the levels of regions in which anybody pulls; 0 where nobody does. */
   readonly #usualLevel: number;
@@ -117,7 +69,7 @@ export class Forecaster {
     this.#horizonMs = horizonMs;
     const atMs = view.at.getTime();
     this.#everywhere = new Exposure(atMs, learned.startedMs, learned.everywhere.factors);
-    this.#bases = view.regions.map((region) => this.#basis(region, atMs));
+    this.#bases = view.regions.map((region) => regionBasis(view, learned, region, horizonMs));
     this.#usualLevel = medianOf(this.#bases.map(({ level }) => level).filter((level) => level > 0));
   }
 
@@ -147,27 +99,6 @@ export class Forecaster {
       if (forecasts.length % STEPS_AT_ONCE === 0) yield;
     }
     return forecasts;
-  }
-
-  #basis(region: RegionName, atMs: number): Basis {
-    const profile = this.#learned.profileOf(region);
-    const calibration = this.#learned.calibrationOf(region);
-    const exposure = exposureOf(region, this.#learned, atMs);
-    const counters = this.#view.counters.in(region);
-    const all = counters.all(atMs);
-    const kept = (LEVEL_KEPT_MS / this.#horizonMs) * (1 - Math.exp(-this.#horizonMs / LEVEL_KEPT_MS));
-    const ratio = (halfLife: 0 | 1 | 2): number => {
-      const now = all[0] + LEVEL_PULLS;
-      const before = (all[halfLife] * exposure.since(0, 0)) / exposure.since(0, halfLife) + LEVEL_PULLS;
-      return Math.min(LEVEL_RATIO_MAX, Math.max(1 / LEVEL_RATIO_MAX, now / before)) ** kept;
-    };
-    return {
-      region, counters, exposure, calibration,
-      level: all[1] / exposure.since(0, 1),
-      ratios: [1, ratio(1), ratio(2)],
-      mix: calibration.mix,
-      hours: profile.between(atMs, atMs + this.#horizonMs),
-    };
   }
 
   #repository(name: string, images: readonly ForecastImage[], atMs: number): RepositoryBasis {
@@ -202,7 +133,7 @@ export class Forecaster {
     return this.#daysAhead;
   }
 
-  #forecast(image: ForecastImage, basis: Basis, n: number): DetailedForecast {
+  #forecast(image: ForecastImage, basis: RegionBasis, n: number): DetailedForecast {
     const atMs = this.#view.at.getTime();
     const repository = this.#byRepository.get(image.repository)!;
     const { rates, recent } = repository;
@@ -218,8 +149,8 @@ export class Forecaster {
     const own = basis.counters.image(key, atMs);
     const hours = basis.hours * repository.ahead * kept;
     const exposures = exposuresOf(image, basis.exposure, repository);
-    const steady = this.#steady(own, exposures, { image, basis, repository, rate, prior });
-    const byHalfLife = HALF_LIVES.map((halfLife) => posterior(steady[halfLife], exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior }) * basis.ratios[halfLife] * hours) as unknown as Weights;
+    const steady = steadyPulls(own, exposures, { echoes: echoesOf(image, this.#learned.echo, basis.exposure, repository), rate, prior });
+    const byHalfLife = HALF_LIVES.map((halfLife) => imageRate(steady[halfLife], exposures[halfLife], prior) * basis.ratios[halfLife] * hours) as unknown as Weights;
     const byCounts = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * byHalfLife[halfLife], 0);
     const byOwn = HALF_LIVES.reduce<number>((sum, halfLife) => sum + basis.mix[halfLife]! * ownPart(steady[halfLife], exposures[halfLife], prior) * byHalfLife[halfLife], 0);
     const { expectedPulls, probability } = this.#withPush(image, { expectedPulls: byCounts + rate * this.#echoAhead(image, repository), hasPulls: own[2] > 0 }, basis);
@@ -239,37 +170,10 @@ export class Forecaster {
     };
   }
 
-  /** The part of an image's pulls that is no echo of its push. Where little else was to be expected by now, pulls are laid to the echo. */
-  #steady(own: Weights, exposures: Weights, { image, basis, repository, rate, prior }: { readonly image: ForecastImage; readonly basis: Basis; readonly repository: RepositoryBasis; readonly rate: number; readonly prior: number }): Weights {
-    if (own[2] === 0 || !repository.generations.hasOlder(image.generation)) return own;
-    const pushedMs = image.pushedAt.getTime();
-    const sums: [number, number, number] = [0, 0, 0];
-    this.#learned.echo.each((fromMs, toMs, density) => {
-      for (const halfLife of HALF_LIVES) sums[halfLife] += density * repository.recent[halfLife] * Math.max(0, basis.exposure.since(pushedMs + fromMs, halfLife) - basis.exposure.since(pushedMs + toMs, halfLife));
-    });
-    if (sums[2] === 0) return own;
-    return HALF_LIVES.map((halfLife) => {
-      const echo = rate * sums[halfLife];
-      let steady = own[halfLife];
-      let mean = prior;
-      for (let round = 0; round < ECHO_ROUNDS; round += 1) {
-        const expected = mean * exposures[halfLife];
-        steady = expected + echo === 0 ? own[halfLife] : (own[halfLife] * expected) / (expected + echo);
-        mean = posterior(steady, exposures[halfLife], { pulls: PRIOR_PULLS, rate: prior });
-      }
-      return steady;
-    }) as unknown as Weights;
-  }
-
   /** What is to come of the echo of an image's push, in hours of its repository's pulls. */
   #echoAhead(image: ForecastImage, { generations }: RepositoryBasis): number {
     const ageMs = this.#view.at.getTime() - image.pushedAt.getTime();
-    if (!generations.hasOlder(image.generation) || ageMs < 0) return 0;
-    let sum = 0;
-    this.#learned.echo.each((fromMs, toMs, density) => {
-      sum += (density * Math.max(0, Math.min(toMs, ageMs + this.#horizonMs) - Math.max(fromMs, ageMs))) / HOUR_MS;
-    });
-    return sum;
+    return !generations.hasOlder(image.generation) || ageMs < 0 ? 0 : this.#learned.echo.hoursBetween(ageMs, ageMs + this.#horizonMs);
   }
 
   #imageBasis(image: ForecastImage, key: string, repository: RepositoryBasis): ImageBasis {
@@ -290,18 +194,18 @@ export class Forecaster {
     let own = 0;
     for (const { counters } of this.#bases) own += counters.image(key, atMs)[2];
     const exposure = exposuresOf(image, this.#everywhere, repository)[2];
-    return Math.min(1, posterior(own, exposure, { pulls: PRIOR_PULLS, rate: everywhere * usual }) / everywhere);
+    return Math.min(1, imageRate(own, exposure, everywhere * usual) / everywhere);
   }
 
   /** What a repository's pulls in the other regions would be at this region's volume. */
-  #elsewhereRate(basis: Basis, rate: number): number {
+  #elsewhereRate(basis: RegionBasis, rate: number): number {
     const all = this.#bases.reduce((sum, { level }) => sum + level, 0);
     const others = all - basis.level;
     return others <= 0 || rate <= 0 ? 0 : (rate * this.#volume(basis, all)) / others;
   }
 
   /** Pulls an hour that a region is taken for: its own level, or, of one that joined and in which nobody has pulled yet, a part of what is usual, which becomes less the longer nobody does. */
-  #volume({ region, level }: Basis, all: number): number {
+  #volume({ region, level }: RegionBasis, all: number): number {
     const atMs = this.#view.at.getTime();
     const joinedMs = this.#learned.joinedMs(region) ?? atMs;
     if (level > 0 || joinedMs <= this.#learned.startedMs) return Math.max(level, all * VOLUME_RATIO_MIN);
@@ -309,7 +213,7 @@ export class Forecaster {
   }
 
   /** Of a newly pushed image that nobody has pulled yet, how pushes of its repository went here says more than counts. */
-  #withPush(image: ForecastImage, by: { readonly expectedPulls: number; readonly hasPulls: boolean }, { region, calibration }: Basis): Pick<ImageForecast, 'expectedPulls' | 'probability'> {
+  #withPush(image: ForecastImage, by: { readonly expectedPulls: number; readonly hasPulls: boolean }, { region, calibration }: RegionBasis): Pick<ImageForecast, 'expectedPulls' | 'probability'> {
     const { expectedPulls, hasPulls } = by;
     const ageMs = this.#view.at.getTime() - image.pushedAt.getTime();
     const known = hasPulls || image.generation !== 0 || ageMs < 0 ? undefined : this.#learned.pushes.probability(region, image.repository, ageMs);
@@ -319,60 +223,6 @@ export class Forecaster {
     // The image is pulled at least as many times as a rate with that probability of none would have it.
     return { expectedPulls: Math.max(expectedPulls, -Math.log(1 - Math.min(seen, 0.999))), probability: Math.max(probability, seen) };
   }
-}
-
-/** Pulls an hour of a region by its last days, of an hour that is like the mean of its week. */
-export function levelOf({ at, counters }: DemandView, learned: Pick<LearnedDemand, 'startedMs' | 'joinedMs' | 'profileOf'>, region: RegionName): number {
-  return counters.in(region).all(at.getTime())[1] / exposureOf(region, learned, at.getTime()).since(0, 1);
-}
-
-/** What a region could have shown since it joined: a new one is not one in which nobody wanted anything. Its first day is taken to be over, as that of counting is. */
-function exposureOf(region: RegionName, learned: Pick<LearnedDemand, 'startedMs' | 'joinedMs' | 'profileOf'>, atMs: number): Exposure {
-  const joinedMs = learned.joinedMs(region) ?? atMs;
-  return new Exposure(atMs, Math.max(learned.startedMs, joinedMs - BEGUN_MIN_MS), learned.profileOf(region).factors);
-}
-
-/** Of a Gamma prior that is worth so many pulls, and a count over an exposure: the mean rate. */
-function posterior(weight: number, exposure: number, prior: { readonly pulls: number; readonly rate: number }): number {
-  if (prior.rate === 0) return exposure === 0 ? 0 : weight / exposure;
-  return (prior.pulls + weight) / (prior.pulls / prior.rate + exposure);
-}
-
-/**
- * A repository's pulls an hour in a region: what the last days tell, of which what is lasting is the prior, of which what is expected by pulls elsewhere is one. So a busy one that falls silent is
- * forgotten within days, and one that is pulled now and then is not.
- */
-function repositoryRate({ counters, exposure }: Pick<Basis, 'counters' | 'exposure'>, { name, recent, atMs }: { readonly name: string; readonly recent: Weights; readonly atMs: number }, elsewhere: number): number {
-  const counts = counters.repository(name, atMs);
-  const lasting = posterior(counts[2], exposure.since(0, 2) * recent[2], { pulls: ELSEWHERE_PULLS, rate: elsewhere });
-  return posterior(counts[1], exposure.since(0, 1) * recent[1], { pulls: LASTING_PULLS, rate: lasting });
-}
-
-/** Which part of such a mean is owed to the count. */
-function ownPart(weight: number, exposure: number, priorRate: number): number {
-  if (weight === 0) return 0;
-  return priorRate === 0 || exposure === 0 ? 1 : weight / (weight + PRIOR_PULLS);
-}
-
-/** Which part of a repository's rate is owed to pulls elsewhere. */
-function elsewherePart(weight: number, exposure: number, rate: number): number {
-  if (rate === 0) return 0;
-  return weight === 0 || exposure === 0 ? 1 : ELSEWHERE_PULLS / (ELSEWHERE_PULLS + weight);
-}
-
-/** The exposure of an image since its push, in hours at its present age: an hour in which it was newer counts for as many as it got more then. */
-function exposuresOf(image: ForecastImage, exposure: Exposure, { generations, recent }: RepositoryBasis): Weights {
-  const sums: [number, number, number] = [0, 0, 0];
-  const until: [number, number, number] = [0, 0, 0];
-  generations.eachAge(image, (sinceMs, ratio) => {
-    for (const halfLife of HALF_LIVES) {
-      const since = exposure.since(sinceMs, halfLife);
-      sums[halfLife] += Math.max(0, since - until[halfLife]) * ratio;
-      until[halfLife] = Math.max(until[halfLife], since);
-    }
-  });
-  for (const halfLife of HALF_LIVES) sums[halfLife] *= recent[halfLife];
-  return sums;
 }
 
 function medianOf(numbers: readonly number[]): number {

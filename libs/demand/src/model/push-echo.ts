@@ -54,10 +54,7 @@ export class PushEcho {
 
   /** Which part of the pulls that an image gets between two ages is no echo, where a part `share` of its repository's pulls is usual for it; 0 to 1. */
   steadyPart({ fromMs, toMs, share }: Pick<HeardPush, 'fromMs' | 'toMs' | 'share'>): number {
-    let echo = 0;
-    this.each((beginMs, endMs, density) => {
-      echo += (density * Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, beginMs))) / HOUR_MS;
-    });
+    const echo = this.hoursBetween(fromMs, toMs);
     const steady = (share * (toMs - fromMs)) / HOUR_MS;
     return echo === 0 ? 1 : steady / (steady + echo);
   }
@@ -76,7 +73,16 @@ export class PushEcho {
     }
   }
 
-  /** What an image gets of an echo between two ages, in hours of its repository's pulls. Calls `visit` for each span: its ends, and its pulls for each of the repository's. */
+  /** What an image gets of the echo of its push between two ages, in hours of its repository's pulls. */
+  hoursBetween(fromMs: number, toMs: number): number {
+    let hours = 0;
+    this.each((beginMs, endMs, density) => {
+      hours += (density * Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, beginMs))) / HOUR_MS;
+    });
+    return hours;
+  }
+
+  /** Calls `visit` for each span after a push that has an echo: its ends, in milliseconds, and how many pulls come in it for each of the repository's. */
   each(visit: (fromMs: number, toMs: number, density: number) => void): void {
     for (const [n, endMs] of SPAN_ENDS_MS.entries()) {
       const density = this.#density(n);
