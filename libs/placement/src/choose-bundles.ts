@@ -1,6 +1,6 @@
 import { bringsBackAll } from './break-even.js';
 import { type Choice, chooseByDensity, type Competition } from './choose-by-density.js';
-import { bytesOf, include, isWithin, type LayerSet, type LayerTable } from './layer-table.js';
+import { bytesOf, isWithin, type LayerSet, type LayerTable, withImages } from './layer-table.js';
 import { PricedBundles } from './price-bundles.js';
 
 /** Prices tried to find the one at which the capacity is used up; each leaves fewer images to decide about. A dozen is what it takes. */
@@ -33,7 +33,7 @@ function withLargeImages(table: LayerTable, competition: Competition, { choice, 
   const leftOut = competition.candidates.filter((image) => !isWithin(table, image, choice.layers)).toSorted((a, b) => values[b]! - values[a]! || a - b);
   let best = choice;
   for (const image of leftOut.slice(0, FORCED_MAX)) {
-    const base = sets.map((set) => layersOf(table, set, [image])).findLast((set) => bytesOf(table, set) <= capacityBytes);
+    const base = sets.map((set) => withImages(table, set, [image])).findLast((set) => bytesOf(table, set) <= capacityBytes);
     if (base === undefined) continue;
     const next = chooseByDensity(table, { ...competition, base });
     if (worthOf(next, competition) > worthOf(best, competition)) best = next;
@@ -63,7 +63,7 @@ function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: 
   for (let n = 0; n < PRICES_MAX && undecided.length > 0; n += 1) {
     const fits = sets.at(-1)!;
     const chosen = new PricedBundles(table, { ...competition, candidates: undecided, base: fits }).at(price);
-    const best = layersOf(table, fits, undecided.filter((_, at) => chosen[at] === 1));
+    const best = withImages(table, fits, undecided.filter((_, at) => chosen[at] === 1));
     // The first price may be beyond all; another that chooses all or none finds nothing in between.
     if (n > 0 && chosen.every((each) => each === chosen[0])) break;
     const doesFit = bytesOf(table, best) <= competition.capacityBytes;
@@ -80,14 +80,8 @@ function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: 
 /** The worth of some images for each byte that all of them add: the price at which they are worth no more and no less. */
 function meanDensity(table: LayerTable, { values, held, heldBytesRatio = 1, base }: Competition, images: readonly number[]): number {
   if (images.length === 0) return 0;
-  const layers = layersOf(table, base, images);
+  const layers = withImages(table, base, images);
   let bytes = 0;
   for (let layer = 0; layer < layers.length; layer += 1) if (layers[layer] !== base[layer]) bytes += table.sizes[layer]! * (held !== undefined && held[layer] === 1 ? heldBytesRatio : 1);
   return images.reduce((sum, image) => sum + values[image]!, 0) / bytes;
-}
-
-function layersOf(table: LayerTable, base: LayerSet, images: Iterable<number>): LayerSet {
-  const layers = base.slice();
-  for (const image of images) include(table, image, layers);
-  return layers;
 }

@@ -238,3 +238,10 @@ export function imagesWhere(table: LayerTable, belongs: (image: number) => boole
   for (let image = 0; image < table.images.length; image += 1) if (belongs(image)) images.push(image);
   return images;
 }
+
+/** A set, and all layers of some images. */
+export function withImages(table: LayerTable, base: LayerSet, images: Iterable<number>): LayerSet {
+  const layers = base.slice();
+  for (const image of images) include(table, image, layers);
+  return layers;
+}

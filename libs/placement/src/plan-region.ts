@@ -2,7 +2,7 @@ import { breakEvenOf, bringsBack, worthKeeping } from './break-even.js';
 import { chooseBundles } from './choose-bundles.js';
 import { chooseByDensity } from './choose-by-density.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
-import { bytesOf, hasImages, imagesWhere, include, isSameSet, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, isSameSet, isWithin, type LayerSet, layerSet, listed, union, withImages } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
 import { reactiveWindow } from './reactive-window.js';
 import { openCase, recall, type RegionCase, type Target } from './region-case.js';
@@ -146,12 +146,12 @@ function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly ba
   const { facts, table, values, rule } = region;
   const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
   const keepRule = breakEvenOf(facts.parameters, rule, keepRatio);
+  const imagesOf = (isIn: Uint8Array): number[] => imagesWhere(table, (image) => isIn[image] === 1);
   const there = worthKeeping(table, keepRule, { base, within: present });
-  const kept = layersOf(there);
   // What is there may be more than may be: then the rest of it goes whose loss is least for each byte.
-  const isTooMuch = bytesOf(table, kept) > Math.max(capacityBytes, bytesOf(table, base));
+  const isTooMuch = bytesOf(table, withImages(table, base, imagesOf(there))) > Math.max(capacityBytes, bytesOf(table, base));
   const competition = { values, held: present, heldBytesRatio, rule: { ...rule, eased: there, easedRatio: keepRatio }, capacityBytes };
-  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: imagesWhere(table, (image) => there[image] === 1), base }).layers }) : there;
+  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: imagesOf(there), base }).layers }) : there;
   const candidates = imagesWhere(table, (image) => there[image] === 1 || bringsBack(rule, image, 0));
   const fresh = chooseBundles(table, { ...competition, candidates, base });
   const newcomers = worthKeeping(table, keepRule, { base, within: fresh.layers });
@@ -162,11 +162,5 @@ function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly ba
     else loss += values[image]!;
   }
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
-  return chooseByDensity(table, { ...competition, candidates, base: isTooMuch ? layersOf(incumbents) : kept }).layers;
-
-  function layersOf(images: Uint8Array): LayerSet {
-    const layers = base.slice();
-    for (let image = 0; image < images.length; image += 1) if (images[image] === 1) include(table, image, layers);
-    return layers;
-  }
+  return chooseByDensity(table, { ...competition, candidates, base: withImages(table, base, imagesOf(incumbents)) }).layers;
 }
