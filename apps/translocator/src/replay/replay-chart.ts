@@ -1,4 +1,6 @@
-import { hitRatio, type ReplayScore } from '#placement';
+import { type HitCount, hitRatio, type ReplayScore } from '#placement';
+
+import { ratioText } from './replay-table.js';
 
 const BAR_HEIGHT = 18;
 const LABEL_WIDTH = 150;
@@ -10,9 +12,9 @@ export function chartOfScores(scores: readonly ReplayScore[]): string {
   const wan = (score: ReplayScore): number => score.total.replicatedBytes + score.total.fallbackBytes;
   const most = Math.max(1, ...scores.map(wan));
   const bars = scores.flatMap((score) => [
-    { label: score.policy, ratio: hitRatio(score.total.all), text: `hits ${hitRatio(score.total.all).toFixed(3)}`, fill: '#2b6cb0' },
-    { label: '', ratio: hitRatio(score.total.first), text: `first pulls ${hitRatio(score.total.first).toFixed(3)}`, fill: '#63b3ed' },
-    { label: '', ratio: hitRatio(score.total.late), text: `foreseeable ${hitRatio(score.total.late).toFixed(3)}`, fill: '#90cdf4' },
+    { label: score.policy, ...bar('hits', score.total.all), fill: '#2b6cb0' },
+    { label: '', ...bar('first pulls', score.total.first), fill: '#63b3ed' },
+    { label: '', ...bar('foreseeable', score.total.late), fill: '#90cdf4' },
     { label: '', ratio: wan(score) / most, text: `${(wan(score) / 1e9).toFixed(0)} GB from home`, fill: '#a0aec0' },
   ]);
   const rows = bars.map(({ label, ratio, text, fill }, n) => {
@@ -22,4 +24,8 @@ export function chartOfScores(scores: readonly ReplayScore[]): string {
   });
   const height = 20 + bars.length * BAR_HEIGHT + scores.length * 10;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${LABEL_WIDTH + BAR_WIDTH + 180}" height="${height}" font-family="sans-serif" font-size="12">\n${rows.join('\n')}\n</svg>\n`;
+}
+
+function bar(name: string, count: HitCount): { readonly ratio: number; readonly text: string } {
+  return { ratio: count.pulls === 0 ? 0 : hitRatio(count), text: `${name} ${ratioText(count, 3)}` };
 }

@@ -1,4 +1,4 @@
-import { hitRatio, type RegionScore, type ReplayScore } from '#placement';
+import { type HitCount, hitRatio, type RegionScore, type ReplayScore } from '#placement';
 
 const HEADINGS = ['policy', 'region', 'hits', 'worst region', 'first pull', '24 h after push', 'foreseeable', 'WAN GB', 'replicated', 'fallback', 'wasted', 'stored GB·h', 'USD', 'plan ms p50'];
 
@@ -14,10 +14,15 @@ function rowOf(score: ReplayScore, region: RegionScore, isTotal: boolean): strin
   const sorted = score.planMs.toSorted((a, b) => a - b);
   return [
     isTotal ? score.policy : '', region.region,
-    hitRatio(region.all).toFixed(4), isTotal ? score.worstHitRatio.toFixed(4) : '-',
-    ...[region.first, region.fresh, region.late].map((count) => hitRatio(count).toFixed(4)),
+    ratioText(region.all, 4), isTotal && region.all.pulls > 0 ? score.worstHitRatio.toFixed(4) : '-',
+    ...[region.first, region.fresh, region.late].map((count) => ratioText(count, 4)),
     gigabytes(region.replicatedBytes + region.fallbackBytes), gigabytes(region.replicatedBytes), gigabytes(region.fallbackBytes), gigabytes(region.wastedBytes),
     gigabytes(region.storedByteHours), region.usd.toFixed(2),
     isTotal && sorted.length > 0 ? sorted[sorted.length >> 1]!.toFixed(1) : '-',
   ];
+}
+
+/** Hits for each pull with so many digits; a dash where nothing was pulled, of which nothing can be said. */
+export function ratioText(count: HitCount, digits: number): string {
+  return count.pulls === 0 ? '-' : hitRatio(count).toFixed(digits);
 }

@@ -44,6 +44,13 @@ describe('npm run replay', () => {
     expect(await readFile(join(folder, 'chart.svg'), 'utf8')).toMatch(/^<svg [^]*replicate-all[^]*<\/svg>\n$/);
   });
 
+  it('shows a table, with a dash for shares of pulls of which there were none', async () => {
+    const { stdout } = await replay('events.jsonl', '--policy', 'lru', '--capacity', '100%');
+    const [headings = '', row = ''] = stdout.trim().split('\n').slice(-2);
+    const cells = row.trim().split(/ {2,}/);
+    expect(Object.fromEntries(headings.trim().split(/ {2,}/).map((heading, n) => [heading, cells[n]]))).toMatchObject({ policy: 'lru', hits: '0.5000', 'worst region': '0.5000', 'first pull': '0.0000', '24 h after push': '0.5000', foreseeable: '-' });
+  });
+
   it('names line, field and rule of an event that cannot be read, and ends with 2', async () => {
     await expect(replay('broken.jsonl', '--policy', 'lru')).rejects.toMatchObject({ code: 2, stderr: 'replay: REPLAY_INVALID: events line 2: time is a time such as 2026-06-01T12:00:00Z, and is "yesterday"\n' });
     await expect(replay('events.jsonl', '--policy', 'belady')).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('--policy is one of none, replicate-all, lru') });
