@@ -106,7 +106,7 @@ describe('the right to pull', () => {
   it('is told by a verified token without a request, and asked for where that does not tell', async () => {
     const { registry, clock, asked } = await start();
     const verdicts: Record<string, TokenVerdict> = {
-      good: { kind: 'good', pulls: new Set(['team/app']) }, bad: { kind: 'refused', reason: 'signature' }, opaque: { kind: 'opaque' }, early: { kind: 'keys-unavailable' },
+      good: { kind: 'good', pulls: new Set(['team/app']) }, bad: { kind: 'refused', reason: 'signature' }, opaque: { kind: 'opaque' }, early: { kind: 'keys-unavailable' }, late: { kind: 'time-doubtful' },
     };
     const tokens = { realm: 'https://auth.test/token', service: 'registry.test', verifier: { verify: async (text: string) => verdicts[text]! } };
     const refusals: string[] = [];
@@ -116,9 +116,9 @@ describe('the right to pull', () => {
     expect(await authority.rightTo('team/other', V1, 'Bearer good')).toEqual({ challenge: challenge('team/other', 'insufficient_scope'), insufficient: true });
     expect(await authority.rightTo('team/app', V1, 'Bearer bad')).toEqual({ challenge: challenge('team/app', 'invalid_token') });
     expect([asked(), refusals]).toEqual([0, ['signature']]);
-    for (const left of ['Bearer opaque', 'Bearer early', undefined]) expect(await authority.rightTo('team/app', V1, left)).toEqual({ challenge: expect.stringMatching(/^Basic realm=/) });
+    for (const left of ['Bearer opaque', 'Bearer early', 'Bearer late', undefined]) expect(await authority.rightTo('team/app', V1, left)).toEqual({ challenge: expect.stringMatching(/^Basic realm=/) });
     expect(await authority.rightTo('team/app', V1, ADA)).toBe('allowed');
-    expect([asked(), refusals]).toEqual([4, ['signature', 'registry', 'registry']]);
+    expect([asked(), refusals]).toEqual([5, ['signature', 'registry', 'registry', 'registry']]);
   });
 
   it('is anybody’s where the registry lets anybody pull, also where tokens are verified', async () => {

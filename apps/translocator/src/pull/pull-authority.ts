@@ -60,7 +60,7 @@ export class PullAuthority {
     this.#options = options;
   }
 
-  /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than for the registry's keys, once, and the registry client's `probeMaxMs`. */
+  /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than `KEYS_WAIT_MAX_MS` for the registry's keys, and for the registry as {@link PullAuthorityOptions.patienceMinMs} says. */
   async rightTo(repository: string, reference: Reference, authorization: string | undefined, address = ''): Promise<PullRight> {
     const token = bearerOf(authorization);
     if (token !== undefined && this.#options.tokens !== undefined) {
@@ -102,7 +102,8 @@ export class PullAuthority {
   /** @returns undefined when the token does not tell, and the registry has to. */
   async #rightByToken({ verifier, realm, service }: TokenTerms, repository: string, token: string, address: string): Promise<PullRight | undefined> {
     const verdict = await verifier.verify(token);
-    if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable') return undefined;
+    // Who has the keys, or a better clock, has to tell.
+    if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable' || verdict.kind === 'time-doubtful') return undefined;
     if (verdict.kind === 'good' && verdict.pulls.has(repository)) return 'allowed';
     const challenge = `Bearer realm="${realm}",service="${service}",scope="repository:${repository}:pull"`;
     if (verdict.kind === 'good') return { challenge: `${challenge},error="insufficient_scope"`, insufficient: true };

@@ -10,6 +10,9 @@ export const KEYS_FRESH_MS = 10 * MINUTE_MS;
 /** How often keys are read again at most, whatever asks for it: a stranger may name a new key in every request. */
 export const KEYS_READ_EVERY_MIN_MS = 15 * SECOND_MS;
 
+/** How long a pull waits for keys that are being read: whoever has them may be away, and then the registry can still be asked. */
+export const KEYS_WAIT_MAX_MS = 20;
+
 /** Where keys come from: the text of a JWK set or of PEM blocks, as it is now. */
 export type KeyText = () => Promise<string>;
 
@@ -26,10 +29,12 @@ export class TokenKeys {
   readonly #options: TokenKeysOptions;
   readonly #bySource: (VerificationKeys | undefined)[];
   #text: (string | undefined)[] = [];
+  readonly #failing = new Set<number>();
   #generation = 0;
   #readAtMs: number | undefined;
   #reading: Promise<void> | undefined;
   #first: Promise<void> | undefined;
+  #isRead = false;
 
   constructor(options: TokenKeysOptions) {
     this.#options = options;
@@ -41,9 +46,9 @@ export class TokenKeys {
     return this.#generation;
   }
 
-  /** False until every source has been read once: then a key that is not known may be one of a source that is not known yet. */
-  get complete(): boolean {
-    return this.#bySource.every((keys) => keys !== undefined);
+  /** Whether these are all keys as far as anybody can know: every source has been read, its last reading did not fail, and none is under way. Otherwise a key that is not known may be a new one. */
+  get settled(): boolean {
+    return this.#reading === undefined && this.#failing.size === 0 && this.#bySource.every((keys) => keys !== undefined);
   }
 
   /** The roots of chains. */
@@ -57,20 +62,23 @@ export class TokenKeys {
     return kid === undefined ? keys : keys.filter((key) => key.ids.has(kid));
   }
 
-  /** Reads the keys when that is due. Only the very first reading is waited for: later ones go on behind the answers, whether they succeed or not. */
+  /** Reads the keys when that is due. Only the very first reading is waited for, and not for long: later ones go on behind the answers, whether they succeed or not. */
   async refresh(): Promise<void> {
-    this.#first ??= this.#read();
-    await this.#first;
+    if (this.#first === undefined) {
+      this.#first = this.#read();
+      void this.#first.then(() => (this.#isRead = true));
+    }
+    if (!this.#isRead) await noLonger(this.#first);
     const ageMs = this.#options.clock.now().getTime() - (this.#readAtMs ?? 0);
     // A clock that was set back makes nothing fresh.
-    if (ageMs < 0 || ageMs >= (this.complete ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS)) void this.#read();
+    if (ageMs < 0 || ageMs >= (this.settled ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS)) void this.#read();
   }
 
-  /** Reads the keys again because one is missing, unless that was done a moment ago. @returns false when it was not done. */
+  /** Reads the keys again because one is missing, unless that was done a moment ago, and waits for it no longer than {@link KEYS_WAIT_MAX_MS}. @returns false when it was not done. */
   async readAgain(): Promise<boolean> {
     const nowMs = this.#options.clock.now().getTime();
     if (this.#reading === undefined && this.#readAtMs !== undefined && nowMs - this.#readAtMs < KEYS_READ_EVERY_MIN_MS) return false;
-    await this.#read();
+    await noLonger(this.#read());
     return true;
   }
 
@@ -86,13 +94,22 @@ export class TokenKeys {
     await Promise.all(this.#options.sources.map(async (source, place) => {
       try {
         const text = await source();
+        this.#failing.delete(place);
         if (text === this.#text[place]) return;
         this.#bySource[place] = await parseVerificationKeys(text);
         this.#text[place] = text;
         this.#generation += 1;
       } catch (error) {
+        this.#failing.add(place);
         this.#options.onFailure(error);
       }
     }));
   }
+}
+
+async function noLonger(reading: Promise<void>): Promise<void> {
+  const { promise: enough, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, KEYS_WAIT_MAX_MS);
+  await Promise.race([reading, enough]);
+  clearTimeout(timer);
 }

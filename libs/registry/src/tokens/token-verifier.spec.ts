@@ -9,7 +9,7 @@ import { ManualClock } from '#clock/testing';
 
 import { keySetAt } from '../http/fetch-key-set.js';
 import { KEYS_FRESH_MS, KEYS_READ_EVERY_MIN_MS, type KeyText, TokenKeys } from './token-keys.js';
-import { TOKEN_LENGTH_MAX, TokenVerifier } from './token-verifier.js';
+import { CLOCK_WRONG_MAX_MS, TOKEN_LENGTH_MAX, TokenVerifier } from './token-verifier.js';
 import { parseVerificationKeys } from './verification-key.js';
 
 const START = new Date('2026-01-01T00:00:00.000Z');
@@ -61,8 +61,10 @@ describe('a verified token', () => {
     await clock.advance(300_000 + LEEWAY_MS - 1);
     expect(await verifier.verify(text)).toEqual(GOOD);
     await clock.advance(1);
-    expect(await verifier.verify(text)).toEqual(refused('expired'));
+    expect(await verifier.verify(text)).toEqual({ kind: 'time-doubtful' });
     expect(verifier.size).toBe(0);
+    await clock.advance(CLOCK_WRONG_MAX_MS + 1);
+    expect(await verifier.verify(text)).toEqual(refused('expired'));
   });
 
   it('is worth nothing any more when its key is withdrawn', async () => {
@@ -105,11 +107,24 @@ describe('a token that is not good', () => {
     ['audience of a wrong kind', { claims: { aud: 7 } }, 'audience'],
     ['end of a wrong kind', { claims: { exp: 'soon' } }, 'malformed'],
     ['missing end', { claims: { exp: undefined } }, 'malformed'],
-    ['beginning', { claims: { nbf: NOW_S + 60 } }, 'not-yet'],
-    ['end', { claims: { exp: NOW_S - 60 } }, 'expired'],
+    ['beginning', { claims: { nbf: NOW_S + 3600 } }, 'not-yet'],
+    ['end', { claims: { exp: NOW_S - 3600 } }, 'expired'],
   ] as const)('is refused for its %s', async (_what, wish, reason) => {
     const pair = ec();
     expect(await start(async () => setOf(jwkOf(pair))).verifier.verify(await token(pair, wish))).toEqual(refused(reason));
+  });
+
+  it('is left to the registry when nothing but its time is wrong, and by no more than clocks are', async () => {
+    const pair = ec();
+    const { verifier } = start(async () => setOf(jwkOf(pair)));
+    const off = (LEEWAY_MS + CLOCK_WRONG_MAX_MS) / 1000;
+    for (const claims of [{ nbf: NOW_S + off }, { exp: NOW_S - off }, { nbf: NOW_S + 60 }, { exp: NOW_S - 60 }]) expect(await verifier.verify(await token(pair, { claims }))).toEqual({ kind: 'time-doubtful' });
+    expect(await verifier.verify(await token(pair, { claims: { nbf: NOW_S + off + 1 } }))).toEqual(refused('not-yet'));
+    expect(await verifier.verify(await token(pair, { claims: { exp: NOW_S - off - 1 } }))).toEqual(refused('expired'));
+    expect(await verifier.verify(await token(pair, { claims: { exp: NOW_S - 60, aud: 'other' } }))).toEqual(refused('audience'));
+    expect(await verifier.verify(await token(ec(), { claims: { exp: NOW_S - 60 } }))).toEqual(refused('signature'));
+    // Nothing of it is remembered: by the next look the clock may be right.
+    expect(verifier.size).toBe(0);
   });
 
   it('is refused for an extension that it demands', async () => {
@@ -182,6 +197,27 @@ describe('keys', () => {
     await clock.advance(KEYS_READ_EVERY_MIN_MS);
     await verifier.verify(text);
     expect(reads).toBe(2);
+  });
+
+  it('that are not known while they cannot be read again leave the token to the registry, at once, and are known as soon as they can', async () => {
+    const [old, fresh] = [ec(), ec()];
+    let source: KeyText = async () => setOf(jwkOf(old, { kid: 'old' }));
+    const { clock, verifier } = start(() => source());
+    const [known, unknown] = await Promise.all([token(old, { header: { kid: 'old' } }), token(fresh, { header: { kid: 'fresh' } })]);
+    expect(await verifier.verify(known)).toEqual(GOOD);
+    const silence = Promise.withResolvers<string>();
+    source = () => silence.promise;
+    await clock.advance(KEYS_READ_EVERY_MIN_MS);
+    // Whoever has the keys says nothing; waiting for it has an end.
+    expect(await verifier.verify(unknown)).toEqual({ kind: 'keys-unavailable' });
+    silence.reject(new Error('no route'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await verifier.verify(unknown)).toEqual({ kind: 'keys-unavailable' });
+    expect(await verifier.verify(known)).toEqual(GOOD);
+    source = async () => setOf(jwkOf(fresh, { kid: 'fresh' }));
+    await clock.advance(KEYS_READ_EVERY_MIN_MS);
+    expect(await verifier.verify(unknown)).toEqual(GOOD);
+    expect(await verifier.verify(await token(ec(), { header: { kid: 'made-up' } }))).toEqual(refused('key-unknown'));
   });
 
   it('of one source serve while another one does not answer, and nobody waits for that one twice', async () => {

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 
 import type { Clock } from '#clock';
+import { MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { leafKeyOf } from './certificate-chain.js';
 import type { TokenKeys } from './token-keys.js';
@@ -17,6 +18,9 @@ const TRIED_KEYS_MAX = 16;
 /** Rights in one token that are looked at: a client asks for one image at a time. */
 const RIGHTS_MAX = 100;
 
+/** How far off its time a token may be, beyond the leeway, for this process's own clock to be doubted: more than clocks of servers are ever wrong by. */
+export const CLOCK_WRONG_MAX_MS = 15 * MINUTE_MS;
+
 /** Why a token is not good. */
 export type TokenRefusal = 'malformed' | 'algorithm' | 'key-unknown' | 'signature' | 'expired' | 'not-yet' | 'audience' | 'issuer';
 
@@ -26,8 +30,10 @@ export type TokenVerdict =
   | { readonly kind: 'refused'; readonly reason: TokenRefusal }
   /** It is no signed token: only whoever gave it can say what it is worth. */
   | { readonly kind: 'opaque' }
-  /** It names a key that is not known, while some keys could not be read yet. */
-  | { readonly kind: 'keys-unavailable' };
+  /** It names a key that is not known, while some keys could not be read. */
+  | { readonly kind: 'keys-unavailable' }
+  /** All of it is good but its time, and that by no more than {@link CLOCK_WRONG_MAX_MS}: it may be this process's clock that is wrong, and whoever gave it knows. */
+  | { readonly kind: 'time-doubtful' };
 
 /** What a {@link TokenVerifier} is made with. */
 export interface TokenVerifierOptions {
@@ -66,7 +72,7 @@ export class TokenVerifier {
     return this.#verified.size;
   }
 
-  /** What a token is worth. Never throws; waits for keys only when they were never read, or when the token names one that is not known. */
+  /** What a token is worth. Never throws; waits for keys only when they were never read, or when the token names one that is not known, and no longer than {@link KEYS_WAIT_MAX_MS} for each. */
   async verify(text: string): Promise<TokenVerdict> {
     if (text.length > TOKEN_LENGTH_MAX) return refused('malformed');
     const { keys, clock } = this.#options;
@@ -84,7 +90,7 @@ export class TokenVerifier {
     const generation = keys.generation;
     let verdict = await this.#verdictBy(text, header);
     if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && (await keys.readAgain())) verdict = await this.#verdictBy(text, header);
-    if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && !keys.complete) return { kind: 'keys-unavailable' };
+    if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && !keys.settled) return { kind: 'keys-unavailable' };
     if (!('untilMs' in verdict)) return verdict;
     const good = { kind: 'good', pulls: verdict.pulls } as const;
     this.#remember(name, { verdict: good, untilMs: verdict.untilMs, generation });
@@ -103,6 +109,7 @@ export class TokenVerifier {
         const { payload } = await jwtVerify(text, key, { ...this.#terms(), algorithms: [...algorithms] });
         return { kind: 'good', pulls: pullsOf(payload), untilMs: (payload.exp ?? 0) * 1000 + this.#options.leewayMs };
       } catch (error) {
+        if (this.#isDoubtful(error)) return { kind: 'time-doubtful' };
         reason = refusalOf(error);
         // Whose signature it is has been found out, or never will be.
         if (reason !== 'signature') break;
@@ -114,6 +121,13 @@ export class TokenVerifier {
   #terms(): Parameters<typeof jwtVerify>[2] & object {
     const { audience, issuer, leewayMs, clock } = this.#options;
     return { audience, ...(issuer === undefined ? {} : { issuer }), clockTolerance: leewayMs / 1000, currentDate: clock.now(), requiredClaims: ['exp'] };
+  }
+
+  /** Whether a token was refused for its time alone, and by so little that it may be the clock here. Signature, audience and issuer have been looked at by then. */
+  #isDoubtful(error: unknown): boolean {
+    const { clock, leewayMs } = this.#options;
+    const instant = error instanceof errors.JWTExpired ? error.payload.exp : error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf' && error.reason === 'check_failed' ? error.payload.nbf : undefined;
+    return instant !== undefined && Math.abs(clock.now().getTime() - instant * SECOND_MS) <= leewayMs + CLOCK_WRONG_MAX_MS;
   }
 
   /** Keys that may have signed it. What a token brings itself is believed only as far as it leads to a configured key. */
