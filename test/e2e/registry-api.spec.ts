@@ -61,7 +61,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const { method = '', url = '', headers } = request;
   seen.push({ line: `${method} ${url}`, headers, body });
   const json = (status: number, text: string, more: Record<string, string> = {}): void => void response.writeHead(status, { 'content-type': 'application/json', ...more }).end(text);
-  const challenge = { 'www-authenticate': `Bearer realm="${registry.url}/oauth2/token",service="registry.test"` };
+  const scope = method === 'POST' ? ',scope="repository:team/app:pull,push"' : '';
+  const challenge = { 'www-authenticate': `Bearer realm="${registry.url}/oauth2/token",service="registry.test"${scope}` };
   const errors = (code: string): string => JSON.stringify({ errors: [{ code, message: code }] });
   if (url.startsWith('/oauth2/')) return json(tokenAnswer.status, tokenAnswer.body, { 'x-ms-request-id': '1' });
   if (headers.authorization === undefined || url === '/v2/') return json(401, errors('UNAUTHORIZED'), challenge);
@@ -140,7 +141,9 @@ describe('the attributes of a repository', () => {
   it('are not changed for who may only pull, or shows nothing: the challenge leads here', async () => {
     for (const headers of [PULLER, {}]) {
       const reply = await attributes('PATCH', headers, { teleportEnabled: true });
-      expect([reply.status, reply.headers['www-authenticate']]).toEqual([401, 'Bearer realm="http://registry.test/oauth2/token",service="registry.test"']);
+      // For both rights, also to who may not even pull: a client gets one new token, and tries once.
+      expect([reply.status, reply.headers['www-authenticate']]).toEqual([401, 'Bearer realm="http://registry.test/oauth2/token",service="registry.test",scope="repository:team/app:pull,push"']);
+      expect(reply.body.errors).toEqual([{ code: 'UNAUTHORIZED', message: 'authentication required', detail: ['pull', 'push'].map((Action) => ({ Type: 'repository', Name: 'team/app', Action })) }]);
     }
     expect((await attributes('GET', PULLER)).body.changeableAttributes.teleportEnabled).toBe(false);
   });

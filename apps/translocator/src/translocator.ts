@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -16,6 +16,7 @@ import { configureHttp, HTTP_LIMITS, serverLimits } from './http/configure-http.
 import { refuseUnreadable } from './http/problem.filter.js';
 import type { TlsMaterial } from './http/tls/tls-files.js';
 import { openTls, TlsServing, tlsServerOptions } from './http/tls/tls-serving.js';
+import { refuseConnection, type UnreadableRequest } from './http/unreadable-requests.js';
 import { NestLogger } from './foundation/nest-logger.js';
 
 /** A running service. */
@@ -74,7 +75,8 @@ export async function startTranslocator(settings: Settings, options: Translocato
 async function createApp(foundation: { settings: Settings; clock: Clock; logger: Logger; resources: Resources }, material: TlsMaterial | undefined): Promise<NestFastifyApplication> {
   const { config } = foundation.settings;
   const { requestTimeout, ...server } = serverLimits(config);
-  const adapterOptions = { ...HTTP_LIMITS, requestTimeout, frameworkErrors: refuseUnreadable, trustProxy: config.server.trustedProxies };
+  const clientErrorHandler = (error: UnreadableRequest, socket: Socket): void => refuseConnection(error, socket, server.maxHeaderSize);
+  const adapterOptions = { ...HTTP_LIMITS, requestTimeout, frameworkErrors: refuseUnreadable, clientErrorHandler, trustProxy: config.server.trustedProxies };
   const adapter =
     material === undefined || config.server.tls === undefined
       ? new FastifyAdapter({ ...adapterOptions, http: server })

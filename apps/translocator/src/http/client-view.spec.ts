@@ -25,6 +25,9 @@ describe('what clients see of this service', () => {
     expect(own.realmFor(by('registry.example:444', 'http'))).toBe('http://registry.example:444/oauth2/token');
     expect(own.realmFor(by('other.example:8443'))).toBe('https://other.example:8443/oauth2/token');
     expect([own.realmFor(by('other.example')), own.realmFor(by('evil.example')), viewOf('{ hosts: [registry.example] }').realmFor(by('registry.example'))]).toEqual([undefined, undefined, undefined]);
+    expect(own.realmFor(by('registry.example:5000'))).toBe('https://registry.example:5000/oauth2/token');
+    // What is told to such clients elsewhere, the name of the registry as this service reaches it, leads no client anywhere.
+    expect(['', 'a b', 'a"b'].map((host) => own.realmFor(by(host)))).toEqual([undefined, undefined, undefined]);
   });
 
   it('serves the registry of its URL, and of the names that are set, with their ports', () => {

@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
 
 import type { Config } from '#config';
 import { KiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
@@ -8,6 +9,7 @@ import { NOTIFICATION_BYTES_MAX } from '#registry';
 import { TrailKeeper } from '../access/trail-keeper.js';
 import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
+import { TOKEN_FORM, TOKEN_FORM_BYTES_MAX } from '../registry-api/token-routes.js';
 import { limitBodyTime } from './body-deadline.js';
 import { refuseTwoFaced } from './plain-requests.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -35,6 +37,13 @@ export function serverLimits({ server, gateway }: Config): { readonly requestTim
 /** The types under which registries send their event envelope. */
 const ENVELOPE_TYPES = ['application/vnd.docker.distribution.events.v1+json', 'application/vnd.docker.distribution.events.v2+json'];
 
+/** How many bytes the body of a request may have, by what it says that it is. */
+function bodyBytesMax({ headers }: FastifyRequest): number {
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (ENVELOPE_TYPES.includes(type)) return NOTIFICATION_BYTES_MAX;
+  return type === TOKEN_FORM ? TOKEN_FORM_BYTES_MAX : HTTP_LIMITS.bodyLimit;
+}
+
 /** Everything between the socket and the controllers: parsers, validation, errors, and the API's description. */
 export async function configureHttp(app: NestFastifyApplication): Promise<void> {
   app.useBodyParser('application/json', { bodyLimit: HTTP_LIMITS.bodyLimit });
@@ -45,7 +54,7 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   app.getHttpAdapter().getInstance().addHook('onRequest', refuseTwoFaced);
   app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
   app.useGlobalPipes(new SchemaPipe());
-  app.useGlobalFilters(new ProblemFilter(app.get(LOGGER)));
+  app.useGlobalFilters(new ProblemFilter(app.get(LOGGER), bodyBytesMax));
   const description = new DocumentBuilder()
     .setTitle('Translocator')
     .setDescription('Operators: /api/v1 (admin token). Registries: /v1 and /notifications. Nodes: /mount/v1.')

@@ -34,7 +34,7 @@ let lines: string[];
 beforeEach(async () => {
   lines = [];
   app = await NestFactory.create<NestFastifyApplication>(TroubledModule, new FastifyAdapter(), { logger: false });
-  app.useGlobalFilters(new ProblemFilter(createLogger('info', { write: (line: string) => void lines.push(line) })));
+  app.useGlobalFilters(new ProblemFilter(createLogger('info', { write: (line: string) => void lines.push(line) }), () => 1024));
   await app.init();
 });
 afterEach(() => app.close());

@@ -6,7 +6,7 @@ import { CodedError } from '#errors';
 import type { Logger } from '#telemetry';
 
 import { isServiceErrorCode, STATUS_OF_CODE } from './error-status.js';
-import { HttpProblem } from './http-problem.js';
+import { HttpProblem, type LackingAccess } from './http-problem.js';
 import { SchemaProblem } from './schema-problem.js';
 
 /** Paths on which clients of registries ask; they read errors in the registries' form. */
@@ -17,7 +17,11 @@ const RETRY_AFTER_SECONDS = 5;
 /** Turns whatever ends a request into an RFC 9457 problem, or into a registry's errors on registry paths. What nobody foresaw is logged and shown as an internal error without details. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  /** @param bodyBytesMax how many bytes the body of a request may have. */
+  constructor(
+    private readonly logger: Logger,
+    private readonly bodyBytesMax: (request: FastifyRequest) => number,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -27,7 +31,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.status >= 500) this.logger.error({ error, method: request.method, path: request.url.split('?')[0] }, 'a request failed');
     if (error instanceof HttpProblem) void reply.headers(error.options.headers ?? {});
     if (problem.status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
-    sendProblem(problem, request, reply);
+    sendProblem(problem, request, reply, error instanceof HttpProblem ? error.options.lacking : undefined);
   }
 
   #problemOf(error: unknown, request: FastifyRequest): Problem {
@@ -41,14 +45,15 @@ export class ProblemFilter implements ExceptionFilter {
       return { type: 'about:blank', title: titleOf(status), status, detail: error.message.slice(0, 2000), code: error.code };
     }
     const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
-    if (typeof status === 'number' && status >= 400 && status < 500) return plainProblem(status, refusal(status, (error as Error).message, request));
+    if (typeof status === 'number' && status >= 400 && status < 500) return plainProblem(status, refusal(status, (error as Error).message, request, this.bodyBytesMax));
     return plainProblem(500, 'the service could not do this; its log says why');
   }
 }
 
 /** What to tell a client whom the framework refused: its own words, but where they leave out what was wrong. */
-function refusal(status: number, message: string, request: FastifyRequest): string {
+function refusal(status: number, message: string, request: FastifyRequest, bodyBytesMax: (request: FastifyRequest) => number): string {
   if (status === 404) return `${request.method} ${request.url.split('?')[0]} is not a route of this service`;
+  if (status === 413) return `the body of this request may have at most ${bodyBytesMax(request)} bytes`;
   if (status === 415) return `a body of the type ${request.headers['content-type'] ?? 'that is not named'} cannot be read here`;
   return message;
 }
@@ -58,9 +63,9 @@ export function refuseUnreadable(error: Error & { readonly statusCode?: number }
   sendProblem(plainProblem(error.statusCode ?? 400, error.message), request, reply);
 }
 
-function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, lacking?: readonly LackingAccess[]): void {
   void reply.status(problem.status);
-  if (REGISTRY_PATHS.test(request.url)) void reply.type('application/json').send(registryErrors(problem));
+  if (REGISTRY_PATHS.test(request.url)) void reply.type('application/json').send(registryErrors(problem, lacking));
   else void reply.type('application/problem+json').send(problem);
 }
 
@@ -90,6 +95,7 @@ function plainProblem(status: number, detail: string): Problem {
   return { type: 'about:blank', title: titleOf(status), status, detail: detail.slice(0, 2000), code: PLAIN_PROBLEMS[status]?.code ?? `STATUS_${status}` };
 }
 
-function registryErrors({ code, detail, errors }: Problem): RegistryErrorsBody {
-  return { errors: [{ code, message: detail, ...(errors === undefined ? {} : { detail: errors }) }] };
+function registryErrors({ code, detail: message, errors }: Problem, lacking: readonly LackingAccess[] | undefined): RegistryErrorsBody {
+  const detail = errors ?? lacking;
+  return { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] };
 }

@@ -8,7 +8,7 @@ import { parsePlatform, parseReference, parseRepositoryName } from '#oci';
 import { Metrics } from '#telemetry';
 
 import { ClientView } from '../http/client-view.js';
-import { HttpProblem } from '../http/http-problem.js';
+import { authenticationRequired, HttpProblem } from '../http/http-problem.js';
 import { tooManyFailures } from '../http/service-gate.js';
 import { PullAuthority } from './pull-authority.js';
 import { clientOf, countAnswer, NODE_NAME_LENGTH_MAX } from './pull-telemetry.js';
@@ -51,6 +51,7 @@ export class MountController {
   async #answer(request: FastifyRequest, reply: FastifyReply, pulls: boolean): Promise<void> {
     const startedAt = performance.now();
     const pull = pullRequest(request);
+    this.view.refuseOthers(request);
     const right = await this.authority.rightTo(pull.repository, pull.reference, request.headers.authorization, request.ip);
     if (right === 'denied') this.#refuse('denied', new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `this token may not pull ${pull.repository}` }));
     if (right === 'unknown') this.#refuse('unknown', unknownManifest(pull));
@@ -60,8 +61,7 @@ export class MountController {
       this.#refuse('denied', new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `this token is not for pulling ${pull.repository}`, headers }));
     }
     if (typeof right === 'object') {
-      const headers = { 'www-authenticate': this.view.challengeFor(request, right.challenge) };
-      this.#refuse('denied', new HttpProblem(401, { code: 'UNAUTHORIZED', title: 'Authentication required', detail: `pulling ${pull.repository} takes a token of the registry`, headers }));
+      this.#refuse('denied', authenticationRequired(pull.repository, ['pull'], this.view.challengeFor(request, right.challenge)));
     }
     const asked = right === 'unavailable' ? { ...pull, onlyBlobs: 'AUTHORIZATION_UNAVAILABLE' as const } : pull;
     const outcome = this.lookup.pull(asked, { client: clientOf(request), pulls });
@@ -114,7 +114,8 @@ function pullRequest(request: FastifyRequest): PullRequest {
   if (repository === undefined || reference === undefined) {
     throw new HttpProblem(404, { code: 'NOT_FOUND', title: 'Not found', detail: 'the path must be /mount/v1/{repository}/_manifests/{reference}' });
   }
-  const platform = (request.query as Record<string, unknown>)['platform'];
+  const { platform } = request.query as Record<string, unknown>;
+  if (platform !== undefined && typeof platform !== 'string') throw new HttpProblem(400, { code: 'PLATFORM_INVALID', title: 'The request is not valid', detail: 'platform may be there once' });
   const transports = transportsOf(header(request, 'x-teleport-transports'));
   return {
     repository: parseRepositoryName(repository),
@@ -122,7 +123,7 @@ function pullRequest(request: FastifyRequest): PullRequest {
     region: header(request, 'x-teleport-region'),
     address: request.ip,
     ...(transports === undefined ? {} : { transports }),
-    ...(typeof platform === 'string' ? { platform: parsePlatform(platform) } : {}),
+    ...(platform !== undefined ? { platform: parsePlatform(platform) } : {}),
     // A caller that says it cannot teleport is told where the blobs are.
     ...(header(request, 'x-teleport-enabled')?.toLowerCase() === 'false' ? { transports: [] } : {}),
   };

@@ -1,4 +1,4 @@
-import { parseRelayedPath, type RelayedPath } from '#registry';
+import { parseRelayedPath, RELAYED_PATH_LENGTH_MAX, type RelayedPath } from '#registry';
 
 /** What a request to the registry's routes asks for. */
 export interface AskedPath extends RelayedPath {
@@ -12,7 +12,7 @@ export interface AskedPath extends RelayedPath {
 export function readAskedPath(target: string): AskedPath | undefined {
   const [path = '', ...rest] = target.split('?');
   const query = rest.join('?');
-  if (!/^[\x21-\x7e]*$/.test(query) || target.length > 8192) return undefined;
+  if (!/^[\x21-\x7e]*$/.test(query) || target.length > RELAYED_PATH_LENGTH_MAX) return undefined;
   const relayed = parseRelayedPath(path);
   if (relayed === undefined) return undefined;
   const parts = query.split('&').filter((part) => part !== '');

@@ -43,6 +43,7 @@ export class AttributesController {
   @ApiParam({ name: 'path', description: 'The name of the repository, slashes as they are.', example: 'team/app' })
   @ApiOkResponse({ standardSchema: RepositoryAttributes })
   async get(@Req() request: FastifyRequest): Promise<RepositoryAttributes> {
+    this.view.refuseOthers(request);
     return this.#read(nameOf(request), this.#askerOf(request), request);
   }
 
@@ -52,9 +53,9 @@ export class AttributesController {
   @ApiOkResponse({ standardSchema: RepositoryAttributes })
   async change(@Req() request: FastifyRequest, @Body({ schema: AttributesChange }) { teleportEnabled, ...others }: AttributesChange): Promise<RepositoryAttributes> {
     const name = nameOf(request);
+    this.view.refuseOthers(request);
     const asker = this.#askerOf(request);
-    await this.rights.mayPull(name, asker);
-    await this.rights.mayPush(name, asker);
+    await this.rights.mayChange(name, asker);
     noteCaller(request, ACTOR);
     await this.trail.begin(request);
     if (Object.keys(others).length > 0) await this.#passOn(name, others, asker);

@@ -9,7 +9,7 @@ import type { PullObserver } from '#mounts';
 import { isDigest, manifestKindOf } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionMap } from '#regions';
-import { addressesForClient, answerHeadersToPass, eventsOfExchange, type RegistryRelay, type RelayedAnswer, requestHeadersToPass } from '#registry';
+import { addressesForClient, answerHeadersToPass, eventsOfExchange, type RegistryRelay, RELAYED_PATH_LENGTH_MAX, type RelayedAnswer, requestHeadersToPass } from '#registry';
 import type { Logger, Metrics } from '#telemetry';
 
 import type { ClientView } from '../http/client-view.js';
@@ -26,6 +26,8 @@ const STILL_MAX_MS = 5 * MINUTE_MS;
 const NAMESPACE_STILL_MAX_MS = 10 * SECOND_MS;
 /** Between two looks at whether everything has been passed on, when the service stops. */
 const FINISH_LOOK_MS = 50;
+/** What is told of a path that registries and this service might read differently. */
+const PATH_RULE = `the path must have no empty or dot segments, no escaped slashes and only characters of URLs, together with its query at most ${RELAYED_PATH_LENGTH_MAX} of them; ns may name one registry`;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /** What the routes of the registry are made of. */
@@ -82,7 +84,7 @@ export class RegistryRoutes {
       metrics.gatewayRequests.inc({ part: asked?.part ?? 'other', status: String(status) });
       answerErrors(request, reply, { status, code, message, ...(status === 503 ? { headers: { 'retry-after': '1' } } : {}) });
     };
-    if (asked === undefined) return refused(400, 'NAME_INVALID', 'the path cannot be passed on to a registry');
+    if (asked === undefined) return refused(400, 'NAME_INVALID', PATH_RULE);
     if (asked.namespace !== undefined && !view.serves(asked.namespace)) return refused(404, 'NAME_UNKNOWN', `this service does not stand in front of ${asked.namespace.slice(0, 255)}`);
     if (!gateway.enabled && !isForTeleport(request, asked)) return refused(404, 'UNSUPPORTED', 'this service passes on manifests only; with gateway.enabled it passes on everything');
     if ((request.method === 'GET' || request.method === 'HEAD') && hasBody(request.raw)) return refused(400, 'UNSUPPORTED', `${request.method} takes no body`);

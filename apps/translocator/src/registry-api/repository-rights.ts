@@ -1,6 +1,6 @@
 import { type HeaderFields, type RegistryRelay, type RelayedAnswer, RegistryError } from '#registry';
 
-import { HttpProblem } from '../http/http-problem.js';
+import { authenticationRequired, HttpProblem } from '../http/http-problem.js';
 import { readWhole } from './client-answer.js';
 
 /** How long the registry may take to say what somebody may do. */
@@ -44,12 +44,24 @@ export class RepositoryRights {
   }
 
   /**
+   * Passes for who may pull and push. Who may not even pull is challenged for both, so that one new token is enough. @throws {HttpProblem} as {@link mayPull}.
+   */
+  async mayChange(repository: string, asker: Asker): Promise<void> {
+    const pulls = await this.mayPull(repository, asker).catch((error: unknown) => {
+      if (error instanceof HttpProblem && error.status === 401) return error;
+      throw error;
+    });
+    await this.mayPush(repository, asker);
+    if (pulls instanceof HttpProblem) throw pulls;
+  }
+
+  /**
    * Passes for who may push: an upload is begun as every push begins, and ended at once. Nothing is stored; an upload that could not be ended is one of those that registries
    * clear away. @throws {HttpProblem} as {@link mayPull}.
    */
   async mayPush(repository: string, asker: Asker): Promise<void> {
     const answer = await this.ask({ method: 'POST', path: `/v2/${repository}/blobs/uploads/`, headers: { 'content-length': '0' } }, asker);
-    if (answer.status !== 202) throw refusal(answer, repository, asker);
+    if (answer.status !== 202) throw refusal(answer, repository, asker, ['pull', 'push']);
     const location = answer.headers.location;
     const upload = location !== undefined && URL.canParse(location, this.#relay.url.href) ? new URL(location, this.#relay.url) : undefined;
     // The caller's authority goes to the registry only.
@@ -73,12 +85,9 @@ export class RepositoryRights {
 }
 
 /** What a caller is told when the registry has refused it. */
-export function refusal({ status, headers }: WholeAnswer, repository: string, asker: Asker): HttpProblem | RegistryError {
+export function refusal({ status, headers }: WholeAnswer, repository: string, asker: Asker, actions: readonly string[] = ['pull']): HttpProblem | RegistryError {
   const challenge = [headers['www-authenticate'] ?? []].flat().join(', ');
-  if (status === 401) {
-    const told = challenge === '' ? {} : { headers: { 'www-authenticate': asker.challenge(challenge) } };
-    return new HttpProblem(401, { code: 'UNAUTHORIZED', title: 'Authentication required', detail: `this takes a token of the registry for ${repository}`, ...told });
-  }
+  if (status === 401) return authenticationRequired(repository, actions, challenge === '' ? undefined : asker.challenge(challenge));
   if (status === 403 || status === 405) return new HttpProblem(403, { code: 'DENIED', title: 'Not allowed', detail: `the registry does not allow this to the caller, in ${repository}` });
   if (status === 404) return new HttpProblem(404, { code: 'NAME_UNKNOWN', title: 'Not found', detail: `the registry has no ${repository}` });
   return new RegistryError('REGISTRY_UNAVAILABLE', `the registry answered ${status} to the question what a caller may do`, { transient: true });

@@ -18,7 +18,8 @@ export const TOKEN_QUERY_LENGTH_MAX = 8192;
 export const TOKEN_ANSWER_MAX_MS = 15 * SECOND_MS;
 /** Requests for tokens that are passed on at the same time. */
 export const TOKEN_REQUESTS_MAX = 128;
-const FORM = 'application/x-www-form-urlencoded';
+/** What a form says that it is. */
+export const TOKEN_FORM = 'application/x-www-form-urlencoded';
 
 /** What the routes of the token service are made of. */
 export interface TokenRouteParts {
@@ -45,7 +46,7 @@ export class TokenRoutes {
   register(instance: FastifyInstance): void {
     void instance.register((scope, _options, done) => {
       scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser(FORM, { parseAs: 'buffer', bodyLimit: TOKEN_FORM_BYTES_MAX }, (_request, body, parsed) => parsed(null, body));
+      scope.addContentTypeParser(TOKEN_FORM, { parseAs: 'buffer', bodyLimit: TOKEN_FORM_BYTES_MAX }, (_request, body, parsed) => parsed(null, body));
       scope.route({ method: ['GET', 'POST'], url: '/oauth2/token', exposeHeadRoute: false, handler: (request, reply) => this.#answer(request, reply, ({ token }) => token) });
       scope.route({ method: 'POST', url: '/oauth2/exchange', handler: (request, reply) => this.#answer(request, reply, ({ exchange }) => exchange) });
       done();

@@ -22,11 +22,15 @@ export interface TlsServerOptions extends ReturnType<typeof secureOptions> {
   readonly requestCert: boolean;
   readonly rejectUnauthorized: boolean;
   readonly handshakeTimeout: number;
+  readonly ALPNProtocols: string[];
 }
+
+/** What is spoken here, as clients name it that choose (RFC 7301): without the second, one that says it speaks HTTP/1.0 is turned away in its greeting. */
+const SPOKEN = ['http/1.1', 'http/1.0'];
 
 /** How Node makes the server: whether clients are asked for certificates, whether they must have one, and how long greeting each other may take, in milliseconds. */
 export function tlsServerOptions(config: TlsConfig, material: TlsMaterial, handshakeTimeout: number): TlsServerOptions {
-  return { ...secureOptions(material), requestCert: config.clientCertificates !== 'none', rejectUnauthorized: config.clientCertificates === 'required', handshakeTimeout };
+  return { ...secureOptions(material), requestCert: config.clientCertificates !== 'none', rejectUnauthorized: config.clientCertificates === 'required', handshakeTimeout, ALPNProtocols: SPOKEN };
 }
 
 /** What runs beside a server that speaks TLS: the look at its files, and the redirect from plain http where that is wanted. */
