@@ -27,7 +27,11 @@ export interface PacedOutcome {
   readonly failures: Readonly<Record<string, number>>;
   readonly p50: number;
   readonly p99: number;
+  readonly p999: number;
   readonly max: number;
+  /** For how long requests were due, and not sent though a connection was free: the load's own part of the times above. */
+  readonly ownP99: number;
+  readonly ownMax: number;
   readonly perSecond: number;
 }
 
@@ -64,10 +68,28 @@ export async function mostPerSecond(folder: string, requests: string, port: numb
   return perSecond;
 }
 
+/** The program that sends at a pace, compiled into that folder. @throws {BenchError} when there is no compiler. */
+export async function buildPaced(folder: string): Promise<string> {
+  const program = join(folder, 'paced');
+  // Beside this file's source: the compiler of TypeScript leaves it there.
+  const source = join(import.meta.dirname, '../../../../test/bench/lookup/paced.c');
+  await execute('cc', ['-O2', '-std=gnu17', '-o', program, source]).catch((cause: unknown) => Promise.reject(new BenchError('the program that sends at a pace could not be compiled', { cause })));
+  return program;
+}
+
+/** What is sent at a pace, and by which program. */
+export interface PacedLoad {
+  /** From {@link buildPaced}. */
+  readonly program: string;
+  readonly requests: string;
+  readonly port: number;
+  readonly perSecond: number;
+  readonly seconds: number;
+}
+
 /** The same load at a pace. @throws {BenchError} when any fails. */
-export async function paced(requests: string, port: number, pace: { readonly perSecond: number; readonly seconds: number }): Promise<PacedOutcome> {
-  const program = join(import.meta.dirname, 'paced-program.js');
-  const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, process.execPath, program, String(port), String(Math.round(pace.perSecond)), String(pace.seconds), requests]);
+export async function paced({ program, requests, port, perSecond, seconds }: PacedLoad): Promise<PacedOutcome> {
+  const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, program, String(port), String(Math.round(perSecond)), String(seconds), requests]);
   const outcome = JSON.parse(stdout) as PacedOutcome;
   if (outcome.failed > 0) throw new BenchError(`${outcome.failed} of ${outcome.failed + outcome.count} requests failed: ${JSON.stringify(outcome.failures)}`);
   return outcome;

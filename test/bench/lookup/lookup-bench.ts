@@ -8,6 +8,7 @@ import { type Bench, BenchError, type Figure } from '../bench.js';
 import { filledDatabase } from './filled-database.js';
 import { mapFigures } from './map-part.js';
 import { observationFigures } from './observation-part.js';
+import { buildPaced } from './load.js';
 import type { BenchPlace } from './place.js';
 import { registryFigures } from './registry-part.js';
 import { speedFigures } from './speed-part.js';
@@ -29,13 +30,13 @@ export const lookupBench: Bench = {
   async run(tell, parts, _, keep) {
     const serverUrl = process.env[SERVER_URL];
     if (serverUrl === undefined) throw new BenchError(`${SERVER_URL} must name a PostgreSQL server on which databases may be made`);
-    for (const program of ['wrk', 'docker-registry', 'taskset']) await run('which', [program]).catch(() => Promise.reject(new BenchError(`${program} is not installed`)));
+    for (const program of ['wrk', 'docker-registry', 'taskset', 'cc']) await run('which', [program]).catch(() => Promise.reject(new BenchError(`${program} is not installed`)));
     await using undo = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), 'translocator-bench-lookup-'));
     undo.defer(() => rm(folder, { recursive: true, force: true }));
     tell('building the service');
     const { main } = undo.use(await buildProgram());
-    const place: BenchPlace = { main, folder, tell, database: (layerCount) => filledDatabase(serverUrl, layerCount, tell) };
+    const place: BenchPlace = { main, folder, pacer: await buildPaced(folder), tell, database: (layerCount) => filledDatabase(serverUrl, layerCount, tell) };
     const figures: Figure[] = [];
     const failures: BenchError[] = [];
     for (const part of parts) {

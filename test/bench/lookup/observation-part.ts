@@ -25,9 +25,9 @@ export async function observationFigures(place: BenchPlace): Promise<readonly Fi
   await mostPerSecond(folder, requests, service.port, WARM_SECONDS);
   const most = await mostPerSecond(folder, requests, service.port, WARM_SECONDS);
   tell('observations');
-  const few = await demandWrites({ service, database, requests, perSecond: FEW });
+  const few = await demandWrites({ service, database, requests, perSecond: FEW, program: place.pacer });
   // What one core of this machine gives, where that is less.
-  const many = await demandWrites({ service, database, requests, perSecond: Math.min(MANY, most * 0.8) });
+  const many = await demandWrites({ service, database, requests, perSecond: Math.min(MANY, most * 0.8), program: place.pacer });
   return [
     measured(`demand rows written at ${few.pullsPerSecond} pulls/s`, few.writesPerSecond, 'rows/s'),
     measured(`demand rows written at ${many.pullsPerSecond} pulls/s`, many.writesPerSecond, 'rows/s'),
@@ -40,15 +40,16 @@ interface Observed {
   readonly database: string;
   readonly requests: string;
   readonly perSecond: number;
+  readonly program: string;
 }
 
-async function demandWrites({ service, database, requests, perSecond }: Observed): Promise<{ readonly pullsPerSecond: number; readonly writesPerSecond: number }> {
+async function demandWrites({ service, database, requests, perSecond, program }: Observed): Promise<{ readonly pullsPerSecond: number; readonly writesPerSecond: number }> {
   const client = new pg.Client({ connectionString: database });
   await client.connect();
   try {
     const count = async (): Promise<number> => (await client.query<{ count: number }>(DEMAND_WRITES)).rows[0]!.count;
     const before = await count();
-    const outcome = await paced(requests, service.port, { perSecond, seconds: OBSERVE_SECONDS });
+    const outcome = await paced({ program, requests, port: service.port, perSecond, seconds: OBSERVE_SECONDS });
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     return { pullsPerSecond: Math.round(outcome.perSecond), writesPerSecond: ((await count()) - before) / OBSERVE_SECONDS };
   } finally {

@@ -2,6 +2,8 @@
 export interface BenchPlace {
   /** The compiled service. */
   readonly main: string;
+  /** The program that sends at a pace. */
+  readonly pacer: string;
   /** Removed at the end. */
   readonly folder: string;
   /** A database of so many layers; filled when it is first asked for. */

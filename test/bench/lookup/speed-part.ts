@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { type Figure, measured, median, ratioAtLeast, valueAtMost } from '../bench.js';
 import { answersOf, askedOf } from './asked.js';
-import { mostPerSecond, paced, ServerProgram } from './load.js';
+import { mostPerSecond, paced, type PacedOutcome, ServerProgram } from './load.js';
 import { type BenchPlace, LARGE, sizeName, SMALL } from './place.js';
 import { LookupService } from './service.js';
 
@@ -37,16 +37,19 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
   await using bare = new ServerProgram([process.execPath, join(import.meta.dirname, 'bare-program.js'), answers]);
   const ports = [Number(await bare.said(([line]) => line, 30_000)), service.port] as const;
   const sides: Sides = { folder, ports, requests: asked.requests };
+  const atPace = (port: number, perSecond: number): Promise<PacedOutcome> => paced({ program: place.pacer, requests: asked.requests, port, perSecond, seconds: PACED_SECONDS });
   for (const port of ports) await mostPerSecond(folder, asked.requests, port, WARM_SECONDS);
   const first = await besideBare(sides, 1);
   tell(`${size}: half of ${Math.round(first.service)} requests/s while the first snapshot is written`);
   await service.beginsSnapshot();
-  const during = await paced(asked.requests, service.port, { perSecond: first.service / 2, seconds: PACED_SECONDS });
+  const during = await atPace(service.port, first.service / 2);
   await service.endsSnapshot();
   const rates = await besideBare(sides, ROUNDS);
-  const half = await paced(asked.requests, service.port, { perSecond: rates.service / 2, seconds: PACED_SECONDS });
+  // The same load on the bare server says what this machine, and Node, make of it.
+  const bareHalf = await atPace(ports[0], rates.service / 2);
+  const half = await atPace(service.port, rates.service / 2);
   const memory = await service.memory();
-  tell(`${size}: ${Math.round(rates.service)} requests/s against ${Math.round(rates.bare)}; at half ${JSON.stringify(half)}, with a snapshot ${JSON.stringify(during)}`);
+  tell(`${size}: ${Math.round(rates.service)} requests/s against ${Math.round(rates.bare)}; at half ${JSON.stringify(half)}, with a snapshot ${JSON.stringify(during)}, the bare server ${JSON.stringify(bareHalf)}`);
   return {
     perSecond: rates.service,
     figures: [
@@ -55,6 +58,8 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
       ratioAtLeast(`requests/s, ${size}`, rates.service / rates.bare, { against: 'bare node:http with JSON and a Map', bound: 1 }),
       measured(`p50 at half of that, ${size}`, half.p50, 'ms'),
       valueAtMost(`p99 at half of that, ${size}`, half.p99, { unit: 'ms', bound: P99_MAX_MS }),
+      measured(`p99 of bare node:http with JSON and a Map at the same rate, ${size}`, bareHalf.p99, 'ms'),
+      measured(`p99 at half of that, ${size}: how late the load itself was`, half.ownP99, 'ms'),
       valueAtMost(`p99 at half, from the beginning of a snapshot, ${size}`, during.p99, { unit: 'ms', bound: P99_MAX_MS }),
       valueAtMost(`memory at most with lookups and a snapshot, ${size}`, memory.mostBytes / 1e9, { unit: 'GB', bound: MEMORY_MAX_GB }),
     ],
