@@ -15,7 +15,7 @@ export * from './src/map-source.js';
 export * from './src/mount-answer.js';
 export * from './src/mount-sources.js';
 export * from './src/near-shares.js';
-export type { LayerTally, PlainLookup } from './src/prepared-answers.js';
+export type { AnswerPieces, LayerTally, PlainLookup } from './src/prepared-answers.js';
 export { PREPARED_KEPT_MS } from './src/prepared-answers.js';
 export * from './src/pull-observer.js';
 export * from './src/replica-map.js';

@@ -35,7 +35,8 @@ export class RunningCounts {
 
   /** As they are now: they do not change with what is added later. */
   counts(): CountedDemand {
+    const { region, repository, image } = this.#key;
     const [short, middle, long] = this.#weights;
-    return { ...this.#key, weights: [short, middle, long], at: new Date(this.#atMs) } satisfies DecayedCounts & DemandKey;
+    return { region, repository, image, weights: [short, middle, long], at: new Date(this.#atMs) } satisfies DecayedCounts & DemandKey;
   }
 }

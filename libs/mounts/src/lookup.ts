@@ -6,7 +6,7 @@ import type { LeaseBook } from './lease-book.js';
 import type { MountSources } from './mount-sources.js';
 import type { MountAnswer } from './mount-answer.js';
 import type { NearShares } from './near-shares.js';
-import { type LayerTally, type PlainLookup, PreparedAnswers, writeAnswer } from './prepared-answers.js';
+import { type AnswerPieces, type LayerTally, type PlainLookup, PreparedAnswers, writeAnswer } from './prepared-answers.js';
 import type { ObservedPull, PullObserver } from './pull-observer.js';
 import type { ReplicaMap } from './replica-map.js';
 import { rewriteMounts, type RewriteRequest } from './rewrite-mounts.js';
@@ -42,8 +42,7 @@ export interface PullContext {
 
 /** An answer as it goes over the wire. */
 export interface WrittenAnswer {
-  /** In UTF-8, a character for each byte: to be written as `latin1`. */
-  readonly bytes: string;
+  readonly pieces: AnswerPieces;
   readonly tally: readonly LayerTally[];
 }
 
@@ -87,7 +86,7 @@ export class Lookup {
     const wants = wantsOf(context);
     if (wants.observe) this.#observe({ region, repository, image, client: wants.client, at: answers.now });
     const lease = wants.lease && held.length > 0 ? this.#grant(region, held, answers.now) : undefined;
-    return { bytes: writeAnswer(prepared, answers.map.asOf?.toISOString() ?? '', lease), tally: prepared.tally };
+    return { pieces: writeAnswer(prepared, answers.map.asOf?.toISOString() ?? '', lease), tally: prepared.tally };
   }
 
   /** Rewrites a mount response for another region, under a lease of its own. It was observed when it was first answered. Never throws. */

@@ -7,7 +7,7 @@ import { type AnswerContext, answerLookup } from './answer-pull.js';
 import type { MapRow } from './map-row.js';
 import type { MountSources } from './mount-sources.js';
 import { NearShares } from './near-shares.js';
-import { type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, UNSURE_KEPT_MS, writeAnswer } from './prepared-answers.js';
+import { type AnswerPieces, type PlainLookup, PREPARED_KEPT_MS, PreparedAnswers, UNSURE_KEPT_MS, writeAnswer } from './prepared-answers.js';
 import { ReplicaMap } from './replica-map.js';
 import { FAILED_PROBES_MAX, HealthyMountSources, ShareHealth } from './share-health.js';
 import { digestNamed, expandedRow, imageRow, NamedMountSources, viewedRows } from './testing/index.js';
@@ -36,8 +36,8 @@ function served(): ReplicaMap {
   return map;
 }
 
-function textOf(bytes: string): string {
-  return Buffer.from(bytes, 'latin1').toString();
+function textOf({ opening, rest, closing }: AnswerPieces): string {
+  return opening + Buffer.from(rest).toString() + closing;
 }
 const parsed = (prepared: ReturnType<PreparedAnswers['answerTo']>): unknown => prepared && JSON.parse(textOf(writeAnswer(prepared, NOW.toISOString(), undefined)));
 

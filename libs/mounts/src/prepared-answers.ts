@@ -44,8 +44,8 @@ export interface PreparedAnswer {
   readonly tally: readonly LayerTally[];
   /** Up to the value of `asOf`; ASCII, as the names of repositories and regions are. */
   readonly opening: string;
-  /** From after that value up to where a lease may follow: a character for each byte. */
-  readonly rest: string;
+  /** From after that value up to where a lease may follow, in UTF-8. Outside of what is searched for garbage, and never copied before it is sent. */
+  readonly rest: Uint8Array;
 }
 
 interface Kept extends PreparedAnswer {
@@ -141,7 +141,7 @@ export class PreparedAnswers {
       held,
       tally: tallyOf(answer.layers),
       opening: `${opening.slice(0, -1)},"asOf":"`,
-      rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`).toString('latin1'),
+      rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`),
       of: image,
       layersText,
       version,
@@ -164,10 +164,18 @@ export class PreparedAnswers {
   }
 }
 
-/** The whole answer as it goes over the wire: a character for each byte, to be written as `latin1`. Nothing long is copied before that. */
-export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): string {
-  const closing = lease === undefined ? '}' : `,"lease":{"id":"${lease.id}","expiresAt":"${lease.expiresAt.toISOString()}"}}`;
-  return opening + asOf + rest + closing;
+/** A whole answer as it goes over the wire, in three pieces: what is long is shared by all who are given it. */
+export interface AnswerPieces {
+  /** ASCII. */
+  readonly opening: string;
+  readonly rest: Uint8Array;
+  /** ASCII. */
+  readonly closing: string;
+}
+
+/** The answer with its `asOf` and its lease. Nothing long is copied. */
+export function writeAnswer({ opening, rest }: PreparedAnswer, asOf: string, lease: Pick<Lease, 'id' | 'expiresAt'> | undefined): AnswerPieces {
+  return { opening: opening + asOf, rest, closing: lease === undefined ? '}' : `,"lease":{"id":"${lease.id}","expiresAt":"${lease.expiresAt.toISOString()}"}}` };
 }
 
 function bytesOf({ rest }: Kept): number {

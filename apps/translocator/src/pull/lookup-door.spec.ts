@@ -22,7 +22,7 @@ afterEach(() => {
 
 /** A door before a server that says what reached it. Only what names team/app is answered at the door. */
 async function start(): Promise<{ port: number; door: LookupDoor; metrics: Metrics; post: (body: string, headers?: Record<string, string>, path?: string) => Promise<string> }> {
-  const answers = { written: (asked: PlainLookup): WrittenAnswer | undefined => (asked.repository === 'team/app' ? { bytes: '"at the door"', tally: [{ kind: 'mount', reason: '', count: 1 }] } : undefined) };
+  const answers = { written: (asked: PlainLookup): WrittenAnswer | undefined => (asked.repository === 'team/app' ? { pieces: { opening: '"at ', rest: Buffer.from('the'), closing: ' door"' }, tally: [{ kind: 'mount', reason: '', count: 1 }] } : undefined) };
   const metrics = new Metrics();
   const book = new TokenBook({ clock: new ManualClock(), bootstrap: [{ actor: 'service', secretText: SECRET, scopes: ['lookup'] }] });
   const door = new LookupDoor({ lookup: answers, book, metrics, bodyWithinMs: 300 });

@@ -12,7 +12,7 @@ import type { DayAheadState } from '../model/day-ahead.js';
 import { type DemandModelState } from '../model/demand-model.js';
 import { HALF_LIVES_MS, type Weights } from '../model/half-lives.js';
 import type { DemandKey } from '../observation.js';
-import { inKeyOrder } from './key-order.js';
+import { inKeyOrder, rowsText } from './key-order.js';
 
 interface WeightRow {
   readonly short_weight: number;
@@ -46,9 +46,9 @@ const ADDED = COLUMNS.map((column, n) => {
 // In the order of the key, as statements are among each other, so that two merges never wait for each other in a circle.
 const MERGE = `
   INSERT INTO demand (region, repository, image, short_weight, weight, long_weight, at)
-  SELECT region, repository, image, short_weight, weight, long_weight, least(at, $8)
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::timestamptz[])
-    AS counted (region, repository, image, short_weight, weight, long_weight, at)
+  SELECT region, repository, image, short_weight, weight, long_weight, least(at, $2)
+    FROM json_to_recordset($1::text::json)
+    AS counted (region text, repository text, image text, short_weight float8, weight float8, long_weight float8, at timestamptz)
   ORDER BY region COLLATE "C", repository COLLATE "C", image COLLATE "C"
   ON CONFLICT (region, repository, image) DO UPDATE SET at = ${LATER}, ${ADDED.join(', ')}`;
 /** The weights at the instant `$1`, as expressions and as columns. */
@@ -86,14 +86,7 @@ export class PostgresDemandStore extends DemandStore {
       );
       if (fresh.length === 0) return 'repeated';
       for (const counts of inKeyOrder(batch.counts)) {
-        await manager.query(MERGE, [
-          counts.map((counted) => counted.region),
-          counts.map((counted) => counted.repository),
-          counts.map((counted) => counted.image),
-          ...COLUMNS.map((_, n) => counts.map((counted) => counted.weights[n])),
-          counts.map((counted) => counted.at),
-          now,
-        ]);
+        await manager.query(MERGE, [rowsText(counts.map(rowOf)), now]);
       }
       return 'merged';
     });
@@ -201,6 +194,10 @@ export class PostgresDemandStore extends DemandStore {
     }
     return forgotten;
   }
+}
+
+function rowOf({ region, repository, image, weights: [short, middle, long], at }: CountedDemand): DemandRow & { readonly at: Date } {
+  return { region, repository, image, short_weight: short, weight: middle, long_weight: long, at };
 }
 
 function countedOf(row: DemandRow, at: Date): CountedDemand {

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Digest } from '#oci';
 
 import { type GoneImage, HISTORY_BATCH_AGE_MAX_MS, type HistoryBatch, type HistoryBounds, type HistoryEvent, type HistoryMark, type HistoryQuery, PullHistory } from '../history/pull-history.js';
-import { inKeyOrder, inStatements } from './key-order.js';
+import { inKeyOrder, inStatements, rowsText } from './key-order.js';
 
 interface EventRow {
   readonly sequence: string;
@@ -19,12 +19,12 @@ interface EventRow {
 /** In the order of the key, as statements are among each other, so that two batches never wait for each other in a circle. */
 const ADD_TOTALS = `
   INSERT INTO pull_totals (region, repository, image, pulls, last_at)
-  SELECT region, repository, image, pulls, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[]) AS counted (region, repository, image, pulls)
+  SELECT region, repository, image, pulls, $2 FROM json_to_recordset($1::text::json) AS counted (region text, repository text, image text, pulls float8)
   ORDER BY region COLLATE "C", repository COLLATE "C", image COLLATE "C"
   ON CONFLICT (region, repository, image) DO UPDATE SET pulls = pull_totals.pulls + excluded.pulls, last_at = greatest(pull_totals.last_at, excluded.last_at)`;
 const TELL_PULLS = `
   INSERT INTO history_events (kind, at, region, repository, image, client)
-  SELECT 'pull', at, region, repository, image, client FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[]) AS told (at, region, repository, image, client)`;
+  SELECT 'pull', at, region, repository, image, client FROM json_to_recordset($1::text::json) AS told (at timestamptz, region text, repository text, image text, client text)`;
 
 /** History in the tables `pull_totals`, `history_events` and `gone_images`; pushes, deletions and pins come there by triggers. */
 export class PostgresPullHistory extends PullHistory {
@@ -38,10 +38,10 @@ export class PostgresPullHistory extends PullHistory {
       const fresh = await manager.query<unknown[]>('INSERT INTO history_batches (batch_id, closed_at) VALUES ($1, least($2::timestamptz, $3::timestamptz)) ON CONFLICT DO NOTHING RETURNING batch_id', [batchId, closedAt, now]);
       if (fresh.length === 0) return 'repeated';
       for (const some of inKeyOrder(totals)) {
-        await manager.query(ADD_TOTALS, [some.map(({ region }) => region), some.map(({ repository }) => repository), some.map(({ image }) => image), some.map(({ pulls }) => pulls), closedAt]);
+        await manager.query(ADD_TOTALS, [rowsText(some), closedAt]);
       }
       for (const some of inStatements(lines)) {
-        await manager.query(TELL_PULLS, [some.map(({ at }) => at), some.map(({ region }) => region), some.map(({ repository }) => repository), some.map(({ image }) => image), some.map(({ client }) => client)]);
+        await manager.query(TELL_PULLS, [rowsText(some)]);
       }
       return 'kept';
     });

@@ -25,28 +25,18 @@ export class PostgresLeaseStore extends LeaseStore {
 
   async grantMany(leases: readonly Lease[], now: Date): Promise<void> {
     if (leases.length === 0) return;
-    const held = leases.flatMap((lease) => lease.replicas.map((replica) => ({ id: lease.id, ...replica })));
     await this.#dataSource.query(
-      `WITH granted AS (
+      `WITH given AS MATERIALIZED (
+         SELECT * FROM json_to_recordset($1::text::json) AS given (id uuid, region text, "grantedAt" timestamptz, "expiresAt" timestamptz, shared boolean, replicas json)),
+       granted AS (
          INSERT INTO leases (id, region, granted_at, expires_at, shared)
-         SELECT id, region, granted_at + moved, expires_at + moved, shared
-         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[]) AS given (id, region, granted_at, expires_at, shared),
-           (SELECT ${this.#at('$6')} - $6::timestamptz AS moved) AS clocks
+         SELECT id, region, "grantedAt" + moved, "expiresAt" + moved, shared FROM given, (SELECT ${this.#at('$2')} - $2::timestamptz AS moved) AS clocks
          ON CONFLICT (id) DO NOTHING RETURNING id)
        INSERT INTO lease_layers (lease_id, layer, share)
-       SELECT DISTINCT held.lease_id, held.layer, held.share
-       FROM unnest($7::uuid[], $8::text[], $9::text[]) AS held (lease_id, layer, share) JOIN granted ON granted.id = held.lease_id`,
-      [
-        leases.map((lease) => lease.id),
-        leases.map((lease) => lease.region),
-        leases.map((lease) => lease.grantedAt.toISOString()),
-        leases.map((lease) => lease.expiresAt.toISOString()),
-        leases.map((lease) => lease.shared),
-        now.toISOString(),
-        held.map((each) => each.id),
-        held.map((each) => each.layer),
-        held.map((each) => each.share),
-      ],
+       SELECT DISTINCT given.id, held.layer, held.share
+       FROM given JOIN granted ON granted.id = given.id, json_to_recordset(given.replicas) AS held (layer text, share text)`,
+      // As one text: the driver writes arguments that are lists element by element, which takes ten times as long.
+      [JSON.stringify(leases), now.toISOString()],
     );
   }
 
