@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { ClaimSource } from '#claims';
@@ -7,12 +9,14 @@ import { wantedLayer } from '#expansion/testing';
 import { PostgresExpandedLayerStore } from '#expansion/typeorm';
 import { MIGRATIONS } from '#migrations';
 import { digestOf } from '#oci';
-import { PostgresPlannerTurn } from '#placement/typeorm';
+import { planRegion, storedPlan } from '#placement';
+import { aRegion } from '#placement/testing';
+import { PostgresPlannerTurn, PostgresPlanStore } from '#placement/typeorm';
 import { MINUTE_MS } from '#quantities';
 import { sampleEvent } from '#registry/testing';
 import { PostgresBackfillStore, PostgresExaminationStore, PostgresRepositoryStore } from '#registry/typeorm';
 import { replicaOrder } from '#replication/testing';
-import { PostgresReplicaStore, PostgresShareDrains } from '#replication/typeorm';
+import { PostgresReplicaStore, PostgresRoomLedger, PostgresShareDrains } from '#replication/typeorm';
 
 const SKEW_MS = 10 * MINUTE_MS;
 /** Shorter than what clocks are off by. */
@@ -27,6 +31,8 @@ const nowOff = (byMs: number): Date => new Date(Date.now() + byMs);
 const OFFS = [-SKEW_MS, 0, SKEW_MS];
 const PAIRS = [[-SKEW_MS, SKEW_MS], [SKEW_MS, -SKEW_MS]] as const;
 const TABLES: Readonly<Record<string, string>> = { copies: 'replicas', removals: 'replicas', expansions: 'expanded_layers', examinations: 'examinations', backfills: 'repositories' };
+
+const aPlan = (madeAt: Date) => storedPlan(planRegion(aRegion({ region: 'eastus' })), { id: randomUUID(), madeAt, trigger: 'schedule', unresolvedPins: [] });
 
 describeOnEveryDatabase('processes whose clocks are wrong', MIGRATIONS, (dataSource) => {
   const replicas = (): PostgresReplicaStore => new PostgresReplicaStore(dataSource());
@@ -139,6 +145,71 @@ describeOnEveryDatabase('processes whose clocks are wrong', MIGRATIONS, (dataSou
       await replicas().abandon(held.claimed.claim.id, 'the bytes were wrong', nowOff(holder));
       const [removal] = await claimWith(replicas().removals, taker);
       expect(await replicas().gone(removal!.claim.id)).toBe(true);
+    }
+  });
+
+  it('make no more of what passes than may be there since another has planned, and what came before that plan does not count', async () => {
+    const plans = new PostgresPlanStore(dataSource());
+    for (const name of ['a', 'b', 'c']) await replicas().recordReady({ layer: digestOf(name), share: 'home', sizeBytes: 1000, reason: 'expanded' }, new Date());
+    for (const [planner, gateway] of PAIRS) {
+      const take = async (name: string) => replicas().takePassing(
+        EAST,
+        { layer: digestOf(name), sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 1500, since: (await plans.latest('eastus'))?.madeAt ?? new Date(0) } },
+        { owner: 'gateway', now: nowOff(gateway), leaseMs: LEASE_MS },
+      );
+      expect(await take('a')).toMatchObject({ claimed: {} });
+      expect(await take('b')).toEqual({ refused: 'UNORDERED_FULL' });
+      await plans.save(aPlan(nowOff(planner)), nowOff(planner));
+      expect(await take('b')).toMatchObject({ claimed: {} });
+      expect(await take('c')).toEqual({ refused: 'UNORDERED_FULL' });
+      await dataSource().query(`DELETE FROM replicas WHERE share = 'east'`);
+    }
+  });
+
+  it('take the plan that was made last for the newest, and keep when each was made and ordered by one clock', async () => {
+    const plans = new PostgresPlanStore(dataSource());
+    for (const [former, latter] of PAIRS) {
+      for (const byMs of [former, latter]) {
+        const plan = aPlan(nowOff(byMs - LEASE_MS));
+        await plans.save(plan, nowOff(byMs));
+        await plans.ordered(plan.id, nowOff(byMs));
+        const kept = await plans.latest('eastus');
+        expect(kept?.id).toBe(plan.id);
+        expect(Math.abs(Date.now() - LEASE_MS - kept!.madeAt.getTime())).toBeLessThan(SLACK_MS);
+        expect(Math.abs(Date.now() - kept!.orderedAt!.getTime())).toBeLessThan(SLACK_MS);
+      }
+    }
+  });
+
+  it('see the room that another has reserved for as long as it is meant to be, not longer', async () => {
+    const ledger = new PostgresRoomLedger(dataSource());
+    const reserve = (name: string, byMs: number, id = randomUUID()) => ledger.reserve(EAST, { id, layer: digestOf(name), bytes: 7e8, holdMs: LEASE_MS }, nowOff(byMs));
+    for (const [holder, other] of PAIRS) {
+      const id = randomUUID();
+      expect(await reserve('a', holder, id)).toMatchObject({ reserved: true });
+      expect(await reserve('b', other)).toMatchObject({ reserved: false, roomBytes: 3e8 });
+      for (const off of OFFS) expect(await ledger.reservedBytes('east', nowOff(off))).toBe(7e8);
+      expect(await replicas().want(EAST, [{ ...replicaOrder('c'), sizeBytes: 4e8 }], nowOff(other))).toEqual(['SHARE_FULL']);
+      await dataSource().query(`UPDATE room_reservations SET reserved_until = reserved_until - $1 * interval '1 millisecond'`, [LEASE_MS]);
+      for (const off of OFFS) expect(await ledger.reservedBytes('east', nowOff(off))).toBe(0);
+      const taken = randomUUID();
+      expect(await reserve('a', other, taken)).toMatchObject({ reserved: true });
+      await ledger.release('east', { layer: LAYER, id });
+      expect(await ledger.reservedBytes('east', nowOff(holder))).toBe(7e8);
+      await ledger.release('east', { layer: LAYER, id: taken });
+    }
+  });
+
+  it('release a layer that another has found unreferenced after the grace, not before', async () => {
+    const store = new PostgresExpandedLayerStore(dataSource());
+    const layer = wantedLayer('a');
+    for (const [marker, releaser] of PAIRS) {
+      await store.want([layer], new Date());
+      await store.markUnreferenced([layer.digest], nowOff(marker));
+      const grace = { now: nowOff(releaser), graceMs: LEASE_MS };
+      expect([await store.unreferencedFor(grace, undefined, 1), await store.referencedAfter(grace, undefined, 1)]).toEqual([[], [layer.digest]]);
+      await dataSource().query(`UPDATE expanded_layers SET unreferenced_since = unreferenced_since - $1 * interval '1 millisecond'`, [LEASE_MS]);
+      expect([await store.unreferencedFor(grace, undefined, 1), await store.referencedAfter(grace, undefined, 1)]).toEqual([[layer.digest], []]);
     }
   });
 

@@ -16,7 +16,7 @@ async function waitingFor(manager: EntityManager, table: string): Promise<void> 
 
 describeOnEveryDatabase('placement', MIGRATIONS, (dataSource, database) => {
   forecastLedgerConformance('PostgresForecastLedger', () => new PostgresForecastLedger(dataSource()));
-  planStoreConformance('PostgresPlanStore', () => new PostgresPlanStore(dataSource()));
+  planStoreConformance('PostgresPlanStore', () => new PostgresPlanStore(dataSource(), 'caller'));
   plannerTurnConformance('PostgresPlannerTurn', () => new PostgresPlannerTurn(dataSource(), 'caller'), (use) => dataSource().transaction((manager) => use(manager)));
 
   if (database.severalSessions) {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { describe, expect, it } from 'vitest';
 
 import { describeOnEveryDatabase } from '#database/testing';
@@ -12,7 +14,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource(), 'caller'));
 
   describe('made of what passed', () => {
-    passingConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), room: new PostgresRoomLedger(dataSource()), drains: new PostgresShareDrains(dataSource()) }));
+    passingConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), room: new PostgresRoomLedger(dataSource(), 'caller'), drains: new PostgresShareDrains(dataSource()) }));
   });
 
   describe('the account of links', () => {
@@ -20,7 +22,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   });
 
   describe('the account of room', () => {
-    roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), ledger: new PostgresRoomLedger(dataSource()) }));
+    roomLedgerConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), ledger: new PostgresRoomLedger(dataSource(), 'caller') }));
   });
 
   describe('drains', () => {
@@ -111,7 +113,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
     it('keeps what a share has and what is reserved on it within its capacity, while planners, expansions, copies and removals act on it at once', async () => {
       const share = { name: 'limited', capacityBytes: 10_000 };
       const now = new Date();
-      const until = new Date(now.getTime() + 3_600_000);
+      const holdMs = 3_600_000;
       const ordered = Array.from({ length: 12 }, (_, n) => digestOf(`ordered ${n}`));
       const order = (layer: Digest) => ({ ...replicaOrder(''), layer, sizeBytes: 700 });
       const drain = { reason: 'no demand', now, graceMs: 0 };
@@ -131,11 +133,12 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
         const store = new PostgresReplicaStore(dataSource());
         for (let round = 0; round < 15; round += 1) {
           const layer = digestOf(`expanded ${own} ${round}`);
-          const { reserved } = await ledger.reserve(share, { layer, bytes: 1500, until }, now);
+          const id = randomUUID();
+          const { reserved } = await ledger.reserve(share, { id, layer, bytes: 1500, holdMs }, now);
           outcomes.push(reserved ? 'reserved' : 'NO_ROOM');
           if (!reserved) continue;
           if (round % 3 > 0) await store.recordReady({ layer, share: share.name, sizeBytes: 900, reason: 'expanded' }, now);
-          await ledger.release(share.name, { layer, until });
+          await ledger.release(share.name, { layer, id });
           await store.drain({ layer, share: share.name }, drain);
         }
       };
@@ -167,7 +170,7 @@ describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
       const usage = (await setUp.usage()).filter((one) => one.share === share.name).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       expect([usage, await ledger.reservedBytes(share.name, now)]).toEqual([await takenBytes(), 0]);
       const rest = share.capacityBytes - usage;
-      expect(await ledger.reserve(share, { layer: digestOf('one byte more'), bytes: rest + 1, until }, now)).toEqual({ reserved: false, roomBytes: rest });
+      expect(await ledger.reserve(share, { id: randomUUID(), layer: digestOf('one byte more'), bytes: rest + 1, holdMs }, now)).toEqual({ reserved: false, roomBytes: rest });
       expect(await setUp.want(share, [{ ...order(digestOf('all of it')), sizeBytes: rest }, order(digestOf('nothing left'))], now)).toEqual(['taken', 'SHARE_FULL']);
     });
   }

@@ -57,12 +57,18 @@ export interface LayerRecord extends WantedLayer {
   readonly expandedAt?: Date;
   /** Present exactly in state `refused`. */
   readonly refusal?: LayerRefusal;
-  /** Since when no image refers to it; absent while one does, as far as the last look told. */
+  /** Since when no image refers to it, by the store's clock; absent while one does, as far as the last look told. */
   readonly unreferencedSince?: Date;
   /** Tries since it was last wanted. */
   readonly attempts: number;
   /** Why the last try failed. */
   readonly lastError?: string;
+}
+
+/** How long layers have been without a reference, which is told by one clock for all, as for claims; `now` is by the caller's own. */
+export interface ReferenceGrace {
+  readonly now: Date;
+  readonly graceMs: number;
 }
 
 /** How far a layer is, and what its file is mounted by: a part of its {@link LayerRecord}. */
@@ -127,8 +133,8 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /** Which files up to `limit` layers with digests after `after` (undefined: from the first) have, by digest: for plans, which read nothing else of them. */
   abstract sizesAfter(after: Digest | undefined, limit: number): Promise<LayerSize[]>;
 
-  /** Up to `limit` layers with digests after `after` that are referenced, or ceased to be so after `releasedBefore`; by digest. */
-  abstract referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
+  /** Up to `limit` layers with digests after `after` that are referenced, or that nothing has referred to for less than the grace; by digest. */
+  abstract referencedAfter(grace: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]>;
 
   /** Up to `limit` records with digests after `after` (undefined: from the first), by digest. */
   abstract page(after: Digest | undefined, limit: number): Promise<LayerRecord[]>;
@@ -145,8 +151,8 @@ export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
   /** Takes that note back. */
   abstract clearUnreferenced(digests: readonly Digest[]): Promise<void>;
 
-  /** Up to `limit` digests after `after`, ascending, to which nothing has referred since `before` or longer. */
-  abstract unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
+  /** Up to `limit` digests after `after`, ascending, to which nothing has referred for the grace or longer. */
+  abstract unreferencedFor(grace: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]>;
 
   /** Ends the record of a layer that is noted as unreferenced and that nobody is working on. @returns false when it is not so. */
   abstract forget(digest: Digest): Promise<boolean>;

@@ -91,13 +91,15 @@ export interface PlanPage {
 /**
  * Keeps the plans that tell something, for operators who ask why: those that ordered anything, that decided otherwise than the one kept before, or that
  * were asked for by the clock, a pin or an operator. So a region's newest plan kept for all repositories is what holds, whatever pushes were looked at since.
+ *
+ * When a plan was made and ordered is kept by one clock, as claims are: of a planner's own only how long ago each was counts, so that the newest is the one that was made last.
  */
 export abstract class PlanStore {
   /** Keeps a plan; repeating it under its id changes nothing. Once `fence` is lost nothing is kept, and its error is thrown. */
-  abstract save(plan: StoredPlan, fence?: WriteFence): Promise<void>;
+  abstract save(plan: StoredPlan, now: Date, fence?: WriteFence): Promise<void>;
 
-  /** Notes that all orders of a plan were handed over; the first note stays. Guarded as `save`. */
-  abstract ordered(id: string, at: Date, fence?: WriteFence): Promise<void>;
+  /** Notes that all orders of a plan were handed over now; the first note stays. Guarded as `save`. */
+  abstract ordered(id: string, now: Date, fence?: WriteFence): Promise<void>;
 
   /** A region's newest plan kept, of those for all repositories. */
   abstract latest(region: RegionName): Promise<StoredPlan | undefined>;

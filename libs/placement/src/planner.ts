@@ -195,7 +195,7 @@ export class Planner {
     const isEmpty = isEmptyPlan(plan);
     const stored = { ...storedPlan(plan, made), ...(isEmpty ? { orderedAt: clock.now() } : {}) };
     const kept = !isEmpty || (round.only === undefined && (trigger !== 'push' || !(await this.#isKnown(stored))));
-    if (kept) await plans.save(stored, fence);
+    if (kept) await plans.save(stored, clock.now(), fence);
     if (kept) await this.#options.outcomes?.follow(stored, plan.decisions, fence);
     await this.#order(plan, { round, token, fence });
     const { decisions: _decisions, decisionsOmittedCount: _omitted, ...summary } = stored;

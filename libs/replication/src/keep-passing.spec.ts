@@ -69,7 +69,7 @@ describe('a replica made of bytes that passed', () => {
     expect(await world.replica(world.east, layer)).toMatchObject({ state: 'ready' });
     expect((await bytesOn(world.east, layer)).equals(await bytesOn(world.home, layer))).toBe(true);
     await world.clock.advance(PARTIAL_AGE_MAX_MS + 1);
-    expect(await sweepPartialFiles({ store: world.store, shares: world.shares, clock: world.clock }, PARTIAL_AGE_MAX_MS)).toMatchObject({ removed: [`east/.partial/${left[0]}`] });
+    expect(await sweepPartialFiles({ store: world.store, shares: world.shares }, PARTIAL_AGE_MAX_MS)).toMatchObject({ removed: [`east/.partial/${left[0]}`] });
   });
 
   it('whose claim was lost meanwhile is left to who has it now', async () => {

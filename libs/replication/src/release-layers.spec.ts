@@ -5,7 +5,7 @@ import { expandedForm, MemoryExpandedLayerStore, wantedLayer } from '#expansion/
 import type { Digest } from '#oci';
 
 import { RELEASE_PAGE_LAYERS, releaseLayers, type ReleaseReport } from './release-layers.js';
-import { LayerReferences, type ReleasableLayer, ReleasableLayers } from './replication-ports.js';
+import { LayerReferences, type ReferenceGrace, type ReleasableLayer, ReleasableLayers } from './replication-ports.js';
 import { MemoryReplicaStore } from './testing/index.js';
 
 const START = new Date('2026-03-01T12:00:00.000Z');
@@ -39,8 +39,8 @@ class StoredLayers extends ReleasableLayers {
     return this.store.clearUnreferenced(digests);
   }
 
-  unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
-    return this.store.unreferencedSince(before, after, limit);
+  unreferencedFor(grace: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    return this.store.unreferencedFor(grace, after, limit);
   }
 
   expandAgain(digest: Digest, now: Date): Promise<boolean> {

@@ -77,9 +77,9 @@ async function releaseOverdue(
 ): Promise<Pick<ReleaseReport, 'draining' | 'forgotten'>> {
   let [draining, forgotten] = [0, 0];
   const { now, unreferencedGraceMs, drainGraceMs } = terms;
-  const before = new Date(now.getTime() - unreferencedGraceMs);
+  const grace = { now, graceMs: unreferencedGraceMs };
   const order: DrainOrder = { reason: 'no image refers to it', now, graceMs: drainGraceMs };
-  for await (const page of pages((after) => layers.unreferencedSince(before, after, RELEASE_PAGE_LAYERS), (digest) => digest, signal)) {
+  for await (const page of pages((after) => layers.unreferencedFor(grace, after, RELEASE_PAGE_LAYERS), (digest) => digest, signal)) {
     const referenced = await references.referenced(page);
     for (const digest of page.filter((overdue) => !referenced.has(overdue))) {
       if ((await replicas.drainUnreferenced(digest, order)) > 0) draining += 1;

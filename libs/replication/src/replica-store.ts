@@ -33,7 +33,7 @@ export type CancelOutcome = 'gone' | 'draining' | 'NOT_OPEN';
 
 /** A layer whose bytes passed by the share's region, so that its replica can be made of them. */
 export interface PassingLayer extends Pick<ReplicaOrder, 'layer' | 'sizeBytes' | 'reason'> {
-  /** How many bytes a share may hold that nobody ordered, of those taken since some instant: the newest plan's, for what was there then is the planner's to judge. */
+  /** How many bytes a share may hold that nobody ordered, of those taken since some instant, by the store's clock: the newest plan's, for what was there then is the planner's to judge. */
   readonly unordered: { readonly bytesMax: number; readonly since: Date };
 }
 

@@ -37,6 +37,12 @@ export interface ReleasableLayer {
   readonly unreferencedSince?: Date;
 }
 
+/** How long a layer has been without a reference, which who keeps the notes tells by one clock for all; `now` is by the caller's own. */
+export interface ReferenceGrace {
+  readonly now: Date;
+  readonly graceMs: number;
+}
+
 /** Who keeps the list of layers that are to be there at all. */
 export abstract class ReleasableLayers {
   /** Up to `limit` layers after `after`, by digest. */
@@ -48,8 +54,8 @@ export abstract class ReleasableLayers {
   /** Takes that note back. */
   abstract clearUnreferenced(digests: readonly Digest[]): Promise<void>;
 
-  /** Up to `limit` digests after `after`, ascending, unreferenced since `before` or longer. */
-  abstract unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]>;
+  /** Up to `limit` digests after `after`, ascending, unreferenced for the grace or longer. */
+  abstract unreferencedFor(grace: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]>;
 
   /** Has an expanded layer expanded again. @returns false when it is not expanded. */
   abstract expandAgain(digest: Digest, now: Date): Promise<boolean>;

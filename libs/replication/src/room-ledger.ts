@@ -4,12 +4,14 @@ import type { ShareCapacity } from './replica-store.js';
 
 /** Room on a share that something under way will probably take. */
 export interface RoomReservation {
+  /** A UUID, new with every reservation. */
+  readonly id: string;
   /** What it is for; a second reservation for it replaces the first. */
   readonly layer: Digest;
   /** A guess, ≥ 0. */
   readonly bytes: number;
-  /** When it is over by itself: whoever made it has crashed. */
-  readonly until: Date;
+  /** For how long it holds, in milliseconds: then it is over by itself, for whoever made it has crashed. */
+  readonly holdMs: number;
 }
 
 /** What became of a reservation, and how many bytes the share had left for it: capacity less replicas and the reservations of others. */
@@ -20,7 +22,7 @@ export interface RoomOutcome {
 
 /**
  * Who keeps account of the room that expansions under way will take. A replica takes its room when it is ordered or recorded; an expansion knows its size
- * only at the end, and several begin at once: by this account they see each other, and the plan's orders see them (I6).
+ * only at the end, and several begin at once: by this account they see each other, and the plan's orders see them (I6). Reservations run out by one clock, as claims do; `now` is by the caller's own.
  */
 export abstract class RoomLedger {
   /**
@@ -33,7 +35,7 @@ export abstract class RoomLedger {
    * Gives a reservation back, unless another has replaced it meanwhile: that is of who took the work over. To be called when the layer is recorded, and
    * when its expansion ended otherwise. Idempotent.
    */
-  abstract release(share: string, reservation: Pick<RoomReservation, 'layer' | 'until'>): Promise<void>;
+  abstract release(share: string, reservation: Pick<RoomReservation, 'layer' | 'id'>): Promise<void>;
 
   /** How many bytes are reserved on a share for layers that it has no replica of. */
   abstract reservedBytes(share: string, now: Date): Promise<number>;

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { ManualClock } from '#clock/testing';
 import { digestOf } from '#oci';
-import { HOUR_MS } from '#quantities';
+import { HOUR_MS, MINUTE_MS } from '#quantities';
 import { copyPartialPath, expansionPartialPath } from '#shares';
+import { MemoryShare } from '#shares/testing';
 
 import { PARTIAL_AGE_MAX_MS, type SweepReport, sweepPartialFiles } from './sweep-partial-files.js';
 import { copyReplica } from './copy-replica.js';
@@ -46,6 +48,17 @@ describe('sweeping', () => {
     expect(world.east.traffic.copiedInBytes).toBe(copied);
   });
 
+  it.each([-10, 10])('goes by the clock of the share, though it is %i minutes off', async (offMinutes) => {
+    const clock = new ManualClock(new Date(world.clock.now().getTime() + offMinutes * MINUTE_MS).toISOString());
+    const share = new MemoryShare({ name: 'elsewhere', region: 'eastus', clock });
+    await share.createFile(LEFT[0]!, 8);
+    const sweepShare = (): Promise<SweepReport> => sweepPartialFiles({ store: world.store, shares: new Map([['elsewhere', share]]) }, PARTIAL_AGE_MAX_MS);
+    await clock.advance(HOUR_MS);
+    expect(await sweepShare()).toEqual({ removed: [], silentShares: [] });
+    await clock.advance(1000);
+    expect(await sweepShare()).toEqual({ removed: [`elsewhere/${LEFT[0]}`], silentShares: [] });
+  });
+
   it('goes on with the next share where one does not answer', async () => {
     for (const share of [world.home, world.asia]) await share.createFile(LEFT[0]!, 8);
     await world.clock.advance(2 * HOUR_MS);
@@ -58,7 +71,7 @@ describe('sweeping', () => {
     await world.east.createFile(LEFT[0]!, 8);
     await world.clock.advance(2 * HOUR_MS);
     const store = { checkpointPaths: () => Promise.reject(new Error('the database is away')) };
-    await expect(sweepPartialFiles({ shares: world.shares, clock: world.clock, store }, PARTIAL_AGE_MAX_MS)).rejects.toThrow('away');
+    await expect(sweepPartialFiles({ shares: world.shares, store }, PARTIAL_AGE_MAX_MS)).rejects.toThrow('away');
     expect(world.east.paths).toEqual([LEFT[0]]);
   });
 });

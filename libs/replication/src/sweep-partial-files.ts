@@ -1,4 +1,3 @@
-import { after, type Clock } from '#clock';
 import type { Digest } from '#oci';
 import { HOUR_MS } from '#quantities';
 import { PARTIAL_FOLDER, partialFileNamed, type Share, ShareError } from '#shares';
@@ -15,7 +14,6 @@ export interface SweepPorts {
   readonly store: Pick<ReplicaStore, 'checkpointPaths'>;
   /** By name. */
   readonly shares: ReadonlyMap<string, Share>;
-  readonly clock: Clock;
 }
 
 /** What one sweep did. */
@@ -27,20 +25,19 @@ export interface SweepReport {
 }
 
 /**
- * Removes partial files that nobody has written to for `ageMaxMs` and that no copy will go on with: what workers left that died at something which is
+ * Removes partial files that nobody has written to for `ageMaxMs`, by the clock of their share, and that no copy will go on with: what workers left that died at something which is
  * not wanted any more. Files in that folder with names of other forms are somebody else's and stay.
  *
  * Whoever still writes to a file that is removed here, a copy that takes over what has long lain still or an expansion that stood still that long, finds
  * it gone, fails, and begins anew: at worst bytes are copied twice. Idempotent; it may end anywhere.
  * @throws what the store throws, and the reason of an aborted `signal`.
  */
-export async function sweepPartialFiles({ store, shares, clock }: SweepPorts, ageMaxMs: number, signal?: AbortSignal): Promise<SweepReport> {
-  const before = after(clock.now(), -ageMaxMs);
+export async function sweepPartialFiles({ store, shares }: SweepPorts, ageMaxMs: number, signal?: AbortSignal): Promise<SweepReport> {
   const removed: string[] = [];
   const silentShares: string[] = [];
   for (const share of shares.values()) {
     try {
-      const resting = await restingFiles(share, before, signal);
+      const resting = await restingFiles(share, ageMaxMs, signal);
       const kept = await store.checkpointPaths(share.name, [...new Set(resting.map(({ layer }) => layer))]);
       for (const { path } of resting) if (!kept.has(path) && (await share.remove(path, signal))) removed.push(`${share.name}/${path}`);
     } catch (error) {
@@ -51,8 +48,8 @@ export async function sweepPartialFiles({ store, shares, clock }: SweepPorts, ag
   return { removed, silentShares };
 }
 
-/** Partial files of layers that were last written to before an instant. */
-async function restingFiles(share: Share, before: Date, signal?: AbortSignal): Promise<{ readonly path: string; readonly layer: Digest }[]> {
+/** Partial files of layers that nobody has written to for longer than `ageMaxMs`, by the share's own clock. */
+async function restingFiles(share: Share, ageMaxMs: number, signal?: AbortSignal): Promise<{ readonly path: string; readonly layer: Digest }[]> {
   const found: { readonly path: string; readonly layer: Digest }[] = [];
   let looked = 0;
   for await (const { name } of share.list(PARTIAL_FOLDER, signal)) {
@@ -61,7 +58,7 @@ async function restingFiles(share: Share, before: Date, signal?: AbortSignal): P
     if ((looked += 1) > SWEPT_FILES_MAX) break;
     const path = `${PARTIAL_FOLDER}/${name}`;
     const file = await share.stat(path, signal);
-    if (file !== undefined && file.modifiedAt < before) found.push({ path, layer: partial.layer });
+    if (file !== undefined && file.toldAt.getTime() - file.modifiedAt.getTime() > ageMaxMs) found.push({ path, layer: partial.layer });
   }
   return found;
 }

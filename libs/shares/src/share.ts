@@ -17,6 +17,8 @@ export interface ShareFile {
   readonly etag: string;
   /** When it was last written to, by the provider's clock, to the second. */
   readonly modifiedAt: Date;
+  /** When this was told, by the same clock, to the second: what its age is to be reckoned from. */
+  readonly toldAt: Date;
   /** Small named texts kept with the file; names in lower case. */
   readonly metadata: Readonly<Record<string, string>>;
 }

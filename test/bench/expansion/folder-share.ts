@@ -69,7 +69,7 @@ export class FolderShare extends Share {
 
   async stat(path: string): Promise<ShareFile | undefined> {
     const file = this.#files.get(path);
-    return file === undefined ? undefined : { path, sizeBytes: file.sizeBytes, etag: '', modifiedAt: new Date(0), metadata: file.metadata };
+    return file === undefined ? undefined : { path, sizeBytes: file.sizeBytes, etag: '', modifiedAt: new Date(0), toldAt: new Date(0), metadata: file.metadata };
   }
 
   async dataRanges(path: string): Promise<ByteRange[]> {

@@ -148,8 +148,8 @@ async function release({ config, clock, logger }: WorkSurroundings, stores: Hous
   if (report.draining + report.forgotten + report.expandedAgain + report.recalled > 0) logger.info({ ...report }, 'layers were released');
 }
 
-async function sweep({ config, clock, logger }: WorkSurroundings, { replicas, shares }: HousekeepingStores, signal: AbortSignal): Promise<void> {
-  const report = await sweepPartialFiles({ store: replicas, shares: shares.byName, clock }, config.replication.partialAgeMax, signal);
+async function sweep({ config, logger }: WorkSurroundings, { replicas, shares }: HousekeepingStores, signal: AbortSignal): Promise<void> {
+  const report = await sweepPartialFiles({ store: replicas, shares: shares.byName }, config.replication.partialAgeMax, signal);
   if (report.removed.length + report.silentShares.length > 0) logger.warn({ ...report }, 'partial files that nobody goes on with were removed');
 }
 

@@ -1,4 +1,4 @@
-import { after, giveWay } from '#clock';
+import { giveWay } from '#clock';
 import type { ExpandedLayerStore, LayerSize } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
@@ -91,9 +91,8 @@ export class StoredPlacementFacts extends PlacementFacts {
   /** All that expansion knows, but for what has been without a reference for longer than the grace time: the sweep keeps those notes. */
   async referencedLayers(now: Date, limit: number): Promise<ReadonlySet<Digest>> {
     const { layers, unreferencedGraceMs } = this.#stores;
-    const releasedBefore = after(now, -unreferencedGraceMs);
     const referenced = new Set<Digest>();
-    for await (const page of pages((last: Digest | undefined) => layers.referencedAfter(releasedBefore, last, CATALOGUE_ROWS_MAX))) {
+    for await (const page of pages((last: Digest | undefined) => layers.referencedAfter({ now, graceMs: unreferencedGraceMs }, last, CATALOGUE_ROWS_MAX))) {
       for (const digest of page) referenced.add(digest);
       if (referenced.size >= limit) return referenced;
     }

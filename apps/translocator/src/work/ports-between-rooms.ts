@@ -1,4 +1,6 @@
-import { after, type Clock } from '#clock';
+import { randomUUID } from 'node:crypto';
+
+import type { Clock } from '#clock';
 import { type ExpandedLayerStore, HomeReplicas } from '#expansion';
 import type { LeaseStore } from '#mounts';
 import type { Digest } from '#oci';
@@ -8,6 +10,7 @@ import {
   type LayerRecord,
   LayerRecords,
   LayerReferences,
+  type ReferenceGrace,
   type ReleasableLayer,
   ReleasableLayers,
   ReplicaHolds,
@@ -35,8 +38,8 @@ export interface LikelyFile {
 
 /** Where expansion notes what the home share holds, and asks whether it holds more: among the replicas. */
 export class StoredHomeReplicas extends HomeReplicas {
-  /** Until when room is reserved for what this process expands: a reservation is known by that. */
-  readonly #reserved = new Map<Digest, Date>();
+  /** The reservations for what this process expands. */
+  readonly #reserved = new Map<Digest, string>();
 
   constructor(
     private readonly replicas: ReplicaStore,
@@ -63,12 +66,11 @@ export class StoredHomeReplicas extends HomeReplicas {
    * @throws {ShareError} `SHARE_FULL`, transient, when the share has not the room that the layer will probably take.
    */
   async ensureRoom(share: Share, { layer, likelyBytes: estimatedBytes }: LikelyFile): Promise<void> {
-    const now = this.clock.now();
     const likelyBytes = Math.min(estimatedBytes, Math.floor(share.capacityBytes * BELIEVED_RATIO));
-    const until = after(now, RESERVED_MS);
-    const { reserved, roomBytes } = await this.room.reserve(share, { layer, bytes: likelyBytes, until }, now);
+    const id = randomUUID();
+    const { reserved, roomBytes } = await this.room.reserve(share, { id, layer, bytes: likelyBytes, holdMs: RESERVED_MS }, this.clock.now());
     if (reserved) {
-      this.#reserved.set(layer, until);
+      this.#reserved.set(layer, id);
       return;
     }
     const details = { share: share.name, layer, likelyBytes, roomBytes };
@@ -77,10 +79,10 @@ export class StoredHomeReplicas extends HomeReplicas {
 
   /** Ends this process's reservation for a layer, if it has one: the layer is noted by now, or its expansion failed. */
   async endRoom(share: Share, layer: Digest): Promise<void> {
-    const until = this.#reserved.get(layer);
-    if (until === undefined) return;
+    const id = this.#reserved.get(layer);
+    if (id === undefined) return;
     this.#reserved.delete(layer);
-    await this.room.release(share.name, { layer, until });
+    await this.room.release(share.name, { layer, id });
   }
 }
 
@@ -145,8 +147,8 @@ export class ExpandedReleasableLayers extends ReleasableLayers {
     return this.layers.clearUnreferenced(digests);
   }
 
-  unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
-    return this.layers.unreferencedSince(before, after, limit);
+  unreferencedFor(grace: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    return this.layers.unreferencedFor(grace, after, limit);
   }
 
   expandAgain(digest: Digest, now: Date): Promise<boolean> {

@@ -3,13 +3,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { claimSourceConforms } from '#claims/testing';
 import { type Digest, digestOf } from '#oci';
 
-import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
+import type { ExpandedLayerStore, ReferenceGrace, WantedLayer } from '../expanded-layer-store.js';
 import { MEDIA_TYPE_REFUSAL } from '../layer-media-types.js';
 import { mergedViewsConform } from './merged-view-conformance.js';
 import { expandedForm, wantedLayer, wantedView } from './sample-layers.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
+const GRACE_MS = 1000;
+/** A grace that begins at an instant, and is over a second later. */
+const graceSince = (began: Date): ReferenceGrace => ({ now: new Date(began.getTime() + GRACE_MS), graceMs: GRACE_MS });
 
 /** What every store of expanded layers promises. `make` gives an empty one. */
 export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void {
@@ -173,17 +176,17 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       await store.markUnreferenced([a.digest, b.digest, digestOf('unknown')], NOW);
       await store.markUnreferenced([a.digest, b.digest], later(50));
       const both: Digest[] = [a.digest, b.digest].toSorted();
-      expect(await store.unreferencedSince(later(-1), undefined, 10)).toEqual([]);
-      expect(await store.unreferencedSince(NOW, undefined, 10)).toEqual(both);
-      expect(await store.unreferencedSince(NOW, undefined, 1)).toEqual(both.slice(0, 1));
-      expect(await store.unreferencedSince(NOW, both[0], 10)).toEqual(both.slice(1));
-      expect(await store.referencedAfter(later(-1), undefined, 10)).toEqual(both);
-      expect(await store.referencedAfter(later(-1), both[0], 10)).toEqual(both.slice(1));
-      expect(await store.referencedAfter(NOW, undefined, 10)).toEqual([]);
+      expect(await store.unreferencedFor(graceSince(later(-1)), undefined, 10)).toEqual([]);
+      expect(await store.unreferencedFor(graceSince(NOW), undefined, 10)).toEqual(both);
+      expect(await store.unreferencedFor(graceSince(NOW), undefined, 1)).toEqual(both.slice(0, 1));
+      expect(await store.unreferencedFor(graceSince(NOW), both[0], 10)).toEqual(both.slice(1));
+      expect(await store.referencedAfter(graceSince(later(-1)), undefined, 10)).toEqual(both);
+      expect(await store.referencedAfter(graceSince(later(-1)), both[0], 10)).toEqual(both.slice(1));
+      expect(await store.referencedAfter(graceSince(NOW), undefined, 10)).toEqual([]);
       await store.clearUnreferenced([a.digest]);
       await store.want([b], later(60));
-      expect(await store.unreferencedSince(later(100), undefined, 10)).toEqual([]);
-      expect(await store.referencedAfter(later(100), undefined, 1)).toEqual(both.slice(0, 1));
+      expect(await store.unreferencedFor(graceSince(later(100)), undefined, 10)).toEqual([]);
+      expect(await store.referencedAfter(graceSince(later(100)), undefined, 1)).toEqual(both.slice(0, 1));
     });
 
     it('forgets only a layer that is unreferenced and that nobody works on', async () => {

@@ -4,7 +4,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type ReferenceGrace, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 
@@ -106,8 +106,8 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     return (await this.page(after, limit)).map(({ digest, state, expanded }) => ({ digest, state, ...(state === 'expanded' && expanded !== undefined ? { sizeBytes: expanded.vhd.sizeBytes } : {}) }));
   }
 
-  async referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
-    const referenced = this.#sorted().filter((row) => row.unreferencedSince === undefined || row.unreferencedSince > releasedBefore);
+  async referencedAfter({ now, graceMs }: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const referenced = this.#sorted().filter((row) => row.unreferencedSince === undefined || row.unreferencedSince.getTime() > now.getTime() - graceMs);
     return referenced.map((row) => row.layer.digest).filter((digest) => after === undefined || digest > after).slice(0, limit);
   }
 
@@ -140,8 +140,8 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     }
   }
 
-  async unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
-    const old = this.#sorted().filter((row) => row.unreferencedSince !== undefined && row.unreferencedSince <= before);
+  async unreferencedFor({ now, graceMs }: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const old = this.#sorted().filter((row) => row.unreferencedSince !== undefined && row.unreferencedSince.getTime() <= now.getTime() - graceMs);
     return old.map((row) => row.layer.digest).filter((digest) => after === undefined || digest > after).slice(0, limit);
   }
 

@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm';
 
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { affected, claimOf, type ClaimRow, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import { affected, callersNow, claimOf, type ClaimRow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
 import type { ExpandedLayer } from '../expanded-layer.js';
-import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type WantedLayer } from '../expanded-layer-store.js';
+import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRefusal, type LayerSize, type LayerStanding, type ReferenceGrace, type WantedLayer } from '../expanded-layer-store.js';
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 import { claimLayers, WAKE_VIEWS } from './claim-layers.js';
@@ -73,6 +73,8 @@ const REVIVE_WANTED = `
       WHERE part.state IS NULL OR part.state = 'refused') END
   RETURNING expanded_layers.digest`;
 
+/** When a grace that ends now began: $2 now, $3 how long it is. */
+const GRACE_BEGAN = `${decidingNow('$2')} - ${millisecondsOf('$3')}`;
 /** $2 now. */
 const EXPAND_AGAIN = `
   UPDATE expanded_layers
@@ -172,9 +174,9 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     return rows.map(({ digest, state, size }) => (size === null ? { digest, state } : { digest, state, sizeBytes: size }));
   }
 
-  async referencedAfter(releasedBefore: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
-    const sql = 'SELECT digest FROM expanded_layers WHERE digest > $1 AND (unreferenced_since IS NULL OR unreferenced_since > $2) ORDER BY digest LIMIT $3';
-    return (await this.#dataSource.query<{ digest: Digest }[]>(sql, [after ?? '', releasedBefore, limit])).map(({ digest }) => digest);
+  async referencedAfter({ now, graceMs }: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
+    const sql = `SELECT digest FROM expanded_layers WHERE digest > $1 AND (unreferenced_since IS NULL OR unreferenced_since > ${GRACE_BEGAN}) ORDER BY digest LIMIT $4`;
+    return (await this.#dataSource.query<{ digest: Digest }[]>(sql, [after ?? '', callersNow(this.#clock, now), graceMs, limit])).map(({ digest }) => digest);
   }
 
   async page(after: Digest | undefined, limit: number): Promise<LayerRecord[]> {
@@ -197,8 +199,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
   }
 
   async markUnreferenced(digests: readonly Digest[], now: Date): Promise<void> {
-    const sql = 'UPDATE expanded_layers SET unreferenced_since = $2 WHERE digest = ANY($1) AND unreferenced_since IS NULL';
-    await this.#dataSource.query(sql, [digests, now]);
+    const sql = `UPDATE expanded_layers SET unreferenced_since = ${decidingNow('$2')} WHERE digest = ANY($1) AND unreferenced_since IS NULL`;
+    await this.#dataSource.query(sql, [digests, callersNow(this.#clock, now)]);
   }
 
   async clearUnreferenced(digests: readonly Digest[]): Promise<void> {
@@ -206,10 +208,10 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     await this.#dataSource.query(sql, [digests]);
   }
 
-  async unreferencedSince(before: Date, after: Digest | undefined, limit: number): Promise<Digest[]> {
+  async unreferencedFor({ now, graceMs }: ReferenceGrace, after: Digest | undefined, limit: number): Promise<Digest[]> {
     const rows = await this.#dataSource.query<{ digest: Digest }[]>(
-      'SELECT digest FROM expanded_layers WHERE unreferenced_since <= $1 AND digest > $2 ORDER BY digest LIMIT $3',
-      [before, after ?? '', limit],
+      `SELECT digest FROM expanded_layers WHERE digest > $1 AND unreferenced_since <= ${GRACE_BEGAN} ORDER BY digest LIMIT $4`,
+      [after ?? '', callersNow(this.#clock, now), graceMs, limit],
     );
     return rows.map((row) => row.digest);
   }

@@ -6,7 +6,7 @@ import { type PlanCursor, type PlanPage, type PlanQuery, PlanStore, type PlanSum
 export class MemoryPlanStore extends PlanStore {
   readonly #plans = new Map<string, StoredPlan>();
 
-  async save(plan: StoredPlan, fence?: WriteFence): Promise<void> {
+  async save(plan: StoredPlan, _now: Date, fence?: WriteFence): Promise<void> {
     await fence?.hold();
     if (!this.#plans.has(plan.id)) this.#plans.set(plan.id, plan);
   }

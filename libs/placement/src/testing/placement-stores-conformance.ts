@@ -4,6 +4,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { type FencedTransaction, WriteFence } from '#claims';
 
+import { HOUR_MS } from '#quantities';
+
 import { planRegion } from '../plan-region.js';
 import { type PlanCursor, type PlanStore, storedPlan, type StoredPlan, termsOf } from '../plan-store.js';
 import type { PlannerToken, PlannerTurn } from '../planner-turn.js';
@@ -29,17 +31,17 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
 
     it('gives a plan back with every decision and number', async () => {
       const plan = aPlan(0);
-      await store.save(plan);
+      await store.save(plan, later(HOUR_MS));
       expect(await store.get(plan.id)).toEqual(plan);
       expect(await store.latest('eastus')).toEqual(plan);
       expect(plan.counts).toMatchObject({ placed: 1, refused: 1, wants: 1 });
-      await store.save({ ...aPlan(1), trigger: 'schedule' });
+      await store.save({ ...aPlan(1), trigger: 'schedule' }, later(HOUR_MS));
       expect((await store.latest('eastus'))?.trigger).toBe('schedule');
     });
 
     it('notes when a plan was ordered to the end, once', async () => {
       const plan = aPlan(0);
-      await store.save(plan);
+      await store.save(plan, later(HOUR_MS));
       await store.ordered(plan.id, later(5));
       await store.ordered(plan.id, later(9));
       await store.ordered(randomUUID(), later(9));
@@ -48,7 +50,7 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
 
     it('shows plans for some repositories in the history, and never as what holds', async () => {
       const [whole, part] = [aPlan(0), { ...aPlan(1), repositories: ['team/app', 'team/idle'] }];
-      for (const plan of [whole, part]) await store.save(plan);
+      for (const plan of [whole, part]) await store.save(plan, later(HOUR_MS));
       expect((await store.latest('eastus'))?.id).toBe(whole.id);
       expect((await store.history({ region: 'eastus', limit: 10 })).plans.map(({ repositories }) => repositories)).toEqual([part.repositories, undefined]);
       expect(await store.get(part.id)).toEqual(part);
@@ -62,16 +64,16 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
         }
       })();
       const [plan, refused] = [aPlan(0), aPlan(1)];
-      await store.save(plan);
-      await expect(store.save(refused, lost)).rejects.toThrow('taken over');
+      await store.save(plan, later(HOUR_MS));
+      await expect(store.save(refused, later(HOUR_MS), lost)).rejects.toThrow('taken over');
       await expect(store.ordered(plan.id, later(5), lost)).rejects.toThrow('taken over');
       expect([await store.get(plan.id), await store.get(refused.id)]).toEqual([plan, undefined]);
     });
 
     it('keeps the first of plans saved under one id', async () => {
       const plan = aPlan(0);
-      await store.save(plan);
-      await store.save({ ...plan, usedBytes: 1 });
+      await store.save(plan, later(HOUR_MS));
+      await store.save({ ...plan, usedBytes: 1 }, later(HOUR_MS));
       expect(await store.get(plan.id)).toEqual(plan);
     });
 
@@ -83,7 +85,7 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
 
     it('tells a region\'s history page by page, the newest first, without decisions', async () => {
       const plans = [2, 0, 1, 1].map((minute) => aPlan(minute));
-      for (const plan of [...plans, aPlan(5, 'westeurope')]) await store.save(plan);
+      for (const plan of [...plans, aPlan(5, 'westeurope')]) await store.save(plan, later(HOUR_MS));
       const seen: string[] = [];
       let before: PlanCursor | undefined;
       do {
@@ -98,7 +100,7 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
 
     it('prunes to the newest of every region', async () => {
       const plans = [aPlan(0), aPlan(1), aPlan(2), aPlan(0, 'westeurope')];
-      for (const plan of plans) await store.save(plan);
+      for (const plan of plans) await store.save(plan, later(HOUR_MS));
       expect(await store.prune(1)).toBe(2);
       expect(await store.prune(1)).toBe(0);
       expect((await store.history({ region: 'eastus', limit: 10 })).plans.map((plan) => plan.id)).toEqual([plans[2]?.id]);

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { WriteFence } from '#claims';
+import { callersNow, type DecidingClock, decidingNow, millisecondsOf } from '#claims/typeorm';
 
 import { type PlanCounts, type PlanPage, type PlanQuery, PlanStore, type PlanSummary, type PlanTerms, type PlanTriggerKind, type StoredPlan } from '../plan-store.js';
 import type { PlacementDecision } from '../region-plan.js';
@@ -29,26 +30,31 @@ interface PlanRow extends SummaryRow {
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SUMMARY = 'id, region, made_at, trigger, repositories, ordered_at, terms, capacity_bytes, used_bytes, forced_bytes, draining_bytes, counts, unresolved_pins';
 
-/** Plans in the table `plans`. */
+/** An instant that was `parameter` milliseconds before $16, now, on the clock that decides. */
+const ago = (parameter: string): string => `${decidingNow('$16')} - ${millisecondsOf(parameter)}`;
+
+/** Plans in the table `plans`, with instants of the clock that decides. */
 export class PostgresPlanStore extends PlanStore {
   readonly #dataSource: DataSource;
+  readonly #clock: DecidingClock;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, clock: DecidingClock = 'database') {
     super();
     this.#dataSource = dataSource;
+    this.#clock = clock;
   }
 
-  async save(plan: StoredPlan, fence?: WriteFence): Promise<void> {
+  async save(plan: StoredPlan, now: Date, fence?: WriteFence): Promise<void> {
     await this.#guarded(fence, (manager) => manager.query(
       `INSERT INTO plans (${SUMMARY}, decisions, decisions_omitted)
-       VALUES ($1, $2, $3, $4, $5::text[], $6, $7::jsonb, $8, $9, $10, $11, $12::jsonb, $13::uuid[], $14::jsonb, $15) ON CONFLICT (id) DO NOTHING`,
-      [plan.id, plan.region, plan.madeAt, plan.trigger, plan.repositories ?? null, plan.orderedAt ?? null, plan.terms === undefined ? null : JSON.stringify(plan.terms), plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
-        plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount],
+       VALUES ($1, $2, ${ago('$3')}, $4, $5::text[], ${ago('$6')}, $7::jsonb, $8, $9, $10, $11, $12::jsonb, $13::uuid[], $14::jsonb, $15) ON CONFLICT (id) DO NOTHING`,
+      [plan.id, plan.region, now.getTime() - plan.madeAt.getTime(), plan.trigger, plan.repositories ?? null, plan.orderedAt === undefined ? null : now.getTime() - plan.orderedAt.getTime(), plan.terms === undefined ? null : JSON.stringify(plan.terms), plan.capacityBytes, plan.usedBytes, plan.forcedBytes,
+        plan.drainingBytes, JSON.stringify(plan.counts), plan.unresolvedPins, JSON.stringify(plan.decisions), plan.decisionsOmittedCount, callersNow(this.#clock, now)],
     ));
   }
 
-  async ordered(id: string, at: Date, fence?: WriteFence): Promise<void> {
-    await this.#guarded(fence, (manager) => manager.query('UPDATE plans SET ordered_at = $2 WHERE id = $1 AND ordered_at IS NULL', [id, at]));
+  async ordered(id: string, now: Date, fence?: WriteFence): Promise<void> {
+    await this.#guarded(fence, (manager) => manager.query(`UPDATE plans SET ordered_at = ${decidingNow('$2')} WHERE id = $1 AND ordered_at IS NULL`, [id, callersNow(this.#clock, now)]));
   }
 
   async latest(region: string): Promise<StoredPlan | undefined> {

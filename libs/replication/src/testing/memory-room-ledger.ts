@@ -11,7 +11,7 @@ export interface ReplicasOfShare {
 
 /** Reservations in memory, beside the replicas of a memory store. */
 export class MemoryRoomLedger extends RoomLedger {
-  readonly #reservations = new Map<string, RoomReservation & { readonly share: string }>();
+  readonly #reservations = new Map<string, RoomReservation & { readonly share: string; readonly until: Date }>();
   readonly #replicasOf: (share: string) => ReplicasOfShare;
 
   constructor(replicasOf: (share: string) => ReplicasOfShare) {
@@ -20,18 +20,18 @@ export class MemoryRoomLedger extends RoomLedger {
   }
 
   async reserve(share: ShareCapacity, reservation: RoomReservation, now: Date): Promise<RoomOutcome> {
-    const { layer, bytes } = reservation;
+    const { layer, bytes, holdMs } = reservation;
     const replicas = this.#replicasOf(share.name);
     const roomBytes = share.capacityBytes - replicas.bytes - this.reservedNow(share.name, now, layer);
     if (replicas.layers.has(layer)) return { reserved: true, roomBytes };
     if (bytes > roomBytes) return { reserved: false, roomBytes };
-    this.#reservations.set(`${share.name} ${layer}`, { ...reservation, share: share.name });
+    this.#reservations.set(`${share.name} ${layer}`, { ...reservation, share: share.name, until: new Date(now.getTime() + holdMs) });
     return { reserved: true, roomBytes };
   }
 
-  async release(share: string, { layer, until }: Pick<RoomReservation, 'layer' | 'until'>): Promise<void> {
+  async release(share: string, { layer, id }: Pick<RoomReservation, 'layer' | 'id'>): Promise<void> {
     const key = `${share} ${layer}`;
-    if (this.#reservations.get(key)?.until.getTime() === until.getTime()) this.#reservations.delete(key);
+    if (this.#reservations.get(key)?.id === id) this.#reservations.delete(key);
   }
 
   async reservedBytes(share: string, now: Date): Promise<number> {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { beforeEach, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
@@ -89,7 +91,7 @@ export function passingConforms(make: () => PassingStores): void {
   });
 
   it('never pass the capacity together with replicas and what is reserved', async () => {
-    await stores.room.reserve(EAST, { layer: digestOf('expanding'), bytes: 9500, until: later(LEASE_MS) }, NOW);
+    await stores.room.reserve(EAST, { id: randomUUID(), layer: digestOf('expanding'), bytes: 9500, holdMs: LEASE_MS }, NOW);
     expect(await take()).toEqual({ refused: 'SHARE_FULL' });
     expect(await take('a layer', { now: later(LEASE_MS) })).toMatchObject({ ordered: false });
   });

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
+
 import { beforeEach, expect, it } from 'vitest';
 
 import { digestOf } from '#oci';
+import { HOUR_MS } from '#quantities';
 
 import type { ReplicaStore } from '../replica-store.js';
 import type { RoomLedger } from '../room-ledger.js';
@@ -17,8 +20,8 @@ export function roomLedgerConforms(make: () => { readonly ledger: RoomLedger; re
   beforeEach(() => {
     ({ ledger, store } = make());
   });
-  const reserve = (name: string, bytes: number, now = NOW): ReturnType<RoomLedger['reserve']> =>
-    ledger.reserve(HOME, { layer: digestOf(name), bytes, until: new Date(now.getTime() + 3_600_000) }, now);
+  const reserve = (name: string, bytes: number, { now = NOW, id = randomUUID() }: { readonly now?: Date; readonly id?: string } = {}): ReturnType<RoomLedger['reserve']> =>
+    ledger.reserve(HOME, { id, layer: digestOf(name), bytes, holdMs: HOUR_MS }, now);
 
   it('reserves what the replicas and the reservations of others leave', async () => {
     await store.recordReady({ layer: digestOf('there'), share: 'home', sizeBytes: 4000, reason: 'expanded' }, NOW);
@@ -36,17 +39,19 @@ export function roomLedgerConforms(make: () => { readonly ledger: RoomLedger; re
   });
 
   it('gives back what is released, and what is over', async () => {
-    await reserve('a', 9000);
-    for (let n = 0; n < 2; n += 1) await ledger.release('home', { layer: digestOf('a'), until: LATER });
+    const id = randomUUID();
+    await reserve('a', 9000, { id });
+    for (let n = 0; n < 2; n += 1) await ledger.release('home', { layer: digestOf('a'), id });
     expect(await reserve('b', 9000)).toMatchObject({ reserved: true });
     expect(await ledger.reservedBytes('home', LATER)).toBe(0);
-    expect(await reserve('c', 9000, LATER)).toMatchObject({ reserved: true });
+    expect(await reserve('c', 9000, { now: LATER })).toMatchObject({ reserved: true });
   });
 
   it('leaves what another has reserved meanwhile', async () => {
-    await reserve('a', 9000);
-    await reserve('a', 8000, new Date(NOW.getTime() + 60_000));
-    await ledger.release('home', { layer: digestOf('a'), until: LATER });
+    const id = randomUUID();
+    await reserve('a', 9000, { id });
+    await reserve('a', 8000);
+    await ledger.release('home', { layer: digestOf('a'), id });
     expect(await ledger.reservedBytes('home', NOW)).toBe(8000);
   });
 

@@ -47,7 +47,7 @@ export async function takePassingRow(
     isReadyElsewhere: await isReadyElsewhere(manager, layer, share.name),
     isShareDraining: await isDraining(manager, share.name),
     sizeBytes,
-    usedBytes: (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, now })),
+    usedBytes: (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, decided: callersNow(clock, now) })),
     capacityBytes: share.capacityBytes,
     unorderedBytes: await unorderedBytes(manager, share.name, unordered.since),
     unorderedBytesMax: unordered.bytesMax,

@@ -71,7 +71,7 @@ export class PostgresReplicaStore extends ReplicaStore {
         `SELECT layer, state, ${RECALLABLE} AS recallable FROM replicas WHERE share = $1 AND layer = ANY($2) ORDER BY layer FOR UPDATE`,
         [share.name, orders.map((order) => order.layer)],
       );
-      const usedBytes = (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, now }));
+      const usedBytes = (await replicaBytes(manager, share.name)) + (await reservedBytes(manager, { share: share.name, decided: callersNow(this.#clock, now) }));
       const room = { usedBytes, capacityBytes: share.capacityBytes, isDraining: await isDraining(manager, share.name) };
       const present = new Map(existing.map(({ layer, state, recallable }) => [layer, { state, isRecallable: recallable }]));
       const outcomes = admitOrders(orders, present, room);

@@ -1,5 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
+import { decidingNow } from '#claims/typeorm';
+
 /** Held until the transaction ends: whoever adds bytes to a share stands in line. */
 export async function lockCapacity(manager: EntityManager, share: string): Promise<void> {
   await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('capacity of ' || $1, 0))`, [share]);
@@ -11,13 +13,13 @@ export async function replicaBytes(db: DataSource | EntityManager, share: string
   return Number(rows[0]?.bytes);
 }
 
-/** Bytes reserved on a share, at `now`, for layers that it has no replica of; those of `exceptLayer` left out. */
-export async function reservedBytes(db: DataSource | EntityManager, { share, now, exceptLayer = '' }: { readonly share: string; readonly now: Date; readonly exceptLayer?: string }): Promise<number> {
+/** Bytes reserved on a share, when {@link decidingNow} is given `decided`, for layers that it has no replica of; those of `exceptLayer` left out. */
+export async function reservedBytes(db: DataSource | EntityManager, { share, decided, exceptLayer = '' }: { readonly share: string; readonly decided: Date | null; readonly exceptLayer?: string }): Promise<number> {
   const rows = await db.query<{ bytes: string }[]>(
     `SELECT coalesce(sum(bytes), 0) AS bytes FROM room_reservations
-     WHERE share = $1 AND reserved_until > $2 AND layer <> $3
+     WHERE share = $1 AND reserved_until > ${decidingNow('$2')} AND layer <> $3
        AND NOT EXISTS (SELECT FROM replicas WHERE replicas.layer = room_reservations.layer AND replicas.share = $1)`,
-    [share, now, exceptLayer],
+    [share, decided, exceptLayer],
   );
   return Number(rows[0]?.bytes);
 }

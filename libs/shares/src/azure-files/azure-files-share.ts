@@ -139,7 +139,8 @@ export class AzureFilesShare extends Share {
     const found = await this.#properties(path, signal);
     if (found === undefined) return undefined;
     const metadata = Object.fromEntries(Object.entries(found.metadata ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
-    return { path, sizeBytes: found.contentLength ?? 0, etag: found.etag ?? '', modifiedAt: found.lastModified ?? this.#clock.now(), metadata };
+    const toldAt = found.date ?? found.lastModified ?? this.#clock.now();
+    return { path, sizeBytes: found.contentLength ?? 0, etag: found.etag ?? '', modifiedAt: found.lastModified ?? toldAt, toldAt, metadata };
   }
 
   async dataRanges(path: string, signal?: AbortSignal): Promise<ByteRange[]> {

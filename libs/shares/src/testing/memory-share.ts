@@ -175,7 +175,7 @@ export class MemoryShare extends Share {
   async stat(path: string, signal?: AbortSignal): Promise<ShareFile | undefined> {
     await this.#begin({ operation: 'stat', path }, signal);
     const file = this.#files.get(path);
-    return file === undefined ? undefined : { path, sizeBytes: file.bytes.sizeBytes, etag: file.etag, modifiedAt: file.modifiedAt, metadata: file.metadata };
+    return file === undefined ? undefined : { path, sizeBytes: file.bytes.sizeBytes, etag: file.etag, modifiedAt: file.modifiedAt, toldAt: this.#clock.now(), metadata: file.metadata };
   }
 
   async dataRanges(path: string, signal?: AbortSignal): Promise<ByteRange[]> {

@@ -71,13 +71,15 @@ function filesConform(share: () => Share): void {
     expect((await share().readRange('a/b/zeros.vhd', { offset: 999_000, length: 1000 })).equals(Buffer.alloc(1000))).toBe(true);
   });
 
-  it('tells when a file was last written to, to the second', async () => {
+  it('tells when a file was last written to, and when it tells, to the second', async () => {
     const before = Math.floor(Date.now() / 1000) * 1000;
     await share().createFile('dated.vhd', 600);
     await share().writeRange('dated.vhd', 0, Buffer.alloc(600, 7));
-    const writtenMs = (await share().stat('dated.vhd'))?.modifiedAt.getTime();
-    expect(writtenMs).toBeGreaterThanOrEqual(before);
-    expect(writtenMs).toBeLessThanOrEqual(Date.now());
+    const { modifiedAt, toldAt } = (await share().stat('dated.vhd'))!;
+    expect(modifiedAt.getTime()).toBeGreaterThanOrEqual(before);
+    expect(modifiedAt.getTime()).toBeLessThanOrEqual(Date.now());
+    expect(toldAt.getTime()).toBeGreaterThanOrEqual(Math.floor(modifiedAt.getTime() / 1000) * 1000);
+    expect(toldAt.getTime()).toBeLessThanOrEqual(Date.now());
   });
 
   it('truncates a file that is created again', async () => {

@@ -45,7 +45,7 @@ export interface KeepingParts {
   readonly full: FullShares;
   /** Whether this process has more to do than it keeps up with: then no expansion begins. */
   readonly isBusy: () => boolean;
-  /** When the newest plan for all of a region was made. */
+  /** When the newest plan for all of a region was made, by the clock of the store of replicas. */
   readonly plannedAt: (region: string) => Promise<Date | undefined>;
   readonly terms: { readonly unorderedBytesMax: number; readonly expansionMaxMs: number; readonly folder: string; readonly spool: SpoolLimits };
   /** A layer came whole, and can be claimed. */
