@@ -13,7 +13,16 @@ import { sampleIndex, sampleRecord, SUITE_NOW } from '#registry/testing';
 import { PostgresImageStore } from '#registry/typeorm';
 
 describeOnEveryDatabase('history', MIGRATIONS, (dataSource) => {
-  pullHistoryConformance('PostgresPullHistory', () => new PostgresPullHistory(dataSource()));
+  pullHistoryConformance('PostgresPullHistory', () => ({
+    history: new PostgresPullHistory(dataSource()),
+    notePin: async ({ at, region, repository, image, until }) => {
+      // As the triggers note them.
+      await dataSource().query(
+        `INSERT INTO history_events (kind, at, region, repository, image, until_at, pin_id) VALUES ('pin', $1, $2, $3, $4, $5, gen_random_uuid())`,
+        [at, region, repository, image, until ?? null],
+      );
+    },
+  }));
 
   const freely = { now: SUITE_NOW, claimId: undefined };
   const told = async () => (await new PostgresPullHistory(dataSource()).events({ since: new Date(0), until: new Date(8e15), limit: 100 })).events;

@@ -68,9 +68,9 @@ export interface GoneImage {
 
 /** What is kept no longer. */
 export interface HistoryBounds {
-  /** Events from before are forgotten, and images that went before. */
+  /** Events from before are forgotten, and images that went before; of pins those that ended before. */
   readonly before: Date;
-  /** Events kept at most: the oldest go. */
+  /** Events kept at most: the oldest go, but for pins in force. */
   readonly eventsMax: number;
   /** Totals of images that were not pulled since are forgotten. */
   readonly totalsBefore: Date;
@@ -88,7 +88,7 @@ export abstract class PullHistory {
   /** How often each of these images was pulled in a region since counting began; 0 for what is not known. In the order given. */
   abstract totals(region: RegionName, images: readonly { readonly repository: string; readonly digest: Digest }[]): Promise<number[]>;
 
-  /** Events in the order of their instants, then of their coming. */
+  /** Events in the order of their instants, then of their coming. Pins of before that still held at `since` are told of as made then: what follows cannot be understood without. */
   abstract events(query: HistoryQuery): Promise<{ readonly events: readonly HistoryEvent[]; readonly next?: HistoryMark }>;
 
   /** Images that are gone, after the last one of the page before, by repository and digest. */

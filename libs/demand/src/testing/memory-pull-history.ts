@@ -7,6 +7,11 @@ interface Kept extends HistoryEvent {
   readonly sequence: number;
 }
 
+/** Whether an event is of a pin that holds beyond an instant. */
+function holdsAt({ kind, until }: HistoryEvent, instant: Date): boolean {
+  return kind === 'pin' && (until === undefined || until > instant);
+}
+
 /** History in memory: for tests, gone with the object. Pushes, deletions and pins are noted by hand. */
 export class MemoryPullHistory extends PullHistory {
   readonly #batches = new Map<string, Date>();
@@ -44,6 +49,7 @@ export class MemoryPullHistory extends PullHistory {
   async events({ since, until, after, limit }: HistoryQuery): Promise<{ events: HistoryEvent[]; next?: HistoryMark }> {
     const follows = (event: Kept): boolean => after === undefined || event.at > after.at || (event.at.getTime() === after.at.getTime() && event.sequence > Number(after.sequence));
     const page = this.#events
+      .map((event) => (event.at < since && since < until && holdsAt(event, since) ? { ...event, at: since } : event))
       .filter((event) => event.at >= since && event.at < until && follows(event))
       .toSorted((a, b) => a.at.getTime() - b.at.getTime() || a.sequence - b.sequence)
       .slice(0, limit);
@@ -61,7 +67,7 @@ export class MemoryPullHistory extends PullHistory {
   }
 
   async prune({ before, eventsMax, totalsBefore, now }: HistoryBounds, limit: number): Promise<number> {
-    const over = this.#events.filter(({ at, sequence }) => at < before || sequence <= this.#sequence - eventsMax).slice(0, limit);
+    const over = this.#events.filter((event) => (event.at < before && !holdsAt(event, before)) || (event.sequence <= this.#sequence - eventsMax && !holdsAt(event, now))).slice(0, limit);
     this.#events = this.#events.filter((event) => !over.includes(event));
     this.#gone = this.#gone.filter(({ goneAt }) => goneAt >= before);
     for (const [key, { lastAt }] of this.#totals) if (lastAt < totalsBefore) this.#totals.delete(key);

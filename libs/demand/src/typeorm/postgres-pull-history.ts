@@ -26,6 +26,22 @@ const TELL_PULLS = `
   INSERT INTO history_events (kind, at, region, repository, image, client)
   SELECT 'pull', at, region, repository, image, client FROM json_to_recordset($1::text::json) AS told (at timestamptz, region text, repository text, image text, client text)`;
 
+const EVENT = 'kind, region, repository, image, client, until_at';
+/** $1 since, $2 until, $3 and $4 the mark after which to read, $5 the limit. What is known of pins stands in an index of its own. */
+const EVENTS = `
+  SELECT sequence::text, at, ${EVENT} FROM (
+    (SELECT sequence, $1::timestamptz AS at, ${EVENT} FROM history_events
+     WHERE pin_id IS NOT NULL AND at < $1 AND $1 < $2::timestamptz AND ${holdsAt('$1')} AND ($3::timestamptz IS NULL OR $3 = $1 AND sequence > $4::bigint) ORDER BY sequence LIMIT $5)
+    UNION ALL
+    (SELECT sequence, at, ${EVENT} FROM history_events
+     WHERE at >= $1 AND at < $2 AND ($3::timestamptz IS NULL OR (at, sequence) > ($3, $4::bigint)) ORDER BY at, sequence LIMIT $5)) AS told
+  ORDER BY told.at, told.sequence LIMIT $5`;
+
+/** Whether an event is of a pin that holds beyond an instant. */
+function holdsAt(instant: string): string {
+  return `kind = 'pin' AND (until_at IS NULL OR until_at > ${instant})`;
+}
+
 /** History in the tables `pull_totals`, `history_events` and `gone_images`; pushes, deletions and pins come there by triggers. */
 export class PostgresPullHistory extends PullHistory {
   constructor(private readonly dataSource: DataSource) {
@@ -58,8 +74,7 @@ export class PostgresPullHistory extends PullHistory {
 
   async events({ since, until, after, limit }: HistoryQuery): Promise<{ events: HistoryEvent[]; next?: HistoryMark }> {
     const rows = await this.dataSource.query<EventRow[]>(
-      `SELECT sequence::text, kind, at, region, repository, image, client, until_at FROM history_events
-       WHERE at >= $1 AND at < $2 AND ($3::timestamptz IS NULL OR (at, sequence) > ($3, $4::bigint)) ORDER BY at, sequence LIMIT $5`,
+      EVENTS,
       [since, until, after?.at ?? null, after?.sequence ?? null, limit],
     );
     const last = rows.at(-1);
@@ -74,16 +89,16 @@ export class PostgresPullHistory extends PullHistory {
   }
 
   async prune({ before, eventsMax, totalsBefore, now }: HistoryBounds, limit: number): Promise<number> {
-    const deleted = async (table: string, key: string, condition: string, value: unknown): Promise<number> => {
-      const [, count] = (await this.dataSource.query(`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT $2)`, [value, limit])) as [unknown, number];
+    const deleted = async (table: string, key: string, condition: string, ...values: readonly unknown[]): Promise<number> => {
+      const [, count] = (await this.dataSource.query(`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT $1)`, [limit, ...values])) as [unknown, number];
       return count;
     };
     return Math.max(
-      await deleted('history_events', 'sequence', 'at < $1', before),
-      await deleted('history_events', 'sequence', 'sequence <= (SELECT max(sequence) FROM history_events) - $1::bigint', eventsMax),
-      await deleted('gone_images', 'repository, digest', 'gone_at < $1', before),
-      await deleted('pull_totals', 'region, repository, image', 'last_at < $1', totalsBefore),
-      await deleted('history_batches', 'batch_id', 'closed_at < $1', new Date(now.getTime() - 2 * HISTORY_BATCH_AGE_MAX_MS)),
+      await deleted('history_events', 'sequence', `at < $2 AND NOT (${holdsAt('$2')})`, before),
+      await deleted('history_events', 'sequence', `sequence <= (SELECT max(sequence) FROM history_events) - $2::bigint AND NOT (${holdsAt('$3')})`, eventsMax, now),
+      await deleted('gone_images', 'repository, digest', 'gone_at < $2', before),
+      await deleted('pull_totals', 'region, repository, image', 'last_at < $2', totalsBefore),
+      await deleted('history_batches', 'batch_id', 'closed_at < $2', new Date(now.getTime() - 2 * HISTORY_BATCH_AGE_MAX_MS)),
     );
   }
 }

@@ -26,7 +26,7 @@ export abstract class ReplayPolicy {
   /** What it is called. */
   abstract readonly name: string;
 
-  /** An image was pushed; one that no event pushed is told of with its first pull, as pushed when the history began. */
+  /** An image was pushed; one that no event has pushed is told of with its pins and its first pull, as pushed when the history began. An image may be told of again. */
   abstract pushed(image: number, atMs: number): void;
 
   /** An image was pulled. Called after the pull was answered from what was there; what it brought may be kept at no cost. */
@@ -35,7 +35,7 @@ export abstract class ReplayPolicy {
   /** An image was deleted: nobody may pull it any more. */
   abstract deleted(image: number, atMs: number): void;
 
-  /** An operator pinned an image in a region. */
+  /** An operator pinned an image in a region; pins of one image may overlap. */
   abstract pinned(image: number, share: number, untilMs: number): void;
 
   /** Time has come to an instant; called before every event. */

@@ -47,6 +47,25 @@ describe('Replay', () => {
     expect(planMs).toEqual([]);
   });
 
+  it('has the planner hold an image until the last of its pins ends, in whatever order they come and end', () => {
+    const pin = (minute: number, until?: number): ReplayEvent => ({ kind: 'pin', at: at(minute), region: 'eastus', repository: 'team/app', image: first.digest, ...(until === undefined ? {} : { until: at(until) }) });
+    const parameters = { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio: 0 };
+    const hitsAfter = (...pins: readonly ReplayEvent[]): boolean[] => [200, 400].map((minute) => {
+      const before = [push(0, first), pull(1, third), ...pins, pull(minute - 65, third, 'westus')];
+      return play('planned', [...before, pull(minute, first)], 0, parameters).total.all.hits > 0;
+    });
+    expect(hitsAfter()).toEqual([false, false]);
+    expect(hitsAfter(pin(2, 100))).toEqual([false, false]);
+    expect(hitsAfter(pin(2, 300), pin(3, 100))).toEqual([true, false]);
+    expect(hitsAfter(pin(2, 100), pin(3, 300))).toEqual([true, false]);
+    expect(hitsAfter(pin(2), pin(3, 100))).toEqual([true, true]);
+  });
+
+  it('has the planner place an image that is pinned, also when its push is older than the history', () => {
+    const events: ReplayEvent[] = [{ kind: 'pin', at: at(0), region: 'eastus', repository: 'team/app', image: first.digest }, pull(1, second), pull(90, first)];
+    expect(play('planned', events).total.all).toEqual({ pulls: 2, hits: 1 });
+  });
+
   it('has the planner keep what passes to a pull that misses, as far as the reactive part goes, and for nothing', () => {
     const events = [push(0, first), pull(1, first), pull(2, first), push(100, second), pull(120, second), pull(121, second), pull(200, first)];
     const with_ = (reactiveRatio: number): ReplayScore['total'] => play('planned', events, 0, { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio }).total;

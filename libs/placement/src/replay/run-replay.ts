@@ -65,7 +65,7 @@ export class Replay {
       case 'push': return this.#push(image, atMs);
       case 'delete': return this.#policy.deleted(image, atMs);
       case 'pull': return this.#pull({ image, share, client: event.client, atMs });
-      case 'pin': if (share >= 0) this.#policy.pinned(image, share, event.until?.getTime() ?? Number.POSITIVE_INFINITY);
+      case 'pin': return this.#pin(image, share, { atMs, untilMs: event.until?.getTime() ?? Number.POSITIVE_INFINITY });
     }
   }
 
@@ -84,6 +84,12 @@ export class Replay {
   #push(image: number, atMs: number): void {
     if (Number.isNaN(this.#pushedAtMs[image] ?? Number.NaN)) this.#pushedAtMs[image] = atMs;
     this.#policy.pushed(image, atMs);
+  }
+
+  #pin(image: number, share: number, { atMs, untilMs }: { readonly atMs: number; readonly untilMs: number }): void {
+    if (share < 0) return;
+    if (Number.isNaN(this.#pushedAtMs[image])) this.#policy.pushed(image, Number.isNaN(this.#beganAtMs) ? atMs : Math.min(atMs, this.#beganAtMs));
+    this.#policy.pinned(image, share, untilMs);
   }
 
   #pull(pull: SeenPull): void {

@@ -95,7 +95,9 @@ export class PlannedPolicy extends ReplayPolicy {
   override pinned(image: number, share: number, untilMs: number): void {
     const of = this.#world.catalogue.images[image];
     if (of === undefined) return;
-    this.#regions[share]?.pins.set(image, { pin: { id: `pin ${image}`, image: of, priority: 0, createdAt: new Date(0) }, untilMs });
+    const pins = this.#regions[share]?.pins;
+    // Of several pins of an image the one that holds longest counts.
+    pins?.set(image, { pin: { id: `pin ${image}`, image: of, priority: 0, createdAt: new Date(0) }, untilMs: Math.max(untilMs, pins.get(image)?.untilMs ?? untilMs) });
     this.#planAtMs = Number.MIN_SAFE_INTEGER;
   }
 
