@@ -122,6 +122,27 @@ describe('forecasts from a store', () => {
     expect(again.get('eastus')!.get(forecastKey(older))!.expectedPulls).toBeGreaterThan(20);
   });
 
+  it.each([
+    ['taken back a moment ago', [newest, older], false],
+    ['taken back and forgotten a moment ago', [newest, older], true],
+    ['taken back and forgotten of an image that is gone', [newest], true],
+  ] as const)('of some images know nothing of what was %s', async (_, images, isForgotten) => {
+    const store = new WatchedStore();
+    const forecasts = new StoredForecasts(store);
+    await store.pull('eastus', 0, 2, newest);
+    for (const region of ['eastus', 'westeurope']) await store.pull(region, 0, 300, older);
+    await forecasts.ofAll(world(0), DAY_MS);
+    await store.pull('eastus', 0, -300, older);
+    await store.pull('westeurope', 0, -299, older);
+    if (isForgotten) expect(await store.prune(at(MINUTE_MS), 10)).toMatchObject({ counts: 1 });
+    const look = world(MINUTE_MS, [...images]);
+    const again = await forecasts.ofSome(look, DAY_MS);
+    expectSame(again, await new StoredForecasts(store).ofSome(look, DAY_MS));
+    expectSame(await forecasts.ofSome(look, DAY_MS), again);
+    expect(again.get('eastus')!.get(forecastKey(newest))!.expectedPulls).toBeLessThan(20);
+    expect(store.readCount).toBe(2);
+  });
+
   it('in passing are of all counts as they are, and leave nothing behind', async () => {
     const store = new WatchedStore();
     await store.pull('eastus', 0, 30);

@@ -1,4 +1,5 @@
 import { inSlices } from '#clock';
+import type { Digest } from '#oci';
 import { HOUR_MS, MINUTE_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
@@ -8,7 +9,7 @@ import { DemandModel, type ForetoldTime } from './model/demand-model.js';
 import { type DemandView, type ForecastImage, forecastKey, type ImageForecast } from './model/demand-view.js';
 import type { DayAhead } from './model/day-ahead.js';
 import { STEPS_AT_ONCE } from './model/forecast.js';
-import type { HalfLife } from './model/half-lives.js';
+import type { HalfLife, Weights } from './model/half-lives.js';
 import type { ForetoldPulls, Surprises } from './model/surprise.js';
 import type { DemandKey } from './observation.js';
 
@@ -127,18 +128,19 @@ export class StoredForecasts {
     this.#keptForetold = foretold;
   }
 
-  /** Adds what was counted of a repository since. */
+  /** Makes the counts of a repository what they are now: adds what was counted since, takes back what was taken back, and forgets what the store has forgotten. */
   async #readAgain(repository: string, at: Date, counters: DemandCounters): Promise<void> {
+    const forgotten = keysOf(repository, counters);
     let after: DemandKey | undefined;
     do {
       const page = await this.#store.list({ repository, limit: DEMAND_PAGE_MAX, ...(after === undefined ? {} : { after }) }, at);
       for (const { region, image, weights } of page.counts) {
-        const known = counters.in(region).image(forecastKey({ repository, digest: image }), at.getTime());
-        const since = (halfLife: HalfLife): number => Math.max(0, weights[halfLife] - known[halfLife]);
-        counters.addWeights({ region, repository, image }, at.getTime(), [since(0), since(1), since(2)]);
+        forgotten.get(region)?.delete(image);
+        correct(counters, { region, repository, image }, { atMs: at.getTime(), weights });
       }
       after = page.next;
     } while (after !== undefined);
+    for (const [region, images] of forgotten) for (const image of images) correct(counters, { region, repository, image }, { atMs: at.getTime(), weights: [0, 0, 0] });
   }
 
   async #read(at: Date): Promise<ReadCounts> {
@@ -158,6 +160,18 @@ export class StoredForecasts {
     this.#model = model;
     return model;
   }
+}
+
+/** The images of a repository that are counted, by region. */
+function keysOf(repository: string, counters: DemandCounters): Map<RegionName, Set<Digest>> {
+  return new Map(counters.regions.map((region) => [region, new Set(counters.in(region).imagesOf(repository).map((key) => key.slice(repository.length + 1) as Digest))]));
+}
+
+/** Makes an image's counts worth `weights` at an instant. */
+function correct(counters: DemandCounters, key: DemandKey, { atMs, weights }: { readonly atMs: number; readonly weights: Weights }): void {
+  const known = counters.in(key.region).image(forecastKey({ repository: key.repository, digest: key.image }), atMs);
+  const since = (halfLife: HalfLife): number => weights[halfLife] - known[halfLife];
+  counters.addWeights(key, atMs, [since(0), since(1), since(2)]);
 }
 
 function regionsOf({ regions }: ForecastWorld, counters: DemandCounters): RegionName[] {

@@ -21,7 +21,7 @@ export class DemandCounters {
     this.addWeights(key, atMs, [count, count, count]);
   }
 
-  /** Adds counts that are worth `weights` at an instant. */
+  /** Adds counts that are worth `weights` at an instant, or takes them back where these are less than nothing. */
   addWeights({ region, repository, image }: DemandKey, atMs: number, weights: Weights): void {
     let counters = this.#regions.get(region);
     if (counters === undefined) this.#regions.set(region, (counters = new RegionCounters()));
@@ -34,7 +34,7 @@ export class DemandCounters {
   }
 
   /** What was counted in a region; nothing for one that is not known. */
-  in(region: RegionName): Pick<RegionCounters, 'image' | 'repository' | 'all' | 'images' | 'repositories'> {
+  in(region: RegionName): Pick<RegionCounters, 'image' | 'repository' | 'all' | 'images' | 'imagesOf' | 'repositories'> {
     return this.#regions.get(region) ?? new RegionCounters();
   }
 }
@@ -43,6 +43,7 @@ export class DemandCounters {
 export class RegionCounters {
   readonly #rows = new Map<string, number>();
   readonly #repositoryRows = new Map<string, number>();
+  readonly #imagesOf = new Map<string, string[]>();
   #table = new Float64Array(COLUMNS * 64);
   /** Row 0 is the whole region. */
   #rowCount = 1;
@@ -51,7 +52,9 @@ export class RegionCounters {
   add(repository: string, image: Digest, atMs: number, weights: Weights): void {
     this.#add(0, atMs, weights);
     this.#add(this.#rowOf(this.#repositoryRows, repository), atMs, weights);
-    this.#add(this.#rowOf(this.#rows, `${repository} ${image}`), atMs, weights);
+    const key = `${repository} ${image}`;
+    if (!this.#rows.has(key)) this.#noteImage(repository, key);
+    this.#add(this.#rowOf(this.#rows, key), atMs, weights);
   }
 
   /** What an image is worth at an instant. @param key `repository image`. */
@@ -74,9 +77,20 @@ export class RegionCounters {
     return this.#rows.keys();
   }
 
+  /** Keys of the images of one repository that were counted. */
+  imagesOf(repository: string): readonly string[] {
+    return this.#imagesOf.get(repository) ?? [];
+  }
+
   /** The repositories that were counted. */
   repositories(): IterableIterator<string> {
     return this.#repositoryRows.keys();
+  }
+
+  #noteImage(repository: string, key: string): void {
+    const images = this.#imagesOf.get(repository);
+    if (images === undefined) this.#imagesOf.set(repository, [key]);
+    else images.push(key);
   }
 
   #rowOf(rows: Map<string, number>, key: string): number {
@@ -112,6 +126,11 @@ export class RegionCounters {
     const table = this.#table;
     const at = row * COLUMNS;
     const ageMs = atMs - table[at + AT]!;
-    return [table[at]! * 2 ** (-ageMs / HALF_LIVES_MS[0]), table[at + 1]! * 2 ** (-ageMs / HALF_LIVES_MS[1]), table[at + 2]! * 2 ** (-ageMs / HALF_LIVES_MS[2])];
+    // Of what was taken back whole, rounding may leave less than nothing.
+    return [
+      Math.max(0, table[at]!) * 2 ** (-ageMs / HALF_LIVES_MS[0]),
+      Math.max(0, table[at + 1]!) * 2 ** (-ageMs / HALF_LIVES_MS[1]),
+      Math.max(0, table[at + 2]!) * 2 ** (-ageMs / HALF_LIVES_MS[2]),
+    ];
   }
 }
