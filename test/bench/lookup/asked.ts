@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { Transport } from '#mounts';
+
 import { BenchError } from '../bench.js';
 import { LAYERS_PER_IMAGE, storedImage, wholeImages } from './filled-database.js';
 import { type Questions, writeQuestions } from './load.js';
@@ -16,13 +18,13 @@ export interface Asked {
   readonly requests: string;
 }
 
-/** Lookups of images all over a map of so many layers, each in a region that has it whole. */
-export async function askedOf(folder: string, layerCount: number): Promise<Asked> {
+/** Lookups of images all over a map of so many layers, each in a region that has it whole; `transports`: what the callers can mount by, anything if not named. */
+export async function askedOf(folder: string, layerCount: number, transports?: readonly Transport[]): Promise<Asked> {
   const bodies = wholeImages(HOT_PAIRS, layerCount).map((number, index) => {
     const { repository, manifest, layers, regions } = storedImage(number, layerCount);
-    return JSON.stringify({ repository, manifest, layers, region: regions[index % regions.length] });
+    return JSON.stringify({ repository, manifest, layers, region: regions[index % regions.length], transports });
   });
-  return { bodies, requests: await writeQuestions(folder, `lookups-${layerCount}`, questions(bodies)) };
+  return { bodies, requests: await writeQuestions(folder, ['lookups', layerCount, ...(transports ?? [])].join('-'), questions(bodies)) };
 }
 
 function questions(bodies: readonly string[]): Questions {

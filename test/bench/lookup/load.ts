@@ -22,6 +22,8 @@ export interface Questions {
 /** What a paced load came to; times in milliseconds since each request was due. */
 export interface PacedOutcome {
   readonly count: number;
+  /** Requests without an answer at the end of the load and its patience: the server was not that fast. */
+  readonly missing: number;
   readonly failed: number;
   /** How many for each reason. */
   readonly failures: Readonly<Record<string, number>>;
@@ -85,13 +87,15 @@ export interface PacedLoad {
   readonly port: number;
   readonly perSecond: number;
   readonly seconds: number;
+  readonly mayFallBehind?: boolean;
 }
 
-/** The same load at a pace. @throws {BenchError} when any fails. */
-export async function paced({ program, requests, port, perSecond, seconds }: PacedLoad): Promise<PacedOutcome> {
+/** The same load at a pace. @throws {BenchError} when any fails; or is not answered, unless the server may fall behind. */
+export async function paced({ program, requests, port, perSecond, seconds, mayFallBehind = false }: PacedLoad): Promise<PacedOutcome> {
   const { stdout } = await execute('taskset', ['-c', LOAD_CORE!, program, String(port), String(Math.round(perSecond)), String(seconds), requests]);
   const outcome = JSON.parse(stdout) as PacedOutcome;
   if (outcome.failed > 0) throw new BenchError(`${outcome.failed} of ${outcome.failed + outcome.count} requests failed: ${JSON.stringify(outcome.failures)}`);
+  if (outcome.missing > 0 && !mayFallBehind) throw new BenchError(`${outcome.missing} of ${outcome.missing + outcome.count} requests were not answered in time`);
   return outcome;
 }
 
@@ -114,15 +118,15 @@ export async function processorSeconds(pid: number): Promise<number> {
   return (user + system) / 100;
 }
 
-/** A program of ours on the server's core. Disposing ends it. */
+/** A program of ours on a core, the server's if none is named. Disposing ends it. */
 export class ServerProgram implements AsyncDisposable {
   readonly pid: number;
   readonly lines: string[] = [];
   readonly complaints: string[] = [];
   readonly #child: ChildProcess;
 
-  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}, cwd?: string) {
-    this.#child = spawn('taskset', ['-c', SERVER_CORE!, ...command], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, cwd });
+  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}, core = SERVER_CORE!) {
+    this.#child = spawn('taskset', ['-c', core, ...command], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.pid = this.#child.pid ?? 0;
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.lines.push(line));
     createInterface({ input: this.#child.stderr! }).on('line', (line) => this.complaints.push(line));

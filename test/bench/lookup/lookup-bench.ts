@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { buildProgram } from '../../e2e/support/built-program.js';
 import { run } from '../../e2e/support/programs.js';
 import { type Bench, BenchError, type Figure } from '../bench.js';
+import { databaseBesideLoad } from './database-core.js';
 import { filledDatabase } from './filled-database.js';
 import { mapFigures } from './map-part.js';
 import { observationFigures } from './observation-part.js';
@@ -36,6 +37,7 @@ export const lookupBench: Bench = {
     undo.defer(() => rm(folder, { recursive: true, force: true }));
     tell('building the service');
     const { main } = undo.use(await buildProgram());
+    undo.use(await databaseBesideLoad(serverUrl, tell));
     const place: BenchPlace = { main, folder, pacer: await buildPaced(folder), tell, database: (layerCount) => filledDatabase(serverUrl, layerCount, tell) };
     const figures: Figure[] = [];
     const failures: BenchError[] = [];

@@ -1,6 +1,6 @@
 /*
  * Sends requests at a steady pace, whatever comes back: `paced PORT RATE SECONDS FILE`, where the parts of the file, divided by zero bytes, are whole HTTP/1.1 requests. Prints the times in
- * milliseconds that answers took since their request was due, as quantiles, how many there were, why the others failed, and how late this program itself was.
+ * milliseconds that answers took since their request was due, as quantiles, how many there were, why others failed, how many were not there in the end, and how late this program itself was.
  *
  * In C, because a program that collects garbage, or turns once a millisecond, sends late and in bursts, and measures itself. What is left of that is told: `ownP99` and `ownMax` are the times
  * for which a request was due and had a free connection before it was sent. They are part of the answers' times, which always count from when a request was due.
@@ -210,10 +210,9 @@ static void tell(double seconds, long total) {
   long missing = total - answered_count - failed_count;
   qsort(answered, (size_t)answered_count, sizeof *answered, by_size);
   qsort(own, (size_t)sent_count, sizeof *own, by_size);
-  printf("{\"count\":%ld,\"failed\":%ld,\"failures\":{", answered_count, failed_count + missing);
+  printf("{\"count\":%ld,\"missing\":%ld,\"failed\":%ld,\"failures\":{", answered_count, missing, failed_count);
   const char *comma = "";
   for (int n = 0; n < REASONS_MAX && reasons[n].count > 0; n += 1, comma = ",") printf("%s\"%s\":%ld", comma, reasons[n].text, reasons[n].count);
-  if (missing > 0) printf("%s\"no answer\":%ld", comma, missing);
   printf("},\"p50\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f", quantile(answered, answered_count, 0.5), quantile(answered, answered_count, 0.99), quantile(answered, answered_count, 0.999),
          quantile(answered, answered_count, 1));
   printf(",\"ownP99\":%.4f,\"ownMax\":%.4f,\"perSecond\":%.2f}\n", quantile(own, sent_count, 0.99), quantile(own, sent_count, 1), (double)answered_count / seconds);

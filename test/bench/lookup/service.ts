@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { BenchError } from '../bench.js';
 import { REGIONS } from './filled-database.js';
-import { ServerProgram } from './load.js';
+import { SERVER_CORE, ServerProgram } from './load.js';
 
 /** The token of the environment; it opens nothing but the bench's own service. */
 export const SERVICE_TOKEN = 'service-token-of-the-bench';
@@ -30,7 +30,7 @@ export class LookupService implements AsyncDisposable {
   }
 
   /** Starts it without a snapshot, and returns when it has loaded its map. @throws {BenchError} when it does not. */
-  static async start(main: string, folder: string, databaseUrl: string): Promise<LookupService> {
+  static async start(main: string, folder: string, databaseUrl: string, core = SERVER_CORE!): Promise<LookupService> {
     await mkdir(folder, { recursive: true });
     const region = (name: string, number: number): string =>
       `    - { name: ${name}, share: { account: acct${number}, endpoint: "http://127.0.0.1:9/acct${number}", smbHost: acct${number}.file.core.windows.net } }`;
@@ -50,7 +50,7 @@ export class LookupService implements AsyncDisposable {
       TRANSLOCATOR_SERVICE_TOKEN: SERVICE_TOKEN,
       TRANSLOCATOR_NOTIFICATION_TOKEN: 'notification-token-of-the-bench',
       TRANSLOCATOR_SHARE_KEYS: REGIONS.map((_, number) => `acct${number}=${key}`).join(','),
-    });
+    }, core);
     const port = await program.said((_, complaints) => complaints.map((line) => /^translocator is at \S+:(\d+)/.exec(line)?.[1]).find((found) => found !== undefined), START_MAX_MS);
     await program.said((lines) => lines.find((line) => line.includes('"kind":"loaded"')), START_MAX_MS);
     return new LookupService(program, Number(port), (performance.now() - startedAt) / 1000, state);
