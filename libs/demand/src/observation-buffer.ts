@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 
 import { ClientLimits, type PullVerdict } from './client-limits.js';
 import { addCounts, weightsAt } from './decayed-counts.js';
-import { BATCH_COUNTS_MAX, type CountedDemand, type DemandBatch, demandKeyText } from './demand-store.js';
+import { DemandKeyMap } from './demand-key-map.js';
+import { BATCH_COUNTS_MAX, type CountedDemand, type DemandBatch } from './demand-store.js';
 import type { DemandKey, Observation } from './observation.js';
 import { RunningCounts } from './running-counts.js';
 
@@ -32,7 +33,7 @@ export interface BufferLosses {
 export class ObservationBuffer {
   readonly #keysMax: number;
   readonly #clients: ClientLimits;
-  #counts = new Map<string, RunningCounts>();
+  #counts = new DemandKeyMap<RunningCounts>();
   #losses: BufferLosses = { keys: 0, weight: 0 };
 
   constructor(options: ObservationBufferOptions = {}) {
@@ -63,30 +64,29 @@ export class ObservationBuffer {
   /** Takes everything counted so far out, as one batch under a new id; undefined when there is nothing. */
   drain(now: Date): DemandBatch | undefined {
     if (this.#counts.size === 0) return undefined;
-    const batch = { batchId: randomUUID(), drainedAt: now, counts: Array.from(this.#counts.values(), (running) => running.counts()) };
-    this.#counts = new Map();
+    const batch = { batchId: randomUUID(), drainedAt: now, counts: this.#counts.values().map((running) => running.counts()) };
+    this.#counts = new DemandKeyMap();
     return batch;
   }
 
   #add(key: DemandKey, { pulls, atMs }: { readonly pulls: number; readonly atMs: number }, now: Date): void {
-    const text = demandKeyText(key);
-    let running = this.#counts.get(text);
+    let running = this.#counts.get(key);
     if (running === undefined) {
       if (this.#counts.size >= this.#keysMax) this.#dropLeast(now);
       running = new RunningCounts(key, atMs);
-      this.#counts.set(text, running);
+      this.#counts.add(running.key, running);
     }
     running.add(pulls, atMs);
   }
 
   #dropLeast(now: Date): void {
-    const byWorth = [...this.#counts]
-      .map(([text, running]) => ({ text, atMs: running.atMs, worth: weightsAt(running.counts(), now)[1] }))
+    const byWorth = this.#counts.values()
+      .map((running) => ({ key: running.key, atMs: running.atMs, worth: weightsAt(running.counts(), now)[1] }))
       .toSorted((a, b) => a.worth - b.worth || a.atMs - b.atMs);
     const dropped = byWorth.slice(0, Math.max(1, Math.floor(this.#keysMax / OVERFLOW_SHARE)));
     let weight = 0;
-    for (const { text, worth } of dropped) {
-      this.#counts.delete(text);
+    for (const { key, worth } of dropped) {
+      this.#counts.delete(key);
       weight += worth;
     }
     this.#losses = { keys: this.#losses.keys + dropped.length, weight: this.#losses.weight + weight };

@@ -8,13 +8,14 @@ import type { DemandKey } from './observation.js';
  * garbage among what is young, which answers wait for.
  */
 export class RunningCounts {
-  readonly #key: DemandKey;
+  /** A copy of its own: what asked for it is not held. */
+  readonly key: DemandKey;
   readonly #weights: [number, number, number] = [0, 0, 0];
   #atMs: number;
 
   /** Nothing yet, at that instant. */
   constructor({ region, repository, image }: DemandKey, atMs: number) {
-    this.#key = { region, repository, image };
+    this.key = { region, repository, image };
     this.#atMs = atMs;
   }
 
@@ -35,7 +36,7 @@ export class RunningCounts {
 
   /** As they are now: they do not change with what is added later. */
   counts(): CountedDemand {
-    const { region, repository, image } = this.#key;
+    const { region, repository, image } = this.key;
     const [short, middle, long] = this.#weights;
     return { region, repository, image, weights: [short, middle, long], at: new Date(this.#atMs) } satisfies DecayedCounts & DemandKey;
   }

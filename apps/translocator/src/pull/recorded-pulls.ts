@@ -15,8 +15,8 @@ export class RecordedPulls extends PullObserver {
     this.#observations = new ScrapedCounts<{ region: string }>(metrics, metrics.observations);
   }
 
-  observed({ client, ...pull }: ObservedPull): void {
-    this.#recorder.observe({ ...pull, ...(client === undefined ? {} : { clientHash: client }) });
-    this.#observations.count(pull.region, { region: pull.region }, 1);
+  observed({ region, repository, image, at, client }: ObservedPull): void {
+    this.#recorder.observe(client === undefined ? { region, repository, image, at } : { region, repository, image, at, clientHash: client });
+    this.#observations.count(region, { region }, 1);
   }
 }

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '#clock';
 
 import { BatchFlushing } from '../batch-flushing.js';
-import { BATCH_COUNTS_MAX, demandKeyText } from '../demand-store.js';
+import { DemandKeyMap } from '../demand-key-map.js';
+import { BATCH_COUNTS_MAX } from '../demand-store.js';
 import type { DemandKey, Observation } from '../observation.js';
 import { HISTORY_LINES_MAX, type HistoryBatch, type PullHistory, type ToldPull } from './pull-history.js';
 
@@ -26,7 +27,7 @@ export interface HistoryRecorderOptions {
 export class HistoryRecorder {
   readonly #options: HistoryRecorderOptions;
   readonly #flushing: BatchFlushing<HistoryBatch>;
-  #totals = new Map<string, DemandKey & { pulls: number }>();
+  #totals = new DemandKeyMap<DemandKey & { pulls: number }>();
   #lines: ToldPull[] = [];
   #losses = { pulls: 0, lines: 0 };
 
@@ -44,10 +45,9 @@ export class HistoryRecorder {
   /** Records one pull that was counted. */
   record({ region, repository, image, at, clientHash }: Observation): void {
     const key = { region, repository, image };
-    const text = demandKeyText(key);
-    const total = this.#totals.get(text);
+    const total = this.#totals.get(key);
     if (total !== undefined) total.pulls += 1;
-    else if (this.#totals.size < BATCH_COUNTS_MAX) this.#totals.set(text, { ...key, pulls: 1 });
+    else if (this.#totals.size < BATCH_COUNTS_MAX) this.#totals.add(key, { region, repository, image, pulls: 1 });
     else this.#losses.pulls += 1;
     if (!this.#options.tell) return;
     if (this.#lines.length < HISTORY_LINES_MAX) this.#lines.push({ ...key, at, client: clientHash ?? 'unknown' });
@@ -71,8 +71,8 @@ export class HistoryRecorder {
 
   #close(): HistoryBatch | undefined {
     if (this.#totals.size === 0 && this.#lines.length === 0) return undefined;
-    const batch = { batchId: randomUUID(), closedAt: this.#options.clock.now(), totals: [...this.#totals.values()], lines: this.#lines };
-    this.#totals = new Map();
+    const batch = { batchId: randomUUID(), closedAt: this.#options.clock.now(), totals: this.#totals.values(), lines: this.#lines };
+    this.#totals = new DemandKeyMap();
     this.#lines = [];
     return batch;
   }
