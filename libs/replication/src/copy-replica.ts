@@ -43,11 +43,27 @@ export interface CopyPorts {
  * @throws {ReplicationError} and what shares and stores throw.
  */
 export async function copyReplica(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, signal: AbortSignal): Promise<void> {
+  const { checkpoint, layer } = claimed.item;
+  const onJoined = checkpoint === undefined ? undefined : ports.fanOut?.expect(layer);
+  try {
+    await makeCopy(ports, claimed, { signal, onJoined });
+  } finally {
+    onJoined?.();
+  }
+}
+
+/** What a copy is told besides its work: when to stop; and what to call when it has joined its fan-out. */
+interface CopyTerms {
+  readonly signal: AbortSignal;
+  readonly onJoined: (() => void) | undefined;
+}
+
+async function makeCopy(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, { signal, onJoined }: CopyTerms): Promise<void> {
   const { store, records, clock } = ports;
   const { item: replica, claim } = claimed;
   const target = shareNamed(ports.shares, replica.share);
   const record = await recordOf(records, replica.layer);
-  const attempt = new CopyAttempt(ports, claimed, { target, record, signal });
+  const attempt = new CopyAttempt(ports, claimed, { target, record, signal, onJoined });
   if (!(await attempt.isThere())) {
     try {
       await attempt.fill();
@@ -71,6 +87,7 @@ class CopyAttempt {
   readonly #target: Share;
   readonly #record: LayerRecord;
   readonly #signal: AbortSignal;
+  readonly #onJoined: (() => void) | undefined;
   readonly #path: string;
   readonly #final: string;
   /** Undefined until the partial file is ours. */
@@ -79,12 +96,13 @@ class CopyAttempt {
   #seen: Promise<ShareFile | undefined> | undefined;
   #seat: FanOutSeat | undefined;
 
-  constructor(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, work: { readonly target: Share; readonly record: LayerRecord; readonly signal: AbortSignal }) {
+  constructor(ports: CopyPorts, claimed: Claimed<ReplicaCopy>, work: CopyTerms & { readonly target: Share; readonly record: LayerRecord }) {
     this.#ports = ports;
     this.#claimed = claimed;
     this.#target = work.target;
     this.#record = work.record;
     this.#signal = work.signal;
+    this.#onJoined = work.onJoined;
     this.#path = copyPartialPath({ layer: claimed.item.layer, vhd: work.record.vhd.digest }, claimed.claim.id);
     this.#final = layerFilePath(claimed.item.layer, work.record.writerVersion);
   }
@@ -109,6 +127,8 @@ class CopyAttempt {
     const done = (this.#done ??= (await this.#adoptEarlierTry()) ?? (await this.#beginAnew()));
     await this.#noteProgress(done);
     this.#join(sources, done);
+    this.#onJoined?.();
+    await this.#ports.fanOut?.gathered(this.#claimed.item.layer, this.#signal);
     await bothSettled(this.#copyPieces(sources, done), this.#prepare(done));
     // Asks for the claim once more: only its holder may give the file its final name.
     await this.#noteProgress(done);

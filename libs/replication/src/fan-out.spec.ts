@@ -3,12 +3,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
 import type { Digest } from '#oci';
-import { PIECE_BYTES } from '#shares';
+import { copyPartialPath, PIECE_BYTES, pieceRange } from '#shares';
 import { MemoryShare } from '#shares/testing';
 
 import type { SuspectRelay } from './copy-pieces.js';
 import { type CopyPorts, copyReplica } from './copy-replica.js';
 import { FanOut, RELAY_SILENCE_MAX_MS } from './fan-out.js';
+import { GATHERING_MAX_MS } from './gathering.js';
+import { PieceSet } from './piece-set.js';
 import type { ReplicaCopy } from './replica.js';
 import { bytesOn, pathOf, ReplicationWorld, WORLD_LEASE_MS } from './testing/index.js';
 
@@ -103,6 +105,9 @@ describe('copies of one layer to several shares', () => {
     const second = new MemoryShare({ name: 'home2', region: 'westeurope', clock: world.clock });
     world.shares.set(second.name, second);
     await world.expandOnto(second, 'layer', PIECES);
+    // So that the first two take from shares that have the whole.
+    const dear = { from: 'region0', to: 'region1', roundTripMs: 100, throughputBytesPerSecond: 1e9, pricePerGb: 1 };
+    fanOut = new FanOut(world.ports({ links: [dear] }).regions, world.clock);
     const [relay, other, taker] = targets as [MemoryShare, MemoryShare, MemoryShare];
     // Its first piece comes wrong, and is held when it comes for the second time.
     relay.corruptCopies = 1;
@@ -213,6 +218,69 @@ describe('a relay', () => {
     seat.leave();
     open();
     await relay;
+  });
+});
+
+describe('copies that go on after their worker has died', () => {
+  /** Leaves each target with the pieces that a dead worker has noted, and gives the copies to another worker. Nothing has left the home share since. */
+  async function succeeding(held: readonly (readonly number[])[]): Promise<Claimed<ReplicaCopy>[]> {
+    await begin(held.length);
+    const { vhd, pieceCrc64s } = world.records.records.get(layer)!;
+    for (const [n, { claim }] of (await claimAll()).entries()) {
+      const path = copyPartialPath({ layer, vhd: vhd.digest }, claim.id);
+      const done = new PieceSet(pieceCrc64s.length);
+      await targets[n]!.createFile(path, vhd.sizeBytes);
+      for (const piece of held[n]!) {
+        const range = pieceRange(piece, vhd.sizeBytes);
+        await targets[n]!.writeRange(path, range.offset, await world.home.readRange(pathOf(layer), range));
+        done.add(piece);
+      }
+      await world.store.progress(claim.id, 1, { path, pieces: done.toBytes() });
+    }
+    await world.clock.advance(WORLD_LEASE_MS + 1);
+    return world.store.copies.claim({ owner: 'successor', limit: 100, now: world.clock.now(), leaseMs: WORLD_LEASE_MS });
+  }
+
+  /** The last `count` pieces with data are missing. */
+  const but = (count: number): number[] => [0, 1, 3, 4, 5, 6, 7, 8, 10, 11].slice(0, DATA_PIECES - count);
+  const missingBytes = (pieces: number): number => pieces * PIECE_BYTES - (pieces === 0 ? 0 : 512);
+
+  it('take out of the home share what none of them has, once, whoever is there first', async () => {
+    const claims = await succeeding([but(2), but(3), but(5), but(8), but(9)]);
+    // The more one has, the longer its share takes to answer.
+    for (const [n, share] of targets.entries()) {
+      share.before = async ({ operation }) => {
+        if (operation === 'rename' || operation === 'stat') for (let turn = 0; turn < 20 * (targets.length - n); turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      };
+    }
+    await Promise.all(claims.map((claimed) => copy(claimed)));
+    for (const share of targets) await expectWhole(share);
+    expect(out(world.home)).toBe(missingBytes(2));
+  });
+
+  it('take nothing out of it that any of them has', async () => {
+    const claims = await succeeding([[0, 1, 3, 4, 5, 6], [7, 8, 10, 11]]);
+    await Promise.all(claims.map((claimed) => copy(claimed)));
+    for (const share of targets) await expectWhole(share);
+    expect([out(world.home), out(targets[0]!), out(targets[1]!)]).toEqual([0, 6 * PIECE_BYTES, missingBytes(4)]);
+  });
+
+  it('wait no longer than for a while for one whose share does not answer, nor for one that fails', async () => {
+    const [slow, quick, failing] = await succeeding([but(1), but(9), but(1)]);
+    const held = Promise.withResolvers<void>();
+    targets[0]!.before = async ({ operation }) => (operation === 'rename' ? held.promise : undefined);
+    targets[2]!.failNext('rename', 'SHARE_UNAVAILABLE', { times: 10 });
+    const failed = copy(failing!).catch((error: unknown) => error);
+    const running = [copy(slow!), copy(quick!)];
+    expect(await failed).toMatchObject({ code: 'SHARE_UNAVAILABLE' });
+    await until(() => world.clock.sleeperCount > 0);
+    await world.clock.advance(GATHERING_MAX_MS - 1);
+    expect(out(world.home)).toBe(0);
+    await world.clock.advance(1);
+    await until(() => out(world.home) >= missingBytes(9));
+    held.resolve();
+    await Promise.all(running);
+    for (const share of targets.slice(0, 2)) await expectWhole(share);
   });
 });
 

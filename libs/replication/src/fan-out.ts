@@ -5,6 +5,7 @@ import type { RegionMap } from '#regions';
 import type { Share } from '#shares';
 
 import { GrantedSource } from './copy-sources.js';
+import { Gathering } from './gathering.js';
 import type { PieceSet } from './piece-set.js';
 import { type FanOutTarget, planFanOut } from './plan-fan-out.js';
 
@@ -36,16 +37,28 @@ export interface FanOutMember {
 export class FanOut {
   readonly #regions: RegionMap;
   readonly #clock: Clock;
+  readonly #gathering: Gathering;
   readonly #groups = new Map<string, Group>();
 
   constructor(regions: RegionMap, clock: Clock) {
     this.#regions = regions;
     this.#clock = clock;
+    this.#gathering = new Gathering(clock);
   }
 
   /** Layers that are being copied now. */
   get size(): number {
     return this.#groups.size;
+  }
+
+  /** Has the copies of a layer wait for one that will bring pieces along, before they take any. @returns to be called when it has joined, or will not. */
+  expect(layer: Digest): () => void {
+    return this.#gathering.expect(layer);
+  }
+
+  /** Waits for those that are expected; see {@link Gathering.complete}. */
+  gathered(layer: Digest, signal: AbortSignal): Promise<void> {
+    return this.#gathering.complete(layer, signal);
   }
 
   /** Has a copy take part from now on, until it leaves. One that is still there for the same share is out: its claim was lost. */
@@ -88,6 +101,14 @@ class Group {
   remove(seat: FanOutSeat): void {
     if (this.#seats.get(seat.name) === seat) this.#seats.delete(seat.name);
     this.replan();
+  }
+
+  /** Who has a piece and gives it to `taker` at no higher price than any share that has the whole: the cheapest of them. */
+  holderOf(piece: number, taker: FanOutSeat): FanOutSeat | undefined {
+    const priceFrom = ({ region }: Share): number => this.#regions.link(region, taker.member.share.region).pricePerGb;
+    const priceMax = Math.min(...taker.member.origins.map(priceFrom));
+    const holders = [...this.#seats.values()].filter((seat) => seat !== taker && !taker.barred.has(seat.name) && seat.has(piece) && priceFrom(seat.member.share) <= priceMax);
+    return holders.toSorted((a, b) => priceFrom(a.member.share) - priceFrom(b.member.share) || this.#turns.get(a)! - this.#turns.get(b)!)[0];
   }
 
   /** Decides anew who takes from whom, and wakes everybody who waits. */
@@ -148,14 +169,15 @@ export class FanOutSeat {
   }
 
   /**
-   * The relay from which this copy should take a piece, when that has it: waits until it does, while it goes on bringing any.
+   * The relay from which this copy should take a piece, when that has it: waits until it does, while it goes on bringing any. Without a relay, any other copy that has the piece.
    * @returns undefined when the piece is to be taken from a share that has the layer ready. @throws the signal's reason.
    */
   async relayWith(piece: number, signal: AbortSignal): Promise<FanOutSeat | undefined> {
     for (;;) {
       signal.throwIfAborted();
       const relay = this.#relay;
-      if (relay === undefined || relay.#has(piece)) return relay;
+      if (relay === undefined) return this.#state === 'filling' ? this.#group.holderOf(piece, this) : undefined;
+      if (relay.has(piece)) return relay;
       const silentMs = Math.abs(this.#clock.now().getTime() - relay.#broughtAtMs);
       if (silentMs >= RELAY_SILENCE_MAX_MS) this.bar(relay);
       else await this.#changeOf(relay, RELAY_SILENCE_MAX_MS - silentMs, signal);
@@ -213,14 +235,15 @@ export class FanOutSeat {
     this.#relay = relay;
   }
 
+  /** For the group: whether others can take a piece from this copy. */
+  has(piece: number): boolean {
+    return this.isWhole || (this.#state === 'filling' && this.member.done.has(piece));
+  }
+
   /** For the group: has those who wait for this copy look again. */
   wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
-  }
-
-  #has(piece: number): boolean {
-    return this.isWhole || this.member.done.has(piece);
   }
 
   async #changeOf(relay: FanOutSeat, maxMs: number, signal: AbortSignal): Promise<void> {

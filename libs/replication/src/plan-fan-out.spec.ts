@@ -40,6 +40,14 @@ describe('a fan-out', () => {
     expect(Object.fromEntries(sources)).toEqual({ 'share-r2': 'share-r0', 'share-r3': 'share-r2', 'share-r1': 'share-r3' });
   });
 
+  it('takes from the home region last of those that are as good, from one that has become whole, and from the next in the chain', () => {
+    for (const [whole, others] of [['r1', ['r2', 'r3']], ['r8', ['r2', 'r3', 'r4']]] as const) {
+      const sources = plan({ origins: [origin('r0'), origin(whole)], targets: others.map((name) => target(name)) });
+      expect([...sources.values()]).not.toContain('share-r0');
+      expect(new Set(sources.values()).size).toBe(others.length);
+    }
+  });
+
   it('has those give to others who began first', () => {
     const [early, late] = [{ ...target('r2'), turn: 1 }, { ...target('r1'), turn: 2 }];
     expect(Object.fromEntries(plan({ targets: [early, late] }))).toEqual({ 'share-r2': 'share-r0', 'share-r1': 'share-r2' });

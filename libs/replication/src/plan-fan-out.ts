@@ -33,6 +33,7 @@ export type FanOutPlan = ReadonlyMap<string, string>;
 interface Node {
   readonly place: FanOutOrigin;
   readonly isOrigin: boolean;
+  readonly isHome: boolean;
   readonly heldPieces: number;
   /** What reaches it, in bytes per second. */
   readonly rate: number;
@@ -52,7 +53,8 @@ interface Edge {
 /**
  * Decides how one layer reaches several shares: a tree whose roots are the origins and in which targets pass on what they have got. Each target takes from
  * the cheapest one, whole or not, that has at least as much as itself; of equally cheap ones from the one that leaves it the most throughput, counting that
- * who gives to several divides what it can give. So with equal links the origin gives the bytes out once, and each target to the next.
+ * who gives to several divides what it can give; and from the home region last. So with equal links the origin gives the bytes out once, and each target to the next,
+ * also when one of them has become whole.
  *
  * Every target has a source, none takes from itself by any way round, and the bytes cost no more than from the origins alone. The order of the input does
  * not matter. A decision; cost: targets² × (origins + targets).
@@ -60,7 +62,7 @@ interface Edge {
 export function planFanOut({ origins, targets, regions, relaysAtEqualPrice }: FanOutProblem): FanOutPlan {
   const outRateOf = (place: FanOutOrigin): number => bestRate(place, targets, regions);
   const nodes: Node[] = origins.map((place) => ({
-    place, isOrigin: true, heldPieces: Number.POSITIVE_INFINITY, rate: Number.POSITIVE_INFINITY, outRate: outRateOf(place), takers: 0,
+    place, isOrigin: true, isHome: place.region === regions.home, heldPieces: Number.POSITIVE_INFINITY, rate: Number.POSITIVE_INFINITY, outRate: outRateOf(place), takers: 0,
   }));
   const plan = new Map<string, string>();
   const left = new Set(targets);
@@ -78,7 +80,7 @@ export function planFanOut({ origins, targets, regions, relaysAtEqualPrice }: Fa
     plan.set(target.name, node.place.name);
     node.takers += 1;
     left.delete(target);
-    nodes.push({ place: target, isOrigin: false, heldPieces: target.heldPieces, rate, outRate: outRateOf(target), takers: 0 });
+    nodes.push({ place: target, isOrigin: false, isHome: false, heldPieces: target.heldPieces, rate, outRate: outRateOf(target), takers: 0 });
   }
   return plan;
 }
@@ -97,6 +99,7 @@ function compare(a: Edge, b: Edge, relaysAtEqualPrice: boolean): number {
     (relaysAtEqualPrice ? 0 : Number(b.node.isOrigin) - Number(a.node.isOrigin)) ||
     descending(a.rate, b.rate) ||
     a.node.takers - b.node.takers ||
+    Number(a.node.isHome) - Number(b.node.isHome) ||
     a.roundTripMs - b.roundTripMs ||
     byText(a.node.place.name, b.node.place.name)
   );
