@@ -26,6 +26,7 @@ export const OUTAGES: readonly OutageCase[] = [
     { name: `database ${state} for longer than may be gone on by`, strike: (run) => databaseAwayForLong(run, state) },
     { name: `database ${state} at a restart`, strike: (run) => databaseAwayAtRestart(run, state) },
     { name: `registry ${state}`, strike: (run) => registryAway(run, state) },
+    { name: `keys of tokens ${state}`, strike: (run) => tokenKeysAway(run, state) },
     { name: `share of one region ${state}`, strike: (run) => shareAway(run, state) },
     { name: `regions parted, everything at home ${state}`, strike: (run) => regionsParted(run, state) },
   ]),
@@ -81,6 +82,23 @@ async function registryAway(run: OutageRun, state: WayState): Promise<void> {
     run.expectLayers(await run.measure(strangers(run.pulls)), 'AUTHORIZATION_UNAVAILABLE');
   });
   await mounting(run, 'strangers are asked about again', strangers(run.pulls));
+}
+
+/** Tokens by keys that are known are verified as ever; of a key that came meanwhile the registry is asked, and nobody waits for the keys. */
+async function tokenKeysAway(run: OutageRun, state: WayState): Promise<void> {
+  const { signer } = run.deployment;
+  await started(run, { verifiesTokens: true });
+  const known = await signed(run);
+  await mounting(run, 'signed tokens open', known);
+  signer.changeKey();
+  const unknown = await signed(run);
+  await whileBroken(run, 'tokenKeys', state, async () => {
+    run.expectLayers(await run.measure(known), 'mount');
+    // Keys are not looked for at every turn: until then a key that is not known is a stranger's.
+    await eventually('the keys are looked for', async () => (await run.look(unknown)).every(({ status }) => status === 200));
+    run.expectLayers(await run.measure(unknown), 'mount');
+  });
+  await mounting(run, 'tokens by the new key open', await signed(run));
 }
 
 async function shareAway(run: OutageRun, state: WayState): Promise<void> {
@@ -158,11 +176,13 @@ async function restartedUnderLoad(run: OutageRun): Promise<void> {
 }
 
 async function clockWrong(run: OutageRun, skewMinutes: number): Promise<void> {
-  await started(run, { skewMinutes });
+  await started(run, { skewMinutes, verifiesTokens: true });
   const replies = await run.measure();
   run.expectLayers(replies, 'mount');
   run.expect('the clock was not wrong: is libfaketime there?', replies.every(({ body }) => Math.abs(asOf(body) - Date.now() - skewMinutes * MINUTE_MS) < MINUTE_MS));
   run.expect('an answer came without a lease', replies.every(({ body }) => body?.lease !== undefined));
+  // Tokens that were given this moment: by this clock they have ended, or do not hold yet.
+  run.expectLayers(await run.measure(await signed(run)), 'mount');
   const [lease] = replies.map(({ body }) => body?.lease);
   if (lease === undefined) return;
   const renewed = await run.deployment.lookup.client.call(`/v1/leases/${lease.id}`, { method: 'PUT' });
@@ -190,6 +210,13 @@ async function whileBroken(run: OutageRun, way: keyof OutageRun['deployment']['w
   } finally {
     run.deployment.ways[way].set('open');
   }
+}
+
+/** The same pulls by nodes that show a token of the registry's, given now. */
+async function signed({ pulls, deployment }: OutageRun): Promise<AskedPull[]> {
+  const [{ repository }] = pulls as readonly [AskedPull];
+  const authorization = `Bearer ${await deployment.signer.token(repository)}`;
+  return pulls.filter(({ kind }) => kind === 'mount').map((pull) => ({ ...pull, authorization: () => authorization }));
 }
 
 let strangerCount = 0;

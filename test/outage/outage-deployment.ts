@@ -16,6 +16,7 @@ import { temporaryDatabase } from '../e2e/support/temporary-database.js';
 import { wrongClock } from '../e2e/support/wrong-clock.js';
 import { BreakableProxy } from './breakable-proxy.js';
 import type { AskedPull } from './pull-load.js';
+import { AUDIENCE, TokenSigner } from './token-signer.js';
 
 export const HOME = 'westeurope';
 export const FAR = 'eastus';
@@ -28,6 +29,8 @@ export interface Ways {
   readonly registry: BreakableProxy;
   readonly homeShare: BreakableProxy;
   readonly farShare: BreakableProxy;
+  /** To the keys of the registry's tokens. */
+  readonly tokenKeys: BreakableProxy;
 }
 
 /** How a lookup process is started. */
@@ -37,6 +40,8 @@ export interface LookupStart {
   readonly busyAfter?: string;
   /** How old what it knows may be before it mounts nothing. */
   readonly staleMax?: string;
+  /** Whether it verifies signed tokens by itself; otherwise it asks the registry about every credential. */
+  readonly verifiesTokens?: boolean;
 }
 
 /**
@@ -47,6 +52,7 @@ export class OutageDeployment implements AsyncDisposable {
   readonly ways: Ways;
   readonly databaseUrl: string;
   readonly registry: LocalRegistry;
+  readonly signer: TokenSigner;
   /** Where what belongs to the run may be put. */
   readonly folder: string;
   readonly #undo: AsyncDisposableStack;
@@ -54,10 +60,11 @@ export class OutageDeployment implements AsyncDisposable {
   #control: ServiceProcess | undefined;
   #lookup: ServiceProcess | undefined;
 
-  private constructor(parts: Pick<OutageDeployment, 'ways' | 'databaseUrl' | 'registry' | 'folder'> & { readonly undo: AsyncDisposableStack; readonly start: (name: string, roles: string, how: LookupStart) => Promise<ServiceProcess> }) {
+  private constructor(parts: Pick<OutageDeployment, 'ways' | 'databaseUrl' | 'registry' | 'signer' | 'folder'> & { readonly undo: AsyncDisposableStack; readonly start: (name: string, roles: string, how: LookupStart) => Promise<ServiceProcess> }) {
     this.ways = parts.ways;
     this.databaseUrl = parts.databaseUrl;
     this.registry = parts.registry;
+    this.signer = parts.signer;
     this.folder = parts.folder;
     this.#undo = parts.undo;
     this.#start = parts.start;
@@ -77,8 +84,9 @@ export class OutageDeployment implements AsyncDisposable {
     undo.defer(() => registry.stop());
     const emulator = await startTemporaryEmulator(REGIONS, { accounts: REGIONS.map((name) => ({ name, key: TEST_KEY, region: name })) });
     undo.defer(() => emulator.close());
-    const ways = { database: undo.use(await BreakableProxy.to(databaseUrl)), registry: undo.use(await BreakableProxy.to(registry.url)), homeShare: undo.use(await BreakableProxy.to(emulator.url)), farShare: undo.use(await BreakableProxy.to(emulator.url)) };
-    const start = (name: string, roles: string, { skewMinutes = 0, busyAfter = '10s', staleMax = '2m' }: LookupStart): Promise<ServiceProcess> => {
+    const signer = undo.use(await TokenSigner.start());
+    const ways = { database: undo.use(await BreakableProxy.to(databaseUrl)), registry: undo.use(await BreakableProxy.to(registry.url)), homeShare: undo.use(await BreakableProxy.to(emulator.url)), farShare: undo.use(await BreakableProxy.to(emulator.url)), tokenKeys: undo.use(await BreakableProxy.to(signer.url)) };
+    const start = (name: string, roles: string, { skewMinutes = 0, busyAfter = '10s', staleMax = '2m', verifiesTokens = false }: LookupStart): Promise<ServiceProcess> => {
       const isLookup = roles === 'lookup';
       const shareUrl = (region: string): string => (region === FAR ? ways.farShare.by(emulator.url) : isLookup ? ways.homeShare.by(emulator.url) : emulator.url);
       const overrides = {
@@ -87,6 +95,7 @@ export class OutageDeployment implements AsyncDisposable {
         shares: { kind: 'azure', credential: 'key' },
         regions: { home: HOME, list: REGIONS.map((region) => ({ name: region, share: { account: region, endpoint: `${shareUrl(region)}/${region}` } })) },
         leases: { ttl: '10s' },
+        ...(verifiesTokens ? { registry: { tokens: { realm: registry.url, service: AUDIENCE, keys: [{ jwks: ways.tokenKeys.by(signer.url) }] } } } : {}),
         lookup: { ...(FAST['lookup'] as object), staleMax, busyAfter, registryPatience: '30ms' },
       };
       const environment = {
@@ -96,7 +105,7 @@ export class OutageDeployment implements AsyncDisposable {
       };
       return ServiceProcess.start({ main, folder: join(folder, name), registryUrl: isLookup ? ways.registry.by(registry.url) : registry.url, overrides, environment, args: ['--role', roles] });
     };
-    const deployment = new OutageDeployment({ ways, databaseUrl, registry, folder, undo: undo.move(), start });
+    const deployment = new OutageDeployment({ ways, databaseUrl, registry, signer, folder, undo: undo.move(), start });
     try {
       deployment.#control = deployment.#undo.use(await start('control', 'control,worker', {}));
       await deployment.startLookup();
