@@ -158,6 +158,7 @@ export const configSchema = z
           .strictObject({
             layers: z.boolean().optional(),
             spool: bytes('4GiB'),
+            memory: bytes('256MiB', 64 * GiB),
             spooled: z.number().int().min(1).max(1000).default(32),
             within: duration('15m', SECOND_MS, HOUR_MS),
             expansions: z.number().int().min(1).max(16).default(1),

@@ -101,7 +101,7 @@ describe('the configuration', () => {
     expect(fields('region: westeurope')).toEqual(['gateway.region']);
     expect(problems('gateway: { region: mars }')[0]).toEqual({ field: 'gateway.region', value: '"mars"', rule: 'must be one of the regions in the list that is not home: eastus, southeastasia' });
     for (const settings of ['keep: { layers: true }', 'enabled: true, keep: { layers: true }', 'region: eastus, keep: { layers: true }']) expect(fields(settings)).toEqual(['gateway.keep.layers']);
-    expect(fields('keep: { spool: 0, spooled: 0, within: 2h, expansions: 100 }').toSorted()).toEqual(['gateway.keep.expansions', 'gateway.keep.spool', 'gateway.keep.spooled', 'gateway.keep.within']);
+    expect(fields('keep: { spool: 0, memory: 0, spooled: 0, within: 2h, expansions: 100 }').toSorted()).toEqual(['gateway.keep.expansions', 'gateway.keep.memory', 'gateway.keep.spool', 'gateway.keep.spooled', 'gateway.keep.within']);
   });
 
   it('takes NFS with the networks that admit to it, and folders of hosts with theirs', () => {

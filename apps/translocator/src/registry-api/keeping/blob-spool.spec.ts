@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ManualClock } from '#clock/testing';
 import { digestOf } from '#oci';
-import { KiB, MINUTE_MS } from '#quantities';
+import { KiB, MiB, MINUTE_MS } from '#quantities';
 
 import { BlobSpool, OTHERS_FIRST_MAX_MS, type SpoolLimits } from './blob-spool.js';
 import { SPOOL_PENDING_BYTES_MAX, type SpooledBlob } from './spooled-blob.js';
@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 function spool(limits: Partial<SpoolLimits> = {}, at = folder): BlobSpool {
-  return new BlobSpool({ folder: at, clock, limits: { bytesMax: 1e9, blobsMax: 10, ageMaxMs: MINUTE_MS, ...limits }, onWhole: () => undefined, onFailure: (_blob, failure) => failures.push(failure) });
+  return new BlobSpool({ folder: at, clock, limits: { bytesMax: 1e9, memoryBytesMax: 0, blobsMax: 10, ageMaxMs: MINUTE_MS, ...limits }, onWhole: () => undefined, onFailure: (_blob, failure) => failures.push(failure) });
 }
 function open(into: BlobSpool, name: string, sizeBytes: number): SpooledBlob {
   const blob = into.open({ digest: digestOf(name), repository: 'team/app', sizeBytes });
@@ -57,6 +57,44 @@ describe('a spool', () => {
     expect(all.bytes).toBe(contents.length + 3);
     await Promise.all([small.discard(), large.discard()]);
     expect(all.bytes).toBe(0);
+  });
+
+  it('keeps in memory what there is room for, without touching the disk, and gives that room back as it is read', async () => {
+    await writeFile(join(folder, 'a file'), '');
+    const all = spool({ memoryBytesMax: 100 }, join(folder, 'a file', 'below'));
+    const [first, second, third] = [open(all, 'first', 60), open(all, 'second', 40), open(all, 'third', 1)];
+    for (let n = 0; n < 6; n += 1) first.take(Buffer.alloc(10, n));
+    second.take(Buffer.alloc(40));
+    await first.end(true);
+    await second.end(true);
+    expect([all.memoryBytes, failures]).toEqual([100, []]);
+    // One byte more is for the disk, which is none here.
+    third.take(Buffer.alloc(1));
+    await third.end(true);
+    await third.discard();
+    expect([all.memoryBytes, failures]).toEqual([100, ['SPOOL_FAILED']]);
+    expect(all.takeWhole()).toBe(first);
+    const parts = first.chunks(never);
+    expect((await parts.next()).value).toEqual(Buffer.alloc(10, 0));
+    expect(all.memoryBytes).toBe(90);
+    await parts.return();
+    await Promise.all([first.discard(), second.discard()]);
+    expect(all.memoryBytes).toBe(0);
+  });
+
+  it('writes no more than there is no room for, and gives all of it back in order', async () => {
+    const all = spool({ memoryBytesMax: 3 * MiB });
+    const contents = Buffer.concat(Array.from({ length: 160 }, (_, n) => Buffer.alloc(64 * KiB, n)));
+    const blob = open(all, 'large', contents.length);
+    for (let at = 0; at < contents.length; at += 64 * KiB) {
+      blob.take(contents.subarray(at, at + 64 * KiB));
+      if (at % MiB === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await blob.end(true);
+    expect(all.memoryBytes).toBeLessThanOrEqual(3 * MiB);
+    expect(all.memoryBytes).toBeGreaterThan(MiB);
+    expect((await readAll(blob)).equals(contents)).toBe(true);
+    expect(all.memoryBytes).toBe(0);
   });
 
   it('lets what is on its way come first, but not for ever', async () => {

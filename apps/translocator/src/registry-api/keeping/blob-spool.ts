@@ -2,7 +2,7 @@ import type { Clock } from '#clock';
 import type { Digest } from '#oci';
 import { SECOND_MS } from '#quantities';
 
-import { SpooledBlob, type SpoolFailure } from './spooled-blob.js';
+import { SpooledBlob, type SpoolFailure, type SpoolMemory } from './spooled-blob.js';
 
 /** How long what came whole waits for others that are still on their way: an image's layers are fetched together, and expanding one takes from the others' pace. */
 export const OTHERS_FIRST_MAX_MS = 10 * SECOND_MS;
@@ -11,6 +11,8 @@ export const OTHERS_FIRST_MAX_MS = 10 * SECOND_MS;
 export interface SpoolLimits {
   /** Of all blobs together, by what their answers say that they have. */
   readonly bytesMax: number;
+  /** Of these, how many stay in memory. */
+  readonly memoryBytesMax: number;
   readonly blobsMax: number;
   /** From a blob's first byte until its expansion begins. */
   readonly ageMaxMs: number;
@@ -30,7 +32,7 @@ export interface SpoolOptions {
 }
 
 /**
- * Sets blobs aside on the disk while they pass, each once, within limits; what came whole waits here, first come, first served. Nothing that passes ever waits for it: what does not fit, or comes
+ * Sets blobs aside while they pass, in memory and, when that is full, on the disk, each once, within limits; what came whole waits here, first come, first served. Nothing that passes ever waits for it: what does not fit, or comes
  * faster than the disk, is given up.
  */
 export class BlobSpool {
@@ -38,17 +40,23 @@ export class BlobSpool {
   readonly #blobs = new Map<Digest, { readonly blob: SpooledBlob; readonly inTime: AbortController }>();
   readonly #whole: { readonly blob: SpooledBlob; readonly sinceMs: number }[] = [];
   readonly #passing = new Set<SpooledBlob>();
-  readonly #pending = { bytes: 0 };
+  readonly #memory: SpoolMemory;
   #bytes = 0;
   #stopped = false;
 
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#memory = { bytes: 0, stayMax: options.limits.memoryBytesMax };
   }
 
   /** Bytes that are set aside, or will be. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Of these, what is in memory. */
+  get memoryBytes(): number {
+    return this.#memory.bytes;
   }
 
   /** Begins to set a blob aside. */
@@ -59,7 +67,7 @@ export class BlobSpool {
     const blob = new SpooledBlob({
       ...of,
       folder,
-      pending: this.#pending,
+      memory: this.#memory,
       onFailure,
       onWhole: (whole) => {
         this.#passing.delete(whole);

@@ -83,7 +83,7 @@ function gateway({ unorderedBytesMax = 1e9, share = east, plannedAt, layers: rec
     full: new FullShares(() => undefined),
     isBusy,
     plannedAt: async () => plannedAt,
-    terms: { unorderedBytesMax, expansionMaxMs: MINUTE_MS, folder, spool: { bytesMax: 1e9, blobsMax: 4, ageMaxMs: MINUTE_MS } },
+    terms: { unorderedBytesMax, expansionMaxMs: MINUTE_MS, folder, spool: { bytesMax: 1e9, memoryBytesMax: 1, blobsMax: 4, ageMaxMs: MINUTE_MS } },
     onWhole: () => undefined,
     onGivenBack: () => undefined,
     logger: createLogger('fatal', { write: () => undefined }),

@@ -44,7 +44,7 @@ function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, l
   const { gateway, placement } = config;
   const share = keepsLayers(gateway) ? shares.inRegion(gateway.region) : undefined;
   if (share === undefined) return undefined;
-  const { spool, spooled, within, expansions } = gateway.keep;
+  const { spool, memory, spooled, within, expansions } = gateway.keep;
   const layers = new KeptLayers({
     share, home: shares.home, map, store, layers: records, clock, metrics, logger,
     records: new ExpandedLayerRecords(records),
@@ -55,7 +55,7 @@ function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, l
       unorderedBytesMax: Math.floor(placement.reactiveRatio * share.capacityBytes),
       expansionMaxMs: within,
       folder: join(config.folder, 'gateway'),
-      spool: { bytesMax: spool, blobsMax: spooled, ageMaxMs: within },
+      spool: { bytesMax: spool, memoryBytesMax: memory, blobsMax: spooled, ageMaxMs: within },
     },
     onWhole: () => loop.nudge(),
     onGivenBack: () => signals.replicasOrdered(),
