@@ -1,13 +1,18 @@
 import { include, isWithin, type LayerSet, type LayerTable, marginal } from './layer-table.js';
 import type { PlacementParameters } from './region-facts.js';
 
+/** Bytes in a gigabyte, as prices count them. */
+const GB = 1e9;
+
 /** Which images bring back what they cost. */
 export interface BreakEven {
   /** Pulls expected of each image, and its bytes. */
   readonly pulls: Float64Array;
   readonly imageBytes: Float64Array;
-  /** Pulls that bring back an image of which every byte is new. */
+  /** How many times the bytes that it adds an image has to save. */
   readonly minimumPulls: number;
+  /** What each pull counts in bytes, besides those that it saves. */
+  readonly hitBytes: number;
   /** Pulls without which no image is worth anything, however little it adds. */
   readonly leastPulls: number;
   /** Images of which only a share of both is asked: 1 for those. None where it is absent. */
@@ -17,15 +22,19 @@ export interface BreakEven {
 }
 
 /** The rule of the parameters, eased by `ratio` for all. */
-export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls'>, of: Pick<BreakEven, 'pulls' | 'imageBytes'>, ratio = 1): BreakEven {
-  return { pulls: of.pulls, imageBytes: of.imageBytes, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio };
+export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls, hitGigabytes }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitGigabytes'>, of: Pick<BreakEven, 'pulls' | 'imageBytes'>, ratio = 1): BreakEven {
+  return { pulls: of.pulls, imageBytes: of.imageBytes, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio, hitBytes: hitGigabytes * GB };
 }
 
-/** The pulls that are asked of an image which adds some of its bytes: as many as bring these back when every pull saves all of the image's bytes. */
+/** The pulls that are asked of an image which adds some of its bytes: as many as bring these back when every pull saves all of the image's bytes, and is worth some besides. Never more for fewer bytes. */
 export function pullsAsked(rule: BreakEven, image: number, addedBytes: number): number {
   const ratio = rule.eased !== undefined && rule.eased[image] === 1 ? (rule.easedRatio ?? 1) : 1;
-  const allBytes = rule.imageBytes[image]!;
-  return ratio * Math.max(rule.leastPulls, allBytes === 0 ? 0 : (rule.minimumPulls * addedBytes) / allBytes);
+  return ratio * pullsAskedFor(rule, { allBytes: rule.imageBytes[image]!, addedBytes });
+}
+
+/** The same for an image of so many bytes, without any ease. */
+export function pullsAskedFor({ leastPulls, minimumPulls, hitBytes }: Pick<BreakEven, 'leastPulls' | 'minimumPulls' | 'hitBytes'>, { allBytes, addedBytes }: { readonly allBytes: number; readonly addedBytes: number }): number {
+  return Math.max(leastPulls, allBytes === 0 ? 0 : (minimumPulls * addedBytes) / (allBytes + hitBytes));
 }
 
 /** Whether an image brings back what it adds. An image of which nothing is expected never does. Whatever else is added first, it never ceases to. */

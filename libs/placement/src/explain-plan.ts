@@ -1,7 +1,7 @@
 import type { Digest } from '#oci';
 import { GiB } from '#quantities';
 
-import { breakEvenOf, bringsBack, pullsAsked, worthKeeping } from './break-even.js';
+import { breakEvenOf, bringsBack, bringsBackAll, pullsAsked, worthKeeping } from './break-even.js';
 import { chooseByDensity } from './choose-by-density.js';
 import { explainDisplacement } from './explain-displacement.js';
 import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
@@ -161,12 +161,12 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
 }
 
 function chosenReason(region: RegionCase, image: number, { marginalBytes, isValued, isRecent }: { readonly marginalBytes: number; readonly isValued: boolean; readonly isRecent: boolean }): DecisionReason {
-  const { table, expected, rule, pulls } = region;
+  const { table, expected, rule } = region;
   if (table.imageBytes[image] === 0) return 'NOTHING_TO_STORE';
   if (isRecent && !bringsBack(rule, image, marginalBytes)) return 'RECENT_PULLS';
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
   if (!bringsBack(rule, image, marginalBytes)) return 'HELD_DEMAND';
-  if (pulls[image]! < rule.minimumPulls) return 'FEW_NEW_BYTES';
+  if (!bringsBackAll(rule, image)) return 'FEW_NEW_BYTES';
   const { ownPulls, inheritedPulls, elsewherePulls } = expected[image]!;
   if (ownPulls >= Math.max(inheritedPulls, elsewherePulls)) return 'DEMAND';
   return inheritedPulls >= elsewherePulls ? 'REPOSITORY_DEMAND' : 'DEMAND_ELSEWHERE';

@@ -80,6 +80,11 @@ export interface PlacementParameters {
   readonly minimumExpectedPulls: number;
   /** However little it adds, an image is placed only with at least so many expected pulls; from `minimumExpectedPulls` on that alone counts. >= 0. */
   readonly leastExpectedPulls: number;
+  /**
+   * What a pull that finds its image there is worth in gigabytes besides those that it saves: with 0 a copy is worth what it saves on the way, and with more a chance to be pulled is enough for a
+   * small image, while a large one still has to bring back most of its bytes. >= 0.
+   */
+  readonly hitGigabytes: number;
   /** An image that is there is kept down to this share of what it would need to come; 0..1. */
   readonly keepRatio: number;
   /** What a byte that is there already counts for, against a new one, when images compete; above 0, up to 1. */
@@ -109,6 +114,7 @@ export interface PlacementParameters {
 export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   horizonMs: 7 * DAY_MS,
   minimumExpectedPulls: 1,
+  hitGigabytes: 0,
   keepRatio: 0.5,
   heldBytesRatio: 0.5,
   switchGainRatio: 0.1,

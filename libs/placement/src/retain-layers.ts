@@ -1,5 +1,6 @@
 import type { Digest } from '#oci';
 
+import { breakEvenOf, pullsAskedFor } from './break-even.js';
 import { bytesOf, imagesWhere, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
@@ -19,7 +20,7 @@ import { imageKey } from './region-facts.js';
  */
 export function retain(region: RegionCase): RegionCase {
   const { facts, table, replicaOf } = region;
-  const { minimumExpectedPulls, keepRatio } = facts.parameters;
+  const keepRule = breakEvenOf(facts.parameters, region.rule, facts.parameters.keepRatio);
   const ready = layerSet(table, (layer) => replicaOf[layer]?.state === 'ready');
   const numbersOf = (digests: readonly Digest[]): number[] => digests.map((digest) => table.layerNumber.get(digest) ?? -1).filter((layer) => ready[layer] === 1);
   const ofRepositories = readyLayersOf(region, ready, numbersOf);
@@ -34,7 +35,9 @@ export function retain(region: RegionCase): RegionCase {
   const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, there));
   const demanded = unfinished.filter((image) => {
     const value = facts.forecasts.get(imageKey(image))?.expectedPulls ?? 0;
-    return value > 0 && value >= minimumExpectedPulls * keepRatio;
+    // As far as is known: the sizes of layers that nothing else has are not.
+    const bytes = image.layers.reduce((sum, digest) => sum + (table.sizes[table.layerNumber.get(digest) ?? -1] ?? 0), 0);
+    return value > 0 && value >= pullsAskedFor(keepRule, { allBytes: bytes, addedBytes: bytes });
   });
   const layers = [
     ...[...new Set(toCopy.map(({ pin }) => pin.image.repository))].flatMap(ofRepositories),
