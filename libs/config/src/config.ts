@@ -2,37 +2,11 @@ import { z } from 'zod';
 
 import { EVENT_TYPES } from '#events';
 import { isRepositoryPattern } from '#oci';
-import { isRegionName } from '#regions';
-import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, parseBytes, parseDuration, SECOND_MS, TiB } from '#quantities';
+import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { gatewayContradictions, type GatewayShape } from './gateway-config.js';
-
-/** A duration in milliseconds, written `15m`, `250ms` or `3d`. */
-const duration = (text: string, min: number, max: number) =>
-  z
-    .string()
-    .default(text)
-    .transform((value, context) => {
-      const ms = parseDuration(value);
-      if (ms !== undefined && ms >= min && ms <= max) return ms;
-      context.addIssue({ code: 'custom', message: `must be a duration such as ${text}, from ${min} ms to ${max} ms` });
-      return z.NEVER;
-    });
-
-/** A size in bytes, written `100GiB` or as a number of bytes. */
-const bytes = (text: string, max = 256 * TiB) =>
-  z
-    .union([z.string(), z.number()])
-    .default(text)
-    .transform((value, context) => {
-      const size = parseBytes(String(value));
-      if (size !== undefined && size > 0 && size <= max) return size;
-      context.addIssue({ code: 'custom', message: `must be a size such as ${text}, above 0 and at most ${max} bytes` });
-      return z.NEVER;
-    });
-
-/** The same without a default. */
-const bytesIfGiven = (example: string) => bytes(example).optional();
+import { bytes, duration } from './quantity-fields.js';
+import { defaultRegions, link, networks, region, regionContradictions, regionName, type RegionsShape, type SharesShape } from './region-config.js';
 
 /** Text that stands between quotes in a header. */
 const quotable = z.string().min(1).max(256).regex(/^[\x21\x23-\x5b\x5d-\x7e ]+$/, 'must be printable text without quotes');
@@ -66,8 +40,6 @@ const tls = z.strictObject({
   redirectPort: z.number().int().min(0).max(65_535).optional(),
 });
 
-const regionName = z.string().refine(isRegionName, 'must be a region name: lower-case letters, digits and hyphens, 1 to 64 characters');
-
 /** Somebody who is told what happens. */
 const webhook = z.strictObject({
   name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name of lower-case letters, digits and hyphens'),
@@ -77,41 +49,6 @@ const webhook = z.strictObject({
     .refine((url) => url.startsWith('https:') || /^http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost)[:/]/.test(`${url}/`), 'must be https, except on loopback: events name repositories'),
   types: z.array(z.enum(EVENT_TYPES)).min(1).optional(),
 });
-
-const networks = z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be IP addresses or networks such as 10.0.0.0/8' })).max(100);
-
-const region = z.strictObject({
-  name: regionName,
-  displayName: z.string().min(1).max(100).optional(),
-  share: z
-    .strictObject({
-      capacity: bytes('32GiB'),
-      account: z.string().regex(/^[a-z0-9]{3,24}$/, 'must be a storage account name: 3 to 24 lower-case letters and digits').optional(),
-      shareName: z.string().regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a share name: 3 to 63 lower-case letters, digits and single hyphens').default('layers'),
-      endpoint: z.url({ protocol: /^https?$/ }).optional(),
-      smbHost: z.string().regex(/^[A-Za-z0-9.-]+$/).optional(),
-      protocol: z.enum(['smb', 'nfs']).default('smb'),
-      nfsExport: z.string().max(1024).regex(/^(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\/(?:[^\s/]+(?:\/[^\s/]+)*)?$/, 'must be an export such as nfs.example.com:/layers').optional(),
-      networks: networks.default([]),
-      folders: z
-        .array(z.strictObject({ path: z.string().max(1024).regex(/^\/[^\0]*$/, 'must be an absolute path'), networks: networks.min(1) }))
-        .max(32)
-        .default([]),
-      throughputIn: bytesIfGiven('100MiB'),
-      throughputOut: bytesIfGiven('100MiB'),
-    })
-    .prefault({}),
-});
-
-const link = z.strictObject({
-  from: regionName,
-  to: regionName,
-  roundTripMs: z.number().positive().max(10_000),
-  throughput: bytes('250MB'),
-  pricePerGb: z.number().min(0).max(100),
-});
-
-const defaultRegions = [{ name: 'westeurope' }, { name: 'eastus' }, { name: 'southeastasia' }];
 
 /** Everything an operator may set, with its rules and defaults; secrets are not in it. The embedded default is this schema's answer to `{}`. */
 export const configSchema = z
@@ -271,8 +208,8 @@ type Shape = {
   readonly roles: readonly string[];
   readonly gateway: GatewayShape;
   readonly database: { readonly kind: string };
-  readonly shares: { readonly kind: string; readonly credential?: string };
-  readonly regions: { readonly home: string; readonly list: readonly z.infer<typeof region>[]; readonly links: readonly z.infer<typeof link>[] };
+  readonly shares: SharesShape;
+  readonly regions: RegionsShape;
 };
 
 /** What no single field can tell: fields that do not go together. */
@@ -285,31 +222,8 @@ function contradictions({ server, roles, gateway, database, shares, regions }: S
     found.push({ path: ['server', 'tls', 'clients'], message: 'must be empty while clientCertificates is none: nobody is asked for a certificate' });
   }
   const names = regions.list.map((each) => each.name);
-  names.forEach((name, index) => {
-    if (names.indexOf(name) !== index) found.push({ path: ['regions', 'list', index, 'name'], message: `must be unique, and ${name} stands above` });
-  });
-  if (!names.includes(regions.home)) found.push({ path: ['regions', 'home'], message: `must be one of the regions in the list: ${names.join(', ')}` });
+  found.push(...regionContradictions(regions, shares));
   found.push(...gatewayContradictions(gateway, { home: regions.home, names }));
-  regions.links.forEach((each, index) => {
-    for (const end of ['from', 'to'] as const) {
-      if (!names.includes(each[end])) found.push({ path: ['regions', 'links', index, end], message: `must be one of the regions in the list: ${names.join(', ')}` });
-    }
-  });
-  regions.list.forEach(({ share }, index) => {
-    const wrong = share.protocol === 'nfs' ? 'smbHost' : 'nfsExport';
-    if (share[wrong] !== undefined) found.push({ path: ['regions', 'list', index, 'share', wrong], message: `must not be set for protocol ${share.protocol}` });
-    if (share.protocol === 'nfs' && share.networks.length === 0) {
-      found.push({ path: ['regions', 'list', index, 'share', 'networks'], message: 'must name the networks that may mount the share: NFS knows no credentials' });
-    }
-  });
-  if (shares.kind === 'azure') {
-    regions.list.forEach((each, index) => {
-      if (shares.credential === 'identity' && each.share.endpoint?.startsWith('http:') === true) {
-        found.push({ path: ['regions', 'list', index, 'share', 'endpoint'], message: 'must be https for shares.credential identity: tokens are not sent over plain http' });
-      }
-      if (each.share.account === undefined) found.push({ path: ['regions', 'list', index, 'share', 'account'], message: 'is required for shares.kind azure' });
-    });
-  }
   const splittable = database.kind === 'server' && shares.kind === 'azure';
   if (!splittable && new Set(roles).size < 3) {
     found.push({ path: ['roles'], message: 'must be all three while the database or the shares are embedded: they live in one process' });
