@@ -1,74 +1,52 @@
 import { randomUUID } from 'node:crypto';
 
 import type { ClaimRequest, WriteFence } from '#claims';
-import { MemoryClaims, type MemoryWork } from '#claims/testing';
+import { MemoryClaims } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
 import { admitPassing } from '../admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
-import { nextReplicaState, type ReplicaEvent } from '../replica-state.js';
+import { nextReplicaState } from '../replica-state.js';
 import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
+import { ALWAYS, byKey, copyOf, isRecallable, keyOf, MemoryReplicaRows, type ReplicaRow, replicaOf } from './memory-replica-rows.js';
 import { MemoryRoomLedger } from './memory-room-ledger.js';
 import { MemoryShareDrains } from './memory-share-drains.js';
 
-interface Row extends MemoryWork {
-  readonly layer: Digest;
-  readonly share: string;
-  state: Replica['state'];
-  sizeBytes: number;
-  priority: number;
-  reason: string;
-  wantedAt: Date;
-  copiedBytes: number;
-  checkpoint?: CopyCheckpoint | undefined;
-  readyAt?: Date | undefined;
-  drainingSince?: Date | undefined;
-  removalBegun?: boolean | undefined;
-  /** Whether who holds the claim makes it of bytes that passed. */
-  fromPassing?: boolean | undefined;
-  /** Since when it is there although nobody ordered it. */
-  keptAt?: Date | undefined;
-}
-
-const ALWAYS = new Date(-8_640_000_000_000_000);
-const keyOf = ({ layer, share }: ReplicaKey): string => `${layer} ${share}`;
-const byKey = (a: Row, b: Row): number => (keyOf(a) < keyOf(b) ? -1 : 1);
-
 /** Replicas in memory. */
 export class MemoryReplicaStore extends ReplicaStore {
-  readonly #rows = new Map<string, Row>();
+  readonly #rows = new MemoryReplicaRows();
 
   /** The account of room that counts these replicas. */
   readonly room = new MemoryRoomLedger((share) => {
-    const here = [...this.#rows.values()].filter((row) => row.share === share);
-    return { bytes: this.#usedBytes(share), layers: new Set(here.map((row) => row.layer)) };
+    const here = this.#rows.on(share);
+    return { bytes: this.#rows.usedBytes(share), layers: new Set(here.map((row) => row.layer)) };
   });
 
   /** Which shares are being drained of these replicas. */
   readonly drains = new MemoryShareDrains((share) => {
-    const here = [...this.#rows.values()].filter((row) => row.share === share);
-    return here.map((row) => ({ state: row.state, sizeBytes: row.sizeBytes, isLast: row.state === 'ready' && !this.#readyElsewhere(row), isPostponed: row.lastError !== undefined, notBefore: row.notBefore }));
+    const here = this.#rows.on(share);
+    return here.map((row) => ({ state: row.state, sizeBytes: row.sizeBytes, isLast: row.state === 'ready' && !this.#rows.readyElsewhere(row), isPostponed: row.lastError !== undefined, notBefore: row.notBefore }));
   });
 
-  readonly copies = new MemoryClaims<Row, ReplicaCopy>({
-    rows: () => this.#rows.values(),
-    isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#readyElsewhere(row),
+  readonly copies = new MemoryClaims<ReplicaRow, ReplicaCopy>({
+    rows: () => this.#rows.all(),
+    isOpen: (row) => nextReplicaState(row.state, 'begin') !== null && this.#rows.readyElsewhere(row),
     isClaimable: (row, { owner, now }) => !this.#isCopiedByAnother(row.layer, owner, now),
     order: (a, b) => b.priority - a.priority || a.wantedAt.getTime() - b.wantedAt.getTime() || byKey(a, b),
     item: copyOf,
     begin: (row) => {
-      this.#step(row, 'begin');
+      this.#rows.step(row, 'begin');
       row.fromPassing = false;
     },
-    giveBack: (row) => this.#step(row, 'giveBack'),
+    giveBack: (row) => this.#rows.step(row, 'giveBack'),
   });
 
-  readonly removals = new MemoryClaims<Row, Replica>({
-    rows: () => this.#rows.values(),
+  readonly removals = new MemoryClaims<ReplicaRow, Replica>({
+    rows: () => this.#rows.all(),
     isOpen: (row) => row.state === 'draining',
     order: (a, b) => (a.drainingSince?.getTime() ?? 0) - (b.drainingSince?.getTime() ?? 0) || byKey(a, b),
     item: replicaOf,
@@ -76,19 +54,19 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   /** Copies of a layer are left to the worker that has begun one of them. */
   #isCopiedByAnother(layer: Digest, owner: string, now: Date): boolean {
-    return [...this.#rows.values()].some((row) => row.layer === layer && row.state === 'copying' && row.fromPassing !== true && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
+    return this.#rows.all().some((row) => row.layer === layer && row.state === 'copying' && row.fromPassing !== true && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
   }
 
   async want(share: ShareCapacity, orders: readonly ReplicaOrder[], now: Date, fence?: WriteFence): Promise<OrderOutcome[]> {
     await fence?.hold();
-    const here = [...this.#rows.values()].filter((row) => row.share === share.name);
-    const usedBytes = this.#usedBytes(share.name) + this.room.reservedNow(share.name, now);
+    const here = this.#rows.on(share.name);
+    const usedBytes = this.#rows.usedBytes(share.name) + this.room.reservedNow(share.name, now);
     const present = new Map(here.map((row) => [row.layer, { state: row.state, isRecallable: isRecallable(row) }]));
     const outcomes = admitOrders(orders, present, { usedBytes, capacityBytes: share.capacityBytes, isDraining: this.drains.isDraining(share.name) });
     orders.forEach((order, n) => {
-      const row = this.#row({ layer: order.layer, share: share.name });
-      if (outcomes[n] === 'taken') this.#put({ ...order, share: share.name, state: 'wanted', wantedAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
-      if (outcomes[n] === 'recalled' && row !== undefined) this.#recall(row, order.reason);
+      const row = this.#rows.get({ layer: order.layer, share: share.name });
+      if (outcomes[n] === 'taken') this.#rows.put({ ...order, share: share.name, state: 'wanted', wantedAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
+      if (outcomes[n] === 'recalled' && row !== undefined) this.#rows.recall(row, order.reason);
       if ((outcomes[n] !== 'kept' && outcomes[n] !== 'recalled') || row === undefined) return;
       row.priority = Math.max(row.priority, order.priority);
       if (row.state !== 'ready') row.reason = order.reason;
@@ -98,24 +76,24 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async takePassing(share: ShareCapacity, { layer, sizeBytes, reason, unordered }: PassingLayer, { owner, now, leaseMs }: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome> {
     const key = { layer, share: share.name };
-    const known = this.#row(key);
-    const kept = [...this.#rows.values()].filter((row) => row.share === share.name && row.keptAt !== undefined && row.keptAt > unordered.since);
+    const known = this.#rows.get(key);
+    const kept = this.#rows.on(share.name).filter((row) => row.keptAt !== undefined && row.keptAt > unordered.since);
     const refused = admitPassing({
       state: known?.state ?? 'gone',
       isClaimed: known?.claim !== undefined && known.claim.expiresAt > now,
-      isReadyElsewhere: this.#of([layer]).some((row) => row.share !== share.name && row.state === 'ready'),
+      isReadyElsewhere: this.#rows.of([layer]).some((row) => row.share !== share.name && row.state === 'ready'),
       isShareDraining: this.drains.isDraining(share.name),
       sizeBytes,
-      usedBytes: this.#usedBytes(share.name) + this.room.reservedNow(share.name, now),
+      usedBytes: this.#rows.usedBytes(share.name) + this.room.reservedNow(share.name, now),
       capacityBytes: share.capacityBytes,
       unorderedBytes: kept.reduce((sum, row) => sum + row.sizeBytes, 0),
       unorderedBytesMax: unordered.bytesMax,
     });
     if (refused !== undefined) return { refused };
     const ordered = known !== undefined && !(known.state === 'copying' && known.keptAt !== undefined);
-    const row: Row = known ?? { ...key, sizeBytes, priority: 0, reason, state: 'wanted', wantedAt: now, keptAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS };
-    this.#put(row);
-    this.#step(row, 'begin');
+    const row: ReplicaRow = known ?? { ...key, sizeBytes, priority: 0, reason, state: 'wanted', wantedAt: now, keptAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS };
+    this.#rows.put(row);
+    this.#rows.step(row, 'begin');
     row.attempts += 1;
     const claim = { id: randomUUID(), owner, expiresAt: new Date(now.getTime() + leaseMs), attempt: row.attempts };
     Object.assign(row, { claim, fromPassing: true });
@@ -123,29 +101,29 @@ export class MemoryReplicaStore extends ReplicaStore {
   }
 
   async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
-    const row = this.#claimed(claimId);
+    const row = this.#rows.claimed(claimId);
     if (row?.state !== 'copying') return false;
-    this.#leave(row, 'abandon', { reason, now, graceMs: 0 }, now);
+    this.#rows.leave(row, 'abandon', { reason, now, graceMs: 0 }, now);
     return true;
   }
 
   async recordReady(replica: ReplicaKey & { readonly sizeBytes: number; readonly reason: string }, now: Date): Promise<boolean> {
-    const row = this.#row(replica);
+    const row = this.#rows.get(replica);
     if (nextReplicaState(row?.state ?? 'gone', 'record') === null || row?.removalBegun === true) return false;
     if (row === undefined) {
-      this.#put({ ...replica, state: 'ready', priority: 0, wantedAt: now, readyAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
+      this.#rows.put({ ...replica, state: 'ready', priority: 0, wantedAt: now, readyAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS });
     } else {
       if (row.state !== 'ready') row.reason = replica.reason;
       row.sizeBytes = replica.sizeBytes;
       row.readyAt ??= now;
       row.drainingSince = undefined;
-      this.#settle(row, 'record', ALWAYS);
+      this.#rows.settle(row, 'record', ALWAYS);
     }
     return true;
   }
 
   async progress(claimId: string, copiedBytes: number, checkpoint: CopyCheckpoint): Promise<boolean> {
-    const row = this.#claimed(claimId);
+    const row = this.#rows.claimed(claimId);
     if (row?.state !== 'copying') return false;
     row.copiedBytes = copiedBytes;
     row.checkpoint = { path: checkpoint.path, pieces: Buffer.from(checkpoint.pieces) };
@@ -153,189 +131,109 @@ export class MemoryReplicaStore extends ReplicaStore {
   }
 
   async complete(claimId: string, sizeBytes: number, now: Date): Promise<boolean> {
-    const row = this.#claimed(claimId);
+    const row = this.#rows.claimed(claimId);
     if (row === undefined || nextReplicaState(row.state, 'complete') === null) return false;
     row.readyAt = now;
     row.sizeBytes = sizeBytes;
     if (row.keptAt !== undefined) row.keptAt = now;
-    this.#settle(row, 'complete', ALWAYS);
+    this.#rows.settle(row, 'complete', ALWAYS);
     return true;
   }
 
   async gone(claimId: string): Promise<boolean> {
-    const row = this.#claimed(claimId);
-    return row !== undefined && nextReplicaState(row.state, 'removed') === 'gone' && this.#rows.delete(keyOf(row));
+    const row = this.#rows.claimed(claimId);
+    return row !== undefined && nextReplicaState(row.state, 'removed') === 'gone' && this.#rows.delete(row);
   }
 
   async beginRemoval(claimId: string): Promise<boolean> {
-    const row = this.#claimed(claimId);
+    const row = this.#rows.claimed(claimId);
     if (row === undefined || nextReplicaState(row.state, 'removed') === null) return false;
     row.removalBegun = true;
     return true;
   }
 
   async recall(layer: Digest, reason: string): Promise<number> {
-    const rows = this.#of([layer]);
+    const rows = this.#rows.of([layer]);
     const recallable = rows.some((row) => row.state === 'ready') ? [] : rows.filter(isRecallable);
-    for (const row of recallable) this.#recall(row, reason);
+    for (const row of recallable) this.#rows.recall(row, reason);
     return recallable.length;
   }
 
   async drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
     await order.fence?.hold();
-    const row = this.#row(replica);
+    const row = this.#rows.get(replica);
     if (row?.state === 'draining') return 'draining';
     if (row?.state !== 'ready') return 'NOT_READY';
-    if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
-    this.#drain(row, order);
+    if (!this.#rows.readyElsewhere(row)) return 'LAST_REPLICA';
+    this.#rows.drain(row, order);
     return 'draining';
   }
 
   async lose(replica: ReplicaKey, reason: string, now: Date): Promise<LossOutcome> {
-    const row = this.#row(replica);
+    const row = this.#rows.get(replica);
     if (row?.state !== 'ready') return 'NOT_READY';
-    if (!this.#readyElsewhere(row)) return 'LAST_REPLICA';
-    this.#settle(row, 'lose', ALWAYS);
+    if (!this.#rows.readyElsewhere(row)) return 'LAST_REPLICA';
+    this.#rows.settle(row, 'lose', ALWAYS);
     Object.assign(row, { reason, wantedAt: now, readyAt: undefined, copiedBytes: 0, checkpoint: { path: layerFilePath(row.layer, LAYER_FILE_VERSION), pieces: Buffer.alloc(0) } });
     return 'wanted';
   }
 
   async drainUnreferenced(layer: Digest, order: DrainOrder): Promise<number> {
-    for (const row of this.#of([layer])) {
-      if (row.state === 'ready') this.#drain(row, order);
+    for (const row of this.#rows.of([layer])) {
+      if (row.state === 'ready') this.#rows.drain(row, order);
       else await this.cancel(row, order);
     }
-    return this.#of([layer]).length;
+    return this.#rows.of([layer]).length;
   }
 
   async cancel(replica: ReplicaKey, order: DrainOrder): Promise<CancelOutcome> {
     await order.fence?.hold();
-    const row = this.#row(replica);
+    const row = this.#rows.get(replica);
     if (row === undefined) return 'NOT_OPEN';
     if (row.checkpoint === undefined && nextReplicaState(row.state, 'cancel') === 'gone') {
-      this.#rows.delete(keyOf(row));
+      this.#rows.delete(row);
       return 'gone';
     }
     if (nextReplicaState(row.state, 'abandon') === null) return 'NOT_OPEN';
     const claimEnds = row.claim?.expiresAt ?? order.now;
-    this.#leave(row, 'abandon', order, claimEnds > order.now ? claimEnds : order.now);
+    this.#rows.leave(row, 'abandon', order, claimEnds > order.now ? claimEnds : order.now);
     return 'draining';
   }
 
   async find(layers: readonly Digest[]): Promise<Replica[]> {
-    return this.#of(layers).map(replicaOf);
+    return this.#rows.of(layers).map(replicaOf);
   }
 
   async checkpointPaths(share: string, layers: readonly Digest[]): Promise<Set<string>> {
-    const open = this.#of(layers).filter((row) => row.share === share && nextReplicaState(row.state, 'begin') !== null);
+    const open = this.#rows.of(layers).filter((row) => row.share === share && nextReplicaState(row.state, 'begin') !== null);
     return new Set(open.flatMap(({ checkpoint }) => checkpoint?.path ?? []));
   }
 
   async page(after: ReplicaKey | undefined, limit: number, filter: ReplicaFilter = {}): Promise<Replica[]> {
-    const matches = (row: Row): boolean =>
+    const matches = (row: ReplicaRow): boolean =>
       (after === undefined || keyOf(row) > keyOf(after)) &&
       (filter.layer === undefined || row.layer === filter.layer) &&
       (filter.share === undefined || row.share === filter.share) &&
       (filter.state === undefined || row.state === filter.state);
-    return [...this.#rows.values()].filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
+    return this.#rows.all().filter(matches).toSorted(byKey).slice(0, limit).map(replicaOf);
   }
 
   async statesAfter(after: Digest | undefined, limit: number): Promise<LayerReplicaStates[]> {
-    const byLayer = Map.groupBy([...this.#rows.values()].filter((row) => after === undefined || row.layer > after).toSorted(byKey), ({ layer }) => layer);
+    const byLayer = Map.groupBy(this.#rows.all().filter((row) => after === undefined || row.layer > after).toSorted(byKey), ({ layer }) => layer);
     return [...byLayer].slice(0, limit).map(([layer, rows]) => ({ layer, replicas: rows.map(({ share, state }) => ({ share, state })) }));
   }
 
   async heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
-    const held = [...this.#rows.values()].filter((row) => row.share === share && (after === undefined || row.layer > after)).toSorted(byKey);
+    const held = this.#rows.all().filter((row) => row.share === share && (after === undefined || row.layer > after)).toSorted(byKey);
     return held.slice(0, limit).map(({ layer, sizeBytes, state, priority, keptAt }) => ({ layer, sizeBytes, state, priority, passed: keptAt !== undefined }));
   }
 
   async usage(): Promise<ReplicaUsage[]> {
     const sums = new Map<string, ReplicaUsage>();
-    for (const { share, state, sizeBytes } of this.#rows.values()) {
+    for (const { share, state, sizeBytes } of this.#rows.all()) {
       const sum = sums.get(`${share} ${state}`) ?? { share, state, count: 0, sizeBytes: 0 };
       sums.set(`${share} ${state}`, { ...sum, count: sum.count + 1, sizeBytes: sum.sizeBytes + sizeBytes });
     }
     return [...sums.keys()].toSorted().flatMap((key) => sums.get(key) ?? []);
   }
-
-  #row(key: ReplicaKey): Row | undefined {
-    return this.#rows.get(keyOf(key));
-  }
-
-  #usedBytes(share: string): number {
-    return [...this.#rows.values()].reduce((sum, row) => sum + (row.share === share ? row.sizeBytes : 0), 0);
-  }
-
-  #put(row: Row): void {
-    this.#rows.set(keyOf(row), row);
-  }
-
-  #of(layers: readonly Digest[]): Row[] {
-    return [...this.#rows.values()].filter((row) => layers.includes(row.layer)).toSorted(byKey);
-  }
-
-  #claimed(claimId: string): Row | undefined {
-    for (const row of this.#rows.values()) if (row.claim?.id === claimId) return row;
-    return undefined;
-  }
-
-  #readyElsewhere(row: Row): boolean {
-    return this.#of([row.layer]).some((other) => other.share !== row.share && other.state === 'ready');
-  }
-
-  #drain(row: Row, order: DrainOrder): void {
-    this.#leave(row, 'drain', order, new Date(order.now.getTime() + order.graceMs));
-  }
-
-  #recall(row: Row, reason: string): void {
-    row.reason = reason;
-    row.drainingSince = undefined;
-    this.#settle(row, 'recall', ALWAYS);
-  }
-
-  #leave(row: Row, event: ReplicaEvent, order: DrainOrder, notBefore: Date): void {
-    row.reason = order.reason;
-    row.drainingSince = order.now;
-    const { checkpoint } = row;
-    this.#settle(row, event, notBefore);
-    row.checkpoint = checkpoint;
-  }
-
-  #settle(row: Row, event: ReplicaEvent, notBefore: Date): void {
-    this.#step(row, event);
-    Object.assign(row, { claim: undefined, attempts: 0, lastError: undefined, checkpoint: undefined, notBefore });
-  }
-
-  /** The stores' own checks come first; a step that the table refuses is a defect of this store. */
-  #step(row: Row, event: ReplicaEvent): void {
-    const next = nextReplicaState(row.state, event);
-    if (next === null || next === 'gone') throw new Error(`${row.state} does not take ${event}`);
-    row.state = next;
-  }
-}
-
-function copyOf(row: Row): ReplicaCopy {
-  return { ...replicaOf(row), ...(row.checkpoint === undefined ? {} : { checkpoint: row.checkpoint }) };
-}
-
-function isRecallable(row: Row): boolean {
-  return nextReplicaState(row.state, 'recall') !== null && row.readyAt !== undefined && row.removalBegun !== true;
-}
-
-function replicaOf(row: Row): Replica {
-  return {
-    layer: row.layer,
-    share: row.share,
-    state: row.state,
-    sizeBytes: row.sizeBytes,
-    priority: row.priority,
-    reason: row.reason,
-    wantedAt: row.wantedAt,
-    copiedBytes: row.copiedBytes,
-    attempts: row.attempts,
-    ...(row.readyAt === undefined ? {} : { readyAt: row.readyAt }),
-    ...(row.drainingSince === undefined ? {} : { drainingSince: row.drainingSince }),
-    ...(row.lastError === undefined ? {} : { lastError: row.lastError }),
-  };
 }
