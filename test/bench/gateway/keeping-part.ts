@@ -65,10 +65,10 @@ async function measureWith(tell: (line: string) => void, { folder, registryUrl, 
     tell(`keeping: round ${round} of ${rounds}`);
     const layers = Array.from({ length: LAYERS }, (_, n) => tarOf({ name: `${round}-${n}`, contents: randomBytes(LAYER_BYTES) })).map((tar) => ({ tar, bytes: gzipSync(tar, { level: 1 }) }));
     const digests = layers.map(({ bytes }) => digestOf(bytes));
-    await pushImage({ url, repository: 'bench/app' }, `r${round}`, { layers: layers.map(({ tar, bytes }) => ({ bytes, diffId: digestOf(tar) as `sha256:${string}`, mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' })) });
-    // As lookups know it: by their map it is decided what is kept.
+    const pushed = await pushImage({ url, repository: 'bench/app' }, `r${round}`, { layers: layers.map(({ tar, bytes }) => ({ bytes, diffId: digestOf(tar) as `sha256:${string}`, mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' })) });
+    // As lookups know it, for by their map it is decided what is kept; by digest, for the registry may have this tag of a gateway before.
     const isAtHome = async (): Promise<boolean> => {
-      const answer = await fetch(`${url}/mount/v1/bench/app/_manifests/r${round}`, { headers: { 'x-teleport-region': HOME! } });
+      const answer = await fetch(`${url}/mount/v1/bench/app/_manifests/${pushed.digest}`, { headers: { 'x-teleport-region': HOME! } });
       return answer.ok ? ((await answer.json()) as MountAnswerBody).layers.every(({ kind }) => kind === 'mount') : (await answer.body?.cancel(), false);
     };
     await until(isAtHome, 'the image is whole at home');
