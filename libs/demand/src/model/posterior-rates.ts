@@ -11,8 +11,8 @@ const PRIOR_PULLS = 3;
 const ELSEWHERE_PULLS = 2;
 /** Times that pulls are laid anew to the echo of a push and to what is lasting. */
 const ECHO_ROUNDS = 3;
-/** What a repository gets lastingly counts as much as so many pulls of the last days. */
-const LASTING_PULLS = 3;
+/** What a repository gets over a longer half-life counts as much as so many pulls of the next shorter one. */
+const LONGER_PULLS = 3;
 
 /** Of a Gamma prior that is worth so many pulls, and a count over an exposure: the mean rate. */
 function posterior(weight: number, exposure: number, prior: { readonly pulls: number; readonly rate: number }): number {
@@ -21,13 +21,15 @@ function posterior(weight: number, exposure: number, prior: { readonly pulls: nu
 }
 
 /**
- * A repository's pulls an hour in a region: what the last days tell, of which what is lasting is the prior, of which what is expected by pulls elsewhere is one. So a busy one that falls silent is
- * forgotten within days, and one that is pulled now and then is not.
+ * A repository's pulls an hour in a region: what each half-life tells, of which what the next longer one tells is the prior, and of the longest what is expected by pulls elsewhere. They are mixed as
+ * those of images are, by how well each foretold the region lately. So a busy one that falls silent is forgotten within days, one that is pulled now and then is not, and where demand lasts it is followed long.
  */
-export function repositoryRate({ counters, exposure }: Pick<RegionBasis, 'counters' | 'exposure'>, { name, recent, atMs }: { readonly name: string; readonly recent: Weights; readonly atMs: number }, elsewhere: number): number {
+export function repositoryRate({ counters, exposure, mix }: Pick<RegionBasis, 'counters' | 'exposure' | 'mix'>, { name, recent, atMs }: { readonly name: string; readonly recent: Weights; readonly atMs: number }, elsewhere: number): number {
   const counts = counters.repository(name, atMs);
   const lasting = posterior(counts[2], exposure.since(0, 2) * recent[2], { pulls: ELSEWHERE_PULLS, rate: elsewhere });
-  return posterior(counts[1], exposure.since(0, 1) * recent[1], { pulls: LASTING_PULLS, rate: lasting });
+  const ofDays = posterior(counts[1], exposure.since(0, 1) * recent[1], { pulls: LONGER_PULLS, rate: lasting });
+  const ofHours = posterior(counts[0], exposure.since(0, 0) * recent[0], { pulls: LONGER_PULLS, rate: ofDays });
+  return mix[0]! * ofHours + mix[1]! * ofDays + mix[2]! * lasting;
 }
 
 /** Which part of such a mean is owed to the count. */
