@@ -121,6 +121,15 @@ describe('the right to pull', () => {
     expect([asked(), refusals]).toEqual([5, ['signature', 'registry', 'registry', 'registry']]);
   });
 
+  it('is kept for a minute of a token whose times the clock here cannot judge, whatever its end is by this clock', async () => {
+    const { registry, clock, asked } = await start();
+    const tokens = { realm: 'https://auth.test/token', service: 'registry.test', verifier: { verify: async () => ({ kind: 'time-doubtful' }) as const } };
+    const authority = new PullAuthority(bench.client(registry.url), clock, { tokens });
+    const ended = `Bearer x.${Buffer.from(JSON.stringify({ exp: 1 })).toString('base64url')}.y`;
+    for (let count = 0; count < 3; count += 1) await authority.rightTo('team/app', V1, ended);
+    expect(asked()).toBe(1);
+  });
+
   it('is anybody’s where the registry lets anybody pull, also where tokens are verified', async () => {
     const registry = await bench.registry({});
     await pushImage(targetIn(registry), 'v1', sampleImage(['a']));

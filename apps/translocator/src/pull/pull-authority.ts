@@ -63,9 +63,11 @@ export class PullAuthority {
   /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than `KEYS_WAIT_MAX_MS` for the registry's keys, and for the registry as {@link PullAuthorityOptions.patienceMinMs} says. */
   async rightTo(repository: string, reference: Reference, authorization: string | undefined, address = ''): Promise<PullRight> {
     const token = bearerOf(authorization);
+    let endsAtMs = token === undefined ? Number.POSITIVE_INFINITY : endOf(token);
     if (token !== undefined && this.#options.tokens !== undefined) {
       const right = await this.#rightByToken(this.#options.tokens, repository, token, address);
-      if (right !== undefined) return right;
+      if (right === 'time-doubtful') endsAtMs = Number.POSITIVE_INFINITY;
+      else if (right !== undefined) return right;
     }
     const question = createHash('sha256').update(JSON.stringify([repository, formatReference(reference), authorization ?? null])).digest('base64');
     const kept = this.#kept.get(question);
@@ -76,7 +78,7 @@ export class PullAuthority {
       const waitMs = authorization === undefined ? 0 : (this.#options.failures?.waitMs(address, this.#clock.now().getTime()) ?? 0);
       if (waitMs > 0) return { waitMs };
       asking = this.#ask(repository, reference, authorization).then((right) => {
-        this.#keep(question, right, token);
+        this.#keep(question, right, endsAtMs);
         if (authorization !== undefined && (right === 'denied' || typeof right === 'object')) this.#failed('registry', address);
         return right;
       }).finally(() => this.#asking.delete(question));
@@ -99,11 +101,11 @@ export class PullAuthority {
     }
   }
 
-  /** @returns undefined when the token does not tell, and the registry has to. */
-  async #rightByToken({ verifier, realm, service }: TokenTerms, repository: string, token: string, address: string): Promise<PullRight | undefined> {
+  /** @returns undefined when the token does not tell, and the registry has to; so it has to when the token's times and the clock here differ, and then its end by this clock means nothing. */
+  async #rightByToken({ verifier, realm, service }: TokenTerms, repository: string, token: string, address: string): Promise<PullRight | 'time-doubtful' | undefined> {
     const verdict = await verifier.verify(token);
-    // Who has the keys, or a better clock, has to tell.
-    if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable' || verdict.kind === 'time-doubtful') return undefined;
+    if (verdict.kind === 'time-doubtful') return 'time-doubtful';
+    if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable') return undefined;
     if (verdict.kind === 'good' && verdict.pulls.has(repository)) return 'allowed';
     const challenge = `Bearer realm="${realm}",service="${service}",scope="repository:${repository}:pull"`;
     if (verdict.kind === 'good') return { challenge: `${challenge},error="insufficient_scope"`, insufficient: true };
@@ -128,12 +130,12 @@ export class PullAuthority {
     }
   }
 
-  #keep(question: string, right: PullRight, token: string | undefined): void {
+  #keep(question: string, right: PullRight, endsAtMs: number): void {
     this.#kept.delete(question);
     if (right === 'unavailable') return;
     const nowMs = this.#clock.now().getTime();
     const untilMs = nowMs + (right === 'allowed' ? ANSWER_KEPT_MS : REFUSAL_KEPT_MS);
-    this.#kept.set(question, { right, untilMs: Math.min(untilMs, Math.max(nowMs, token === undefined ? untilMs : endOf(token))) });
+    this.#kept.set(question, { right, untilMs: Math.min(untilMs, Math.max(nowMs, endsAtMs)) });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > KEPT_MAX && oldest !== undefined) this.#kept.delete(oldest);
   }
