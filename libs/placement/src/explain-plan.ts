@@ -5,7 +5,7 @@ import { breakEvenOf, bringsBack, bringsBackAll, pullsAsked, worthKeeping } from
 import { chooseByDensity } from './choose-by-density.js';
 import { explainDisplacement } from './explain-displacement.js';
 import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
-import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, without } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
 import type { DecidedForecast, DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
@@ -36,8 +36,10 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   decisions.push(...target.pinTurns.filter((turn) => !turn.met).map((turn) => unmetDecision(region, turn)));
   const refused = imagesWhere(table, (image) => isIn[image] === 0 && !pinned.has(image));
   const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
-  const usedBytesInAll = bytesOf(table, target.layers);
-  decisions.push(...byDemand.map((image) => refusal(region, image, { layers: target.layers, usedBytes: usedBytesInAll, capacityBytes: target.capacityBytes })));
+  // What is there for the window alone is not there for demand.
+  const placed = without(target.layers, target.passed);
+  const room = { layers: placed, usedBytes: bytesOf(table, placed), capacityBytes: target.capacityBytes - bytesOf(table, target.passed) };
+  decisions.push(...byDemand.map((image) => refusal(region, image, room)));
   const wasThere = new Set(imagesWhere(table, (image) => isWithin(table, image, region.held)).map((image) => imageKey(nameOf(region, image))));
   return explainDisplacement(decisions, (image) => wasThere.has(imageKey(image)));
 }
@@ -62,7 +64,7 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Placemen
 }
 
 /** What has to be done so that the target comes to be. */
-export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'drains' | 'withdrawals'> {
+export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'adoptions' | 'drains' | 'withdrawals'> {
   const { table, facts, replicaOf } = region;
   const drains: UnwantedReplica[] = [];
   const withdrawals: UnwantedReplica[] = [];
@@ -74,28 +76,34 @@ export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, '
     if (replica.state === 'ready') drains.push(unwanted);
     if (replica.state === 'wanted') withdrawals.push(unwanted);
   }
-  return { wants: wantsOf(region, target), drains: drains.sort(byLayer), withdrawals: withdrawals.sort(byLayer) };
+  return { ...wantsOf(region, target), drains: drains.sort(byLayer), withdrawals: withdrawals.sort(byLayer) };
 }
 
-function wantsOf(region: RegionCase, target: Target): WantedReplica[] {
+function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'adoptions'> {
   const { table, replicaOf } = region;
   const urgency = imagePriorities(region, target);
-  const wants: WantedReplica[] = [];
+  const [wants, adoptions]: [WantedReplica[], WantedReplica[]] = [[], []];
   for (let layer = 0; layer < table.layers.length; layer += 1) {
     const replica = replicaOf[layer];
-    if (target.layers[layer] !== 1 || (replica !== undefined && replica.state !== 'draining' && (replica.state !== 'wanted' || replica.priority === undefined))) continue;
+    if (target.layers[layer] !== 1) continue;
+    const isOrdered = target.passed[layer] !== 1;
+    const isAdopted = replica?.passed === true && isOrdered && replica.state !== 'draining';
+    if (!isAdopted && replica !== undefined && replica.state !== 'draining' && (replica.state !== 'wanted' || replica.priority === undefined)) continue;
+    const orders = isAdopted ? adoptions : wants;
+    const passed = isOrdered ? {} : { passed: true as const };
     const most = mostUrgent(listed(table.imagesOf, layer), urgency);
     if (most < 0) {
       // A small layer of images that are not wanted themselves.
       const [image] = listed(table.imagesOf, layer);
-      if (image !== undefined && replica?.state !== 'wanted') wants.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image) });
+      if (image !== undefined && replica?.state !== 'wanted') orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image), ...passed });
       continue;
     }
-    if ( (replica?.state === 'wanted' && replica.priority === urgency[most])) continue;
+    if (replica?.state === 'wanted' && replica.priority === urgency[most]) continue;
     const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
-    wants.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView });
+    orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView, ...passed });
   }
-  return wants.sort((a, b) => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b));
+  const byTurn = (a: WantedReplica, b: WantedReplica): number => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b);
+  return { wants: wants.sort(byTurn), adoptions: adoptions.sort(byTurn) };
 }
 
 /** The first of the most urgent images; -1 when none is urgent at all. */
@@ -163,7 +171,7 @@ function chosenVerdict(region: RegionCase, image: number): Verdict {
 function chosenReason(region: RegionCase, image: number, { marginalBytes, isValued, isRecent }: { readonly marginalBytes: number; readonly isValued: boolean; readonly isRecent: boolean }): DecisionReason {
   const { table, expected, rule } = region;
   if (table.imageBytes[image] === 0) return 'NOTHING_TO_STORE';
-  if (isRecent && !bringsBack(rule, image, marginalBytes)) return 'RECENT_PULLS';
+  if (isRecent) return 'RECENT_PULLS';
   if (!isValued) return isWithin(table, image, region.forced) ? 'LAYERS_HELD' : 'LAYERS_SHARED';
   if (!bringsBack(rule, image, marginalBytes)) return 'HELD_DEMAND';
   if (!bringsBackAll(rule, image)) return 'FEW_NEW_BYTES';

@@ -2,9 +2,9 @@ import { breakEvenOf, bringsBack, worthKeeping } from './break-even.js';
 import { chooseBundles } from './choose-bundles.js';
 import { chooseByDensity } from './choose-by-density.js';
 import { decideImages, decideImagesAtHome, ordersOf } from './explain-plan.js';
-import { bytesOf, hasImages, imagesWhere, isSameSet, isWithin, type LayerSet, layerSet, listed, union, withImages } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, isSameSet, isWithin, type LayerSet, layerSet, listed, union, withImages, without } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
-import { reactiveWindow } from './reactive-window.js';
+import { passedLayers, reactiveWindow, stuckInWindow, windowBytes } from './reactive-window.js';
 import { openCase, recall, type RegionCase, type Target } from './region-case.js';
 import type { HeldReplica, RegionFacts } from './region-facts.js';
 import type { RegionOrders, RegionPlan } from './region-plan.js';
@@ -89,13 +89,13 @@ function settleAtHome(facts: RegionFacts): Settled {
 function settle(facts: RegionFacts): Settled {
   const opened = openCase(facts);
   let region = retain(opened);
-  let chosen = chooseTarget(region, region.held);
+  let chosen = chooseTarget(region, without(region.held, passedLayers(region)));
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
   for (let round = 0; round < ROUNDS_MAX && facts.replicas.some(isRecalled); round += 1) {
     const { forced, stuck } = retain(recall(opened, chosen.layers));
     if (isSameSet(forced, region.forced)) break;
     region = { ...region, forced, stuck };
-    chosen = chooseTarget(region, chosen.layers);
+    chosen = chooseTarget(region, without(chosen.layers, chosen.passed));
   }
   return { region, chosen };
 }
@@ -106,7 +106,7 @@ function targetAtHome(region: RegionCase): Target {
   const layers = union(needed, forced);
   const { pinTurns } = placePins(region, Number.POSITIVE_INFINITY);
   bringBack(region, pinTurns, layers);
-  return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), layers, capacityBytes: facts.capacityBytes };
+  return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), passed: new Uint8Array(table.layers.length), layers, capacityBytes: facts.capacityBytes };
 }
 
 /**
@@ -123,18 +123,24 @@ function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: Lay
   keepFitting(region, lacking, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
 }
 
-/** @param present what is taken to be there, or on its way. */
+/** @param present what is taken to be there, or on its way, because somebody ordered it. */
 function chooseTarget(region: RegionCase, present: LayerSet): Target {
-  const { pinTurns, base: pinned } = placePins(region, region.facts.capacityBytes);
+  const { table, facts } = region;
+  const { pinTurns, base: pinned } = placePins(region, facts.capacityBytes);
+  const ofPins = withImages(table, new Uint8Array(table.layers.length), pinTurns.filter(({ met }) => met).map(({ image }) => image));
   const small = withSmallLayers(region, pinned);
-  const { images: recent, layers: base, capacityBytes } = reactiveWindow(region, small.layers);
-  let layers = union(present, base);
+  const stuck = stuckInWindow(region, without(pinned, ofPins));
+  const base = without(small.layers, stuck);
+  // Demand is chosen as if nothing had passed: what passes pushes out nothing that was copied, which would be copied again, and what demand wants of it is there for nothing.
+  const capacityBytes = facts.capacityBytes - windowBytes(region);
+  let placed = union(present, base);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const next = chooseLayers(region, { base, capacityBytes }, layers);
-    if (isSameSet(next, layers)) break;
-    layers = next;
+    const next = chooseLayers(region, { base, capacityBytes }, placed);
+    if (isSameSet(next, placed)) break;
+    placed = next;
   }
-  return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, layers, capacityBytes };
+  const { images: recent, layers: passed } = reactiveWindow(region, placed, stuck);
+  return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, passed, layers: union(placed, passed), capacityBytes: capacityBytes + bytesOf(table, passed) };
 }
 
 /**

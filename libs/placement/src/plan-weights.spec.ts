@@ -5,7 +5,7 @@ import { MiB } from '#quantities';
 import { worthOf } from './image-worth.js';
 import { planRegion } from './plan-region.js';
 import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
-import type { PlacementDecision, RegionPlan } from './region-plan.js';
+import { isEmptyPlan, type PlacementDecision, type RegionPlan } from './region-plan.js';
 import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting, replicasOf } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
@@ -124,6 +124,33 @@ describe('the reactive window', () => {
   it('takes the most recent pulls for each byte first where that is its order', () => {
     const facts = scene(recently([[burst, 5], [small, 4]]), { reactiveOrder: 'density' });
     expect([burst, small].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'kept']);
+  });
+
+  it('pushes out nothing that was copied: demand is chosen as if nothing had passed', () => {
+    const held = replicasOf(planned.layers);
+    const forecasts = recently([[planned, 0, 2], [burst, 9, 9], [small, 9, 9]]);
+    const plan = planRegion(scene(forecasts, { reactiveRatio: 0.4, switchGainRatio: 20 }, [...held, ...passed(burst, small)]));
+    expect([plan.wants, plan.adoptions, plan.drains]).toEqual([[], [], []]);
+    expect([planned, burst, small].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'RECENT_PULLS', 'RECENT_PULLS']);
+  });
+
+  it('gives to demand for nothing what it wants of it, which is ordered from then on', () => {
+    const facts = scene(recently([[burst, 5, 9], [small, 4]]));
+    const plan = planRegion(facts);
+    expect([plan.wants, plan.adoptions.map(({ layer }) => layer)]).toEqual([[], burst.layers.map(({ digest }) => digest)]);
+    expect(of(plan, burst)).toMatchObject({ verdict: 'kept', reason: 'DEMAND' });
+    expect(of(plan, small)?.reason).toBe('RECENT_PULLS');
+    const after = applyOrders(facts, plan);
+    expect(after.replicas.map((replica) => replica.passed)).toEqual([false, true]);
+    expect(isEmptyPlan(planRegion(after))).toBe(true);
+  });
+
+  it('takes back as what nobody ordered what drains, and has as much of what cannot go as it has room for', () => {
+    const draining = passed(burst).map((replica) => ({ ...replica, state: 'draining' as const }));
+    expect(planRegion(scene(recently([[burst, 5], [small, 4]]), {}, draining)).wants).toMatchObject([{ layer: burst.layers[0]!.digest, passed: true }]);
+    const leased = passed(burst, small).map((replica) => ({ ...replica, leased: true }));
+    const plan = planRegion(scene(recently([]), {}, leased));
+    expect([plan.adoptions.map(({ sizeBytes }) => sizeBytes), plan.drains]).toEqual([[10 * MiB], []]);
   });
 
   it('leaves out what demand would place by itself, and images with fewer pulls than it asks for', () => {

@@ -225,7 +225,7 @@ export class Planner {
       await this.#renew(token);
       await orders.drain(plan.region, [], part, fence);
     }
-    for (const part of parts(plan.wants)) {
+    for (const part of parts([...plan.adoptions, ...plan.wants])) {
       await this.#renew(token);
       await orders.want(plan.region, part, fence);
     }

@@ -1,8 +1,6 @@
-import { chooseByDensity } from './choose-by-density.js';
-import { bytesOf, imagesWhere, include, isSameSet, isWithin, type LayerSet, listed, marginal } from './layer-table.js';
-import { placePins } from './place-pins.js';
+import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, layerSet, layersIn, listed, marginal, without } from './layer-table.js';
+import { keepFitting } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
-import { withSmallLayers } from './small-layers.js';
 
 /** The part of the window in which images stay; the rest is free for what passes until the next plan. */
 const STAYING_RATIO = 2 / 3;
@@ -11,57 +9,56 @@ const STAYING_RATIO = 2 / 3;
 export interface ReactiveWindow {
   /** The images in it: 1 for those. */
   readonly images: Uint8Array;
-  /** The base, and all of their layers. */
+  /** The layers that are there for them alone, or because they cannot go. */
   readonly layers: LayerSet;
-  /** What all that is chosen, the base included, may come to: the capacity without what of the window is free. */
-  readonly capacityBytes: number;
+}
+
+/** What a gateway made of bytes that passed, and nobody ordered. What no image has is not among it: no plan could order it. */
+export function passedLayers({ table, replicaOf }: RegionCase): LayerSet {
+  return layerSet(table, (layer) => replicaOf[layer]?.passed === true && hasImages(table, layer));
+}
+
+/** What the window may hold, in bytes. */
+export function windowBytes({ facts }: RegionCase): number {
+  return facts.parameters.reactiveRatio * facts.capacityBytes;
+}
+
+/** Of what passed and cannot go, as much as the window has room for. */
+export function stuckInWindow(region: RegionCase, stuck: LayerSet): LayerSet {
+  const inWindow = new Uint8Array(stuck.length);
+  const passed = passedLayers(region);
+  keepFitting(region, layersIn(passed).filter((layer) => stuck[layer] === 1), { sets: [inWindow], roomBytes: windowBytes(region) });
+  return inWindow;
 }
 
 /**
  * Has images stay for which layers passed through the region's gateway, and that were pulled lately, whatever is expected of them: bursts come faster than any forecast, and what has passed was paid by the
- * pull. Only images of which all has passed that demand would not place: the window orders nothing of its own. Those that demand alone would place are left out, as they need no window. In the order of the parameters, whole images, each
- * as long as it fits. The rest of the capacity is what demand has, however full the window is: else copies would be made that give way to the next that passes.
- * @param base what cannot go, is retained, pinned or small.
+ * pull. Only images of which all has passed that demand has not placed: the window orders nothing of its own. In the order of the parameters, whole images, each as long as it fits.
+ * @param placed what demand has placed.
+ * @param stuck what passed besides, and cannot go.
  */
-export function reactiveWindow(region: RegionCase, base: LayerSet): ReactiveWindow {
-  const { facts, table, values, rule } = region;
-  const windowBytes = facts.parameters.reactiveRatio * facts.capacityBytes;
-  const demandBytes = facts.capacityBytes - windowBytes;
+export function reactiveWindow(region: RegionCase, placed: LayerSet, stuck: LayerSet): ReactiveWindow {
+  const { facts, table } = region;
   const images = new Uint8Array(table.images.length);
-  if (windowBytes === 0 || !facts.replicas.some((replica) => replica.passed === true)) return { images, layers: base, capacityBytes: demandBytes };
-
-  const planned = chooseByDensity(table, { candidates: imagesWhere(table, (image) => values[image]! > 0), values, rule, base: withoutRetained(region, base), capacityBytes: demandBytes });
-  const there = planned.layers;
-  const layers = base.slice();
-  let leftBytes = windowBytes * STAYING_RATIO;
-  let stayingBytes = 0;
-  let roomBytes = facts.capacityBytes - bytesOf(table, base);
-  for (const { image } of passedLately(region, there)) {
+  const there = layerSet(table, (layer) => placed[layer] === 1 || stuck[layer] === 1);
+  const stuckBytes = bytesOf(table, without(stuck, placed));
+  let leftBytes = Math.min(windowBytes(region) * STAYING_RATIO - stuckBytes, facts.capacityBytes - bytesOf(table, there));
+  for (const { image } of leftBytes > 0 ? passedLately(region, placed) : []) {
     const addedBytes = marginal(table, image, there);
-    const neededBytes = marginal(table, image, layers);
-    if (isWithin(table, image, there) || addedBytes > leftBytes || neededBytes > roomBytes) continue;
+    if (addedBytes > leftBytes) continue;
     images[image] = 1;
     leftBytes -= addedBytes;
-    stayingBytes += addedBytes;
-    roomBytes -= neededBytes;
     include(table, image, there);
-    include(table, image, layers);
   }
-  return { images, layers, capacityBytes: Math.min(facts.capacityBytes, demandBytes + stayingBytes) };
+  return { images, layers: without(there, placed) };
 }
 
-/** The base as it were without what is retained: small layers are chosen anew, as one that is retained from now on may have been one of them. */
-function withoutRetained(region: RegionCase, base: LayerSet): LayerSet {
-  if (isSameSet(region.stuck, region.forced)) return base;
-  const unretained = { ...region, forced: region.stuck };
-  return withSmallLayers(unretained, placePins(unretained, region.facts.capacityBytes).base).layers;
-}
-
-/** Images with enough recent pulls of which everything has passed that demand would not place, in the order of the parameters. */
-function passedLately({ table, expected, facts, replicaOf }: RegionCase, planned: LayerSet): { readonly image: number; readonly urgency: number }[] {
+/** Images with enough recent pulls of which everything has passed that demand has not placed, in the order of the parameters. */
+function passedLately({ table, expected, facts, replicaOf }: RegionCase, placed: LayerSet): { readonly image: number; readonly urgency: number }[] {
   const { reactivePullsMin, reactiveOrder } = facts.parameters;
-  const hasPassed = (image: number): boolean => [...listed(table.layersOf, image)].every((layer) => planned[layer] === 1 || replicaOf[layer]?.passed === true || table.viewOf[image] === layer);
-  const passed = imagesWhere(table, (image) => (expected[image]!.recentPulls ?? 0) >= reactivePullsMin && hasPassed(image)).map((image) => {
+  const isThere = (layer: number): boolean => placed[layer] === 1 || replicaOf[layer]?.passed === true;
+  const isAsked = (image: number): boolean => (expected[image]!.recentPulls ?? 0) >= reactivePullsMin && !isWithin(table, image, placed);
+  const passed = imagesWhere(table, (image) => isAsked(image) && listed(table.layersOf, image).every(isThere)).map((image) => {
     const pulls = expected[image]!.recentPulls!;
     return { image, urgency: reactiveOrder === 'density' ? pulls / Math.max(1, table.imageBytes[image]!) : pulls };
   });

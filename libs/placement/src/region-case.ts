@@ -45,9 +45,11 @@ export interface Target {
   readonly smallLayerBytes: number;
   /** Images of the reactive window: 1 for those. */
   readonly recent: Uint8Array;
+  /** The layers that are there for the window alone, or because they passed and cannot go: nobody orders them. */
+  readonly passed: LayerSet;
   /** Everything that should be there. */
   readonly layers: LayerSet;
-  /** What that may come to, but for what cannot go: the capacity without what is free for what passes. */
+  /** What that may come to, but for what cannot go: what demand may fill, and what the window holds. */
   readonly capacityBytes: number;
 }
 

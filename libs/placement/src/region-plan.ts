@@ -71,6 +71,8 @@ export interface WantedReplica {
   readonly image: ImageName;
   /** True for the merged view of that image; absent for a layer. */
   readonly isView?: true;
+  /** True of what passed, is draining, and is to stay for the reactive window alone: it comes back as what nobody ordered. */
+  readonly passed?: true;
 }
 
 /** Why a replica goes: images have it but none is placed here, or no image has it. */
@@ -97,6 +99,8 @@ export interface RegionOrders {
   readonly drainingBytes: number;
   /** The most urgent first. */
   readonly wants: readonly WantedReplica[];
+  /** What passed through the region's gateway and is wanted for more than the reactive window: nothing is copied, but from now on it was ordered. */
+  readonly adoptions: readonly WantedReplica[];
   /** Ready replicas to remove: never leased, pinned or the last ready one. */
   readonly drains: readonly UnwantedReplica[];
   /** Replicas that were wanted, are not being copied yet, and need not be copied any more. */
@@ -110,6 +114,6 @@ export interface RegionPlan extends RegionOrders {
 }
 
 /** True when nothing has to be done. */
-export function isEmptyPlan(plan: Pick<RegionPlan, 'wants' | 'drains' | 'withdrawals'>): boolean {
-  return plan.wants.length === 0 && plan.drains.length === 0 && plan.withdrawals.length === 0;
+export function isEmptyPlan(plan: Pick<RegionPlan, 'wants' | 'adoptions' | 'drains' | 'withdrawals'>): boolean {
+  return plan.wants.length === 0 && plan.adoptions.length === 0 && plan.drains.length === 0 && plan.withdrawals.length === 0;
 }

@@ -18,6 +18,8 @@ export interface ReplicaOrder {
   readonly priority: number;
   /** Why, for operators. */
   readonly reason: string;
+  /** True where what passed shall stay what nobody ordered; otherwise it is ordered from now on. */
+  readonly passed?: boolean;
 }
 
 /**

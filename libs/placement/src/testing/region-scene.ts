@@ -73,9 +73,10 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
  * What stands on a share once a replica was ordered: one that drains is recalled, ready at once, unless its removal has begun (`isBeingRemoved`); what is
  * not gone is kept.
  */
-export function ordered(replica: HeldReplica | undefined, { layer, sizeBytes, priority }: Omit<WantedReplica, 'image'>, isBeingRemoved = false): HeldReplica {
+export function ordered(replica: HeldReplica | undefined, { layer, sizeBytes, priority, passed }: Omit<WantedReplica, 'image'>, isBeingRemoved = false): HeldReplica {
   if (replica === undefined || replica.state === 'wanted') return { layer, sizeBytes, state: 'wanted', leased: false, priority };
-  return replica.state === 'draining' && !isBeingRemoved ? { ...replica, state: 'ready' } : replica;
+  const taken = replica.passed === true && passed !== true ? { ...replica, passed: false } : replica;
+  return taken.state === 'draining' && !isBeingRemoved ? { ...taken, state: 'ready' } : taken;
 }
 
 /** The facts as they are once a plan's orders have been written down, before anything was copied or removed; `removing` are layers whose removal has begun. */
@@ -86,7 +87,7 @@ export function applyOrders(facts: RegionFacts, plan: RegionPlan, removing: Read
     const replica = replicas.get(layer);
     if (replica !== undefined) replicas.set(layer, { ...replica, state: 'draining' });
   }
-  for (const want of plan.wants) replicas.set(want.layer, ordered(replicas.get(want.layer), want, removing.has(want.layer)));
+  for (const want of [...plan.adoptions, ...plan.wants]) replicas.set(want.layer, ordered(replicas.get(want.layer), want, removing.has(want.layer)));
   return { ...facts, replicas: [...replicas.values()] };
 }
 

@@ -69,7 +69,9 @@ export class MemoryReplicaStore extends ReplicaStore {
       if (outcomes[n] === 'recalled' && row !== undefined) this.#rows.recall(row, order.reason);
       if ((outcomes[n] !== 'kept' && outcomes[n] !== 'recalled') || row === undefined) return;
       row.priority = Math.max(row.priority, order.priority);
-      if (row.state !== 'ready') row.reason = order.reason;
+      const isAdopted = row.keptAt !== undefined && order.passed !== true;
+      if (row.state !== 'ready' || isAdopted) row.reason = order.reason;
+      if (isAdopted) row.keptAt = undefined;
     });
     return outcomes;
   }

@@ -117,6 +117,25 @@ export function passingConforms(make: () => PassingStores): void {
     expect('refused' in passing).toBe(copy !== undefined);
   });
 
+  it('are ordered once an order for them comes, but for one that leaves them what they are', async () => {
+    const { claim } = await taken(take());
+    await store.complete(claim.id, SIZE, NOW);
+    const passedNow = async (): Promise<boolean | undefined> => (await store.heldAfter(EAST.name, undefined, 1))[0]?.passed;
+    const again = { layer: LAYER, sizeBytes: SIZE, priority: 0, reason: 'for the window', passed: true };
+    await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'NOT_WANTED', now: NOW, graceMs: 0 });
+    expect([await store.want(EAST, [again], NOW), await passedNow()]).toEqual([['recalled'], true]);
+    expect([await store.want(EAST, [{ ...again, priority: 7 }], NOW), await passedNow()]).toEqual([['kept'], true]);
+    expect([await store.want(EAST, [{ ...again, passed: false, reason: 'demand' }], NOW), await passedNow(), (await replica())?.reason]).toEqual([['kept'], false, 'demand']);
+    expect([await store.want(EAST, [again], NOW), await passedNow()]).toEqual([['kept'], false]);
+  });
+
+  it('that drain are ordered by the order that recalls them', async () => {
+    const { claim } = await taken(take());
+    await store.complete(claim.id, SIZE, NOW);
+    await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'NOT_WANTED', now: NOW, graceMs: 0 });
+    expect([await order(), (await store.heldAfter(EAST.name, undefined, 1))[0]?.passed]).toEqual([['recalled'], false]);
+  });
+
   it('do not hold up copies of the layer to other shares', async () => {
     await order('a layer', { ...EAST, name: 'asia' });
     await taken(take());

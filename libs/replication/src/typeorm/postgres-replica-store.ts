@@ -259,10 +259,10 @@ async function insertOrders(manager: EntityManager, share: string, orders: reado
 async function recallOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[]): Promise<void> {
   if (orders.length === 0) return;
   await manager.query(
-    `UPDATE replicas SET ${RECALL}, reason = ordered.reason, priority = greatest(replicas.priority, ordered.priority)
-     FROM unnest($2::text[], $3::float8[], $4::text[]) AS ordered (layer, priority, reason)
+    `UPDATE replicas SET ${RECALL}, reason = ordered.reason, priority = greatest(replicas.priority, ordered.priority), kept_at = CASE WHEN ordered.passed THEN replicas.kept_at END
+     FROM unnest($2::text[], $3::float8[], $4::text[], $5::boolean[]) AS ordered (layer, priority, reason, passed)
      WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND ${RECALLABLE}`,
-    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason), orders.map((order) => order.passed === true)],
   );
 }
 
@@ -270,11 +270,12 @@ async function raiseOrders(manager: EntityManager, share: string, orders: readon
   if (orders.length === 0) return;
   await manager.query(
     `UPDATE replicas
-     SET priority = greatest(replicas.priority, ordered.priority), reason = CASE replicas.state WHEN 'ready' THEN replicas.reason ELSE ordered.reason END
-     FROM (SELECT layer, max(priority) AS priority, (array_agg(reason ORDER BY place DESC))[1] AS reason
-           FROM unnest($2::text[], $3::float8[], $4::text[]) WITH ORDINALITY AS each_one (layer, priority, reason, place) GROUP BY layer) AS ordered
+     SET priority = greatest(replicas.priority, ordered.priority), reason = CASE WHEN replicas.state = 'ready' AND (replicas.kept_at IS NULL OR ordered.passed) THEN replicas.reason ELSE ordered.reason END,
+         kept_at = CASE WHEN ordered.passed THEN replicas.kept_at END
+     FROM (SELECT layer, max(priority) AS priority, bool_and(passed) AS passed, (array_agg(reason ORDER BY place DESC))[1] AS reason
+           FROM unnest($2::text[], $3::float8[], $4::text[], $5::boolean[]) WITH ORDINALITY AS each_one (layer, priority, reason, passed, place) GROUP BY layer) AS ordered
      WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND replicas.${takes('want')}
-       AND (replicas.priority < ordered.priority OR (replicas.reason <> ordered.reason AND replicas.state <> 'ready'))`,
-    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
+       AND (replicas.priority < ordered.priority OR (replicas.reason <> ordered.reason AND replicas.state <> 'ready') OR (replicas.kept_at IS NOT NULL AND NOT ordered.passed))`,
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason), orders.map((order) => order.passed === true)],
   );
 }

@@ -189,6 +189,7 @@ export class PlannedPolicy extends ReplayPolicy {
       share.remove(layer);
       region.passedLayers.delete(layer);
     }
+    for (const { layer } of plan.adoptions) region.passedLayers.delete(catalogue.layerNumber.get(layer) ?? -1);
     for (const { layer } of plan.wants) share.copy(catalogue.layerNumber.get(layer) ?? -1);
     region.plannedAtMs = atMs;
     region.passedBytes = 0;
