@@ -63,22 +63,21 @@ export class LookupService implements AsyncDisposable {
     return { nowBytes: kib('VmRSS'), mostBytes: kib('VmHWM') };
   }
 
-  /** Waits until it begins to write a snapshot. @throws {BenchError} when it does not. */
-  async beginsSnapshot(): Promise<void> {
-    await this.#snapshotIs(false);
-    await this.#snapshotIs(true);
+  /** Waits until it writes a snapshot that it was not writing before. @param meanwhile is done again and again until then. @throws {BenchError} when it does not. */
+  async beginsSnapshot(meanwhile: () => Promise<unknown>): Promise<void> {
+    await this.#snapshotIs(true, meanwhile);
   }
 
   /** Waits until no snapshot is being written. @throws {BenchError} when one goes on. */
   async endsSnapshot(): Promise<void> {
-    await this.#snapshotIs(false);
+    await this.#snapshotIs(false, () => new Promise((resolve) => setTimeout(resolve, SNAPSHOT_LOOK_MS)));
   }
 
-  async #snapshotIs(under: boolean): Promise<void> {
+  async #snapshotIs(under: boolean, meanwhile: () => Promise<unknown>): Promise<void> {
     const until = performance.now() + SNAPSHOT_MAX_MS;
     while ((await access(this.#partial).then(() => true, () => false)) !== under) {
       if (performance.now() > until) throw new BenchError(`a snapshot was not ${under ? 'begun' : 'ended'} within ${SNAPSHOT_MAX_MS / 1000} s`);
-      await new Promise((resolve) => setTimeout(resolve, SNAPSHOT_LOOK_MS));
+      await meanwhile();
     }
   }
 

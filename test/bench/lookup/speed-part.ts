@@ -11,8 +11,10 @@ const ROUNDS = 3;
 const ROUND_SECONDS = 5;
 /** Until the code is compiled. */
 const WARM_SECONDS = 4;
-/** Longer than a snapshot takes at 200 k layers, and most of one at 1 M. */
-const PACED_SECONDS = 10;
+/** Longer than a snapshot takes at 200 k layers, and most of one at 1 M; counts and leases are written four times in it. */
+const PACED_SECONDS = 20;
+/** Under the same load before it counts: until what as many requests as there can be left behind is written, and what then ran seldom is compiled. */
+const SETTLE_SECONDS = 12;
 /** What is promised of a map of a million layers. */
 const COLD_START_MAX_SECONDS = 30;
 const MEMORY_MAX_GB = 2.5;
@@ -37,16 +39,20 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
   await using bare = new ServerProgram([process.execPath, join(import.meta.dirname, 'bare-program.js'), answers]);
   const ports = [Number(await bare.said(([line]) => line, 30_000)), service.port] as const;
   const sides: Sides = { folder, ports, requests: asked.requests };
-  const atPace = (port: number, perSecond: number): Promise<PacedOutcome> => paced({ program: place.pacer, requests: asked.requests, port, perSecond, seconds: PACED_SECONDS });
+  const atPace = (port: number, perSecond: number, seconds = PACED_SECONDS): Promise<PacedOutcome> => paced({ program: place.pacer, requests: asked.requests, port, perSecond, seconds });
   for (const port of ports) await mostPerSecond(folder, asked.requests, port, WARM_SECONDS);
   const first = await besideBare(sides, 1);
   tell(`${size}: half of ${Math.round(first.service)} requests/s while the first snapshot is written`);
-  await service.beginsSnapshot();
+  await atPace(service.port, first.service / 2, SETTLE_SECONDS);
+  await service.endsSnapshot();
+  // The load goes on until it begins: a process that rests cleans up, and is cold afterwards.
+  await service.beginsSnapshot(() => atPace(service.port, first.service / 2, 1));
   const during = await atPace(service.port, first.service / 2);
   await service.endsSnapshot();
   const rates = await besideBare(sides, ROUNDS);
   // The same load on the bare server says what this machine, and Node, make of it.
   const bareHalf = await atPace(ports[0], rates.service / 2);
+  await atPace(service.port, rates.service / 2, SETTLE_SECONDS);
   const half = await atPace(service.port, rates.service / 2);
   const memory = await service.memory();
   tell(`${size}: ${Math.round(rates.service)} requests/s against ${Math.round(rates.bare)}; at half ${JSON.stringify(half)}, with a snapshot ${JSON.stringify(during)}, the bare server ${JSON.stringify(bareHalf)}`);
