@@ -1,8 +1,7 @@
+import { GB } from '#quantities';
+
 import { include, isWithin, type LayerSet, type LayerTable, marginal } from './layer-table.js';
 import type { PlacementParameters } from './region-facts.js';
-
-/** Bytes in a gigabyte, as prices count them. */
-const GB = 1e9;
 
 /** Which images bring back what they cost. */
 export interface BreakEven {

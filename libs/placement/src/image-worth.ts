@@ -1,7 +1,6 @@
-import type { PlacementParameters } from './region-facts.js';
+import { GB } from '#quantities';
 
-/** Bytes in a gigabyte, as prices count them. */
-const GB = 1e9;
+import type { PlacementParameters } from './region-facts.js';
 
 /** What is expected of an image in a region, as far as its worth depends on it. */
 export interface ExpectedWorth {

@@ -197,11 +197,6 @@ export function without(set: LayerSet, others: LayerSet): LayerSet {
   return set.map((isIn, layer) => (others[layer] === 1 ? 0 : isIn));
 }
 
-/** The layers of a set, ascending. */
-export function layersIn(set: LayerSet): number[] {
-  return [...set.keys()].filter((layer) => set[layer] === 1);
-}
-
 /** True when both hold the same layers. */
 export function isSameSet(a: LayerSet, b: LayerSet): boolean {
   return Buffer.compare(a, b) === 0;

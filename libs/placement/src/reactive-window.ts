@@ -1,4 +1,4 @@
-import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, layerSet, layersIn, listed, marginal, without } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, layerSet, listed, marginal, union, without } from './layer-table.js';
 import { keepFitting } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
 
@@ -27,7 +27,7 @@ export function windowBytes({ facts }: RegionCase): number {
 export function stuckInWindow(region: RegionCase, stuck: LayerSet): LayerSet {
   const inWindow = new Uint8Array(stuck.length);
   const passed = passedLayers(region);
-  keepFitting(region, layersIn(passed).filter((layer) => stuck[layer] === 1), { sets: [inWindow], roomBytes: windowBytes(region) });
+  keepFitting(region, [...stuck.keys()].filter((layer) => stuck[layer] === 1 && passed[layer] === 1), { sets: [inWindow], roomBytes: windowBytes(region) });
   return inWindow;
 }
 
@@ -40,7 +40,7 @@ export function stuckInWindow(region: RegionCase, stuck: LayerSet): LayerSet {
 export function reactiveWindow(region: RegionCase, placed: LayerSet, stuck: LayerSet): ReactiveWindow {
   const { facts, table } = region;
   const images = new Uint8Array(table.images.length);
-  const there = layerSet(table, (layer) => placed[layer] === 1 || stuck[layer] === 1);
+  const there = union(placed, stuck);
   const stuckBytes = bytesOf(table, without(stuck, placed));
   let leftBytes = Math.min(windowBytes(region) * STAYING_RATIO - stuckBytes, facts.capacityBytes - bytesOf(table, there));
   for (const { image } of leftBytes > 0 ? passedLately(region, placed) : []) {

@@ -1,3 +1,4 @@
+import { GB } from '#quantities';
 import type { RegionName } from '#regions';
 
 /** What may still travel from home to one region today (UTC). */
@@ -26,9 +27,6 @@ export interface TransferBudget {
 
 /** Why a want waits: the day's bytes of its link, or the day's money, do not suffice. */
 export type WaitReason = 'BUDGET_LINK_DAY' | 'BUDGET_MONEY_DAY';
-
-/** Bytes in a gigabyte, as prices count them. */
-const GB = 1e9;
 
 /** How much is left of a budget as copies are admitted. */
 export class BudgetAccount {

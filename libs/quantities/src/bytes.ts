@@ -6,8 +6,10 @@ export const MiB = 1024 * KiB;
 export const GiB = 1024 * MiB;
 /** 1,024 GiB in bytes. */
 export const TiB = 1024 * GiB;
+/** A gigabyte as links and prices count them: 10^9 bytes. */
+export const GB = 1e9;
 
-const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KiB, MiB, GiB, TiB, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KiB, MiB, GiB, TiB, kB: 1e3, KB: 1e3, MB: 1e6, GB, TB: 1e12 };
 
 /**
  * Reads a size such as `100GiB`, `4 MiB`, `512` (bytes) or `1.5 GB`.

@@ -1,9 +1,7 @@
 import type { DecisionBody, PlanBody, PlanComparisonBody, PlanSummaryBody } from '#contract';
 import type { ComparedImage, PlacementDecision, PlanComparison, PlanSummary, StoredPlan } from '#placement';
+import { GB } from '#quantities';
 import type { RegionMap, RegionName } from '#regions';
-
-/** Bytes of a gigabyte, as links are paid by. */
-const GB = 1e9;
 
 /** Writes plans down as the API shows them; copies are priced by the link from home. */
 export class PlanBodies {

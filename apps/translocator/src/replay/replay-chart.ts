@@ -1,4 +1,5 @@
 import { type HitCount, hitRatio, type ReplayScore } from '#placement';
+import { GB } from '#quantities';
 
 import { ratioText } from './replay-table.js';
 
@@ -15,7 +16,7 @@ export function chartOfScores(scores: readonly ReplayScore[]): string {
     { label: score.policy, ...bar('hits', score.total.all), fill: '#2b6cb0' },
     { label: '', ...bar('first pulls', score.total.first), fill: '#63b3ed' },
     { label: '', ...bar('foreseeable', score.total.late), fill: '#90cdf4' },
-    { label: '', ratio: wan(score) / most, text: `${Number((wan(score) / 1e9).toPrecision(3))} GB from home`, fill: '#a0aec0' },
+    { label: '', ratio: wan(score) / most, text: `${Number((wan(score) / GB).toPrecision(3))} GB from home`, fill: '#a0aec0' },
   ]);
   const rows = bars.map(({ label, ratio, text, fill }, n) => {
     const y = 10 + n * BAR_HEIGHT + Math.floor(n / BARS) * 10;

@@ -1,4 +1,5 @@
 import { type HitCount, hitRatio, type RegionScore, type ReplayScore } from '#placement';
+import { GB } from '#quantities';
 
 const HEADINGS = ['policy', 'region', 'hits', 'worst region', 'first pull', '24 h after push', 'foreseeable', 'WAN GB', 'replicated', 'fallback', 'wasted', 'stored GB·h', 'USD', 'plan ms p50'];
 
@@ -10,7 +11,7 @@ export function tableOfScores(scores: readonly ReplayScore[]): string {
 }
 
 function rowOf(score: ReplayScore, region: RegionScore, isTotal: boolean): string[] {
-  const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
+  const gigabytes = (bytes: number): string => (bytes / GB).toFixed(1);
   const sorted = score.planMs.toSorted((a, b) => a - b);
   return [
     isTotal ? score.policy : '', region.region,

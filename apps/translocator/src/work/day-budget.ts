@@ -1,4 +1,5 @@
 import type { TransferBudget } from '#placement';
+import { GB } from '#quantities';
 import type { RegionMap } from '#regions';
 import type { LinkLedger, ReplicaStore } from '#replication';
 
@@ -12,9 +13,6 @@ export interface DayLimits {
   readonly usdPerDay?: number | undefined;
   readonly pushReserveRatio: number;
 }
-
-/** Bytes in a gigabyte, as prices count them. */
-const GB = 1e9;
 
 /** What is left of a day's budgets at an instant: from the account of links, which workers keep, and from what is ordered and not copied yet. */
 export async function dayBudget(

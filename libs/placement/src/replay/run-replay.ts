@@ -1,3 +1,5 @@
+import { GB } from '#quantities';
+
 import { PlacementError } from '../placement-error.js';
 import { imageKey } from '../region-facts.js';
 import type { ReplayCatalogue, ReplayRegions } from './replay-catalogue.js';
@@ -74,7 +76,7 @@ export class Replay {
     for (const share of this.#shares) share.passTo(this.#nowMs);
     const regions = this.#shares.map((share, n): RegionScore => {
       const counts = share.counts();
-      const usd = ((counts.replicatedBytes + counts.fallbackBytes) / 1e9) * share.region.usdPerGb;
+      const usd = ((counts.replicatedBytes + counts.fallbackBytes) / GB) * share.region.usdPerGb;
       return { region: share.region.region, ...this.#counters[n]!.counts(), ...counts, usd };
     });
     const ratios = regions.filter((region) => region.all.pulls > 0).map((region) => hitRatio(region.all));
