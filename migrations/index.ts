@@ -28,6 +28,7 @@ import { HeldLayers1765300000005 } from './1765300000005-held-layers.js';
 import { HeldLayersCovered1765300000006 } from './1765300000006-held-layers-covered.js';
 import { PassingLayers1765400000001 } from './1765400000001-passing-layers.js';
 import { NamedReservations1765500000001 } from './1765500000001-named-reservations.js';
+import { ListedLeases1765600000001 } from './1765600000001-listed-leases.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -61,6 +62,7 @@ export const MIGRATIONS = [
   HeldLayersCovered1765300000006,
   PassingLayers1765400000001,
   NamedReservations1765500000001,
+  ListedLeases1765600000001,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

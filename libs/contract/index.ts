@@ -2,6 +2,7 @@ export * from './src/access.js';
 export * from './src/demand.js';
 export * from './src/events.js';
 export * from './src/history.js';
+export * from './src/leases.js';
 export * from './src/images.js';
 export * from './src/mount.js';
 export * from './src/notifications.js';

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { PinEntry, Problem } from '#contract';
+import type { LeaseEntry, MountAnswerBody, PinEntry, Problem } from '#contract';
 import type { PushedManifest } from '#registry/local';
 
 import { eventually } from './support/eventually.js';
@@ -102,6 +102,9 @@ describe('a request that breaks a rule', () => {
     ['DELETE', '/api/v1/pins/me', undefined, '/id', '"me"', 'a UUID'],
     ['GET', '/api/v1/replicas?state=gone', undefined, '/state', '"gone"', '"draining"'],
     ['GET', '/api/v1/replicas?layer=x', undefined, '/layer', '"x"', '64 lower-case hexadecimal digits'],
+    ['GET', '/api/v1/leases?region=Mars', undefined, '/region', '"Mars"', 'lower-case'],
+    ['GET', '/api/v1/leases?layer=x', undefined, '/layer', '"x"', '64 lower-case hexadecimal digits'],
+    ['GET', '/api/v1/leases?cursor=ImEi', undefined, '/cursor', '"ImEi"', 'nextCursor'],
     ['GET', '/api/v1/demand?region=Mars', undefined, '/region', '"Mars"', 'lower-case'],
     ['GET', '/api/v1/plans/Mars', undefined, '/region', '"Mars"', 'lower-case'],
     ['POST', '/v1/lookup', { ...lookup, layers: [digest, 'x'] }, '/layers/1', '"x"', '64 lower-case hexadecimal digits'],
@@ -216,6 +219,40 @@ describe('lists', () => {
   it('refuses the cursor of another list', async () => {
     const { body } = await client.admin<Page>('repositories?limit=1');
     expect(await client.admin(`replicas?cursor=${body.nextCursor}`)).toMatchObject({ status: 400, body: { errors: [{ field: '/cursor' }] } });
+  });
+});
+
+describe('leases', () => {
+  type Page = { items: LeaseEntry[]; nextCursor?: string };
+  const list = async (query: string): Promise<Page> => (await client.admin<Page>(`leases${query}`)).body;
+
+  it('tell who holds what, until they are released', async () => {
+    const answer = async (): Promise<MountAnswerBody> => (await client.pull('team/app', 'v1', { authorization: await world.authorizationOf('alice', 'team/app'), 'x-teleport-region': 'westeurope' })).body;
+    const { layers, lease } = await eventually('an answer with mounts only', async () => {
+      const body = await answer();
+      return body.layers.every(({ kind }) => kind === 'mount') && body;
+    });
+    const ids = async (query: string): Promise<string[]> => (await list(query)).items.map(({ id }) => id);
+    await eventually('the lease is written', async () => (await ids('')).includes(lease!.id));
+    const listed = (await list('?share=westeurope&region=westeurope')).items.find(({ id }) => id === lease!.id);
+    expect(listed).toMatchObject({ region: 'westeurope', shared: false, renewable: true, replicaCount: listed?.replicas.length });
+    expect(Date.parse(listed!.expiresAt)).toBeGreaterThan(Date.now());
+    expect(listed!.replicas.map(({ layer }) => layer)).toEqual(expect.arrayContaining(layers.map(({ digest }) => digest)));
+    expect((await list(`?layer=${layers[0]?.digest}`)).items.find(({ id }) => id === lease!.id)?.replicas).toEqual([{ layer: layers[0]?.digest, share: 'westeurope' }]);
+    expect(await ids('?share=southeastasia')).not.toContain(lease!.id);
+    await answer();
+    const all = await eventually('the other lease is written, too', async () => {
+      const found = await ids('');
+      return found.length > 1 && found;
+    });
+    const first = await list('?limit=1');
+    expect([...first.items.map(({ id }) => id), ...(await ids(`?limit=500&cursor=${first.nextCursor}`))]).toEqual(all);
+    await client.call(`/v1/leases/${lease!.id}`, { method: 'DELETE', headers: bearer(TOKENS.service) });
+    expect(await ids('')).not.toContain(lease!.id);
+  });
+
+  it('are shown to who may read', async () => {
+    expect((await client.call('/api/v1/leases', { headers: bearer(TOKENS.service) })).status).toBe(401);
   });
 });
 

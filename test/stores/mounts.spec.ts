@@ -34,6 +34,17 @@ describeOnEveryDatabase('PostgresLeaseStore by the clock of the database', MIGRA
     expect(until.getTime() - now.getTime()).toBeLessThan(2 * TTL_MS + MINUTE_MS);
   });
 
+  it.each([[-SKEW_MS, SKEW_MS], [SKEW_MS, -SKEW_MS]])('is listed by the clock of a process that is off by %i ms, though one that is off by %i ms granted it', async (asker, granter) => {
+    const store = new PostgresLeaseStore(dataSource());
+    const granted = lease(nowOff(granter));
+    await store.grantMany([granted, lease(nowOff(granter), -1)], nowOff(granter));
+    const now = nowOff(asker);
+    const [listed, ...others] = await store.page({ limit: 10 }, now);
+    expect([listed?.id, others]).toEqual([granted.id, []]);
+    expect(listed!.expiresAt.getTime() - listed!.grantedAt.getTime()).toBe(TTL_MS);
+    expect(Math.abs(listed!.grantedAt.getTime() - now.getTime())).toBeLessThan(MINUTE_MS);
+  });
+
   it('does not let a lease return that has run out, whatever the clock of who renews it', async () => {
     const store = new PostgresLeaseStore(dataSource());
     const late = lease(nowOff(0), -1);

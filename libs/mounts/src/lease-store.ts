@@ -1,6 +1,30 @@
 import type { Digest } from '#oci';
 
+import type { RegionName } from '#regions';
+
 import type { Lease } from './lease.js';
+
+/** Replicas that a list shows of one lease, at most: ten times those of a large image. */
+export const LISTED_REPLICAS_MAX = 200;
+
+/** Which leases a list shows; every field that is given must match, `share` and `layer` by one replica of the lease. */
+export interface LeaseFilter {
+  /** Where the node is. */
+  readonly region?: RegionName;
+  /** Where a replica is that it holds. */
+  readonly share?: string;
+  readonly layer?: Digest;
+}
+
+/** A lease as a list shows it. */
+export interface ListedLease extends Lease {
+  /** Those of its replicas that match the filter, by share and layer; the first {@link LISTED_REPLICAS_MAX}. */
+  readonly replicas: Lease['replicas'];
+  /** How many of its replicas match the filter. */
+  readonly replicaCount: number;
+  /** False once it is left to run out: `endRenewals`. */
+  readonly renewable: boolean;
+}
 
 /**
  * The leases that have been written. Life of a lease: granted with an answer, written in a batch soon after, renewed while
@@ -32,6 +56,12 @@ export abstract class LeaseStore {
 
   /** How many leases hold something on a share. Cost as {@link leasedLayers}. */
   abstract countOn(share: string, now: Date): Promise<number>;
+
+  /**
+   * Up to `limit` leases that hold and match, with ids after `after` (undefined: from the first), by id: one that is renewed keeps its place. Cost follows `limit` and the leases passed over that ran
+   * out and are not pruned yet; with a layer, the number of leases on its replicas, as {@link heldUntil}.
+   */
+  abstract page(query: { readonly after?: string | undefined; readonly limit: number; readonly filter?: LeaseFilter }, now: Date): Promise<ListedLease[]>;
 
   /** Forgets leases that ran out before `before`, `limit` of them at most. @returns how many went. */
   abstract prune(before: Date, limit: number): Promise<number>;

@@ -13,6 +13,7 @@ import { DemandController } from './demand.controller.js';
 import { DrainProgressReader } from './drain-progress.js';
 import { ImageStatusReader } from './image-status.js';
 import { ImagesController } from './images.controller.js';
+import { LeasesController } from './leases.controller.js';
 import { PinsController } from './pins.controller.js';
 import { PlanOutcomesController } from './plan-outcomes.controller.js';
 import { PlansController } from './plans.controller.js';
@@ -25,7 +26,7 @@ import { TrailController } from './trail.controller.js';
 /** The admin API under /api/v1, for operators. */
 @Module({
   imports: [ControlModule],
-  controllers: [RegionsController, RepositoriesController, ImagesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TokensController, TrailController],
+  controllers: [RegionsController, RepositoriesController, ImagesController, LeasesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TokensController, TrailController],
   providers: [
     DrainProgressReader,
     ImageStatusReader,

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { after } from '#clock';
 
 import type { HeldReplica, Lease } from '../lease.js';
-import type { LeaseStore } from '../lease-store.js';
+import { type LeaseFilter, type LeaseStore, LISTED_REPLICAS_MAX } from '../lease-store.js';
 import { digestNamed } from './map-rows.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -110,6 +110,75 @@ export function leaseStoreConformance(open: () => LeaseStore): void {
       expect(await store.heldUntil(BASE, 'east', NOW)).toEqual(after(NOW, 63_000));
       expect(await store.prune(after(NOW, 64_000), 10)).toBe(1);
       expect(await store.heldUntil(BASE, 'east', NOW)).toBeUndefined();
+    });
+
+    describe('lists leases', () => {
+      const ids = async (filter: LeaseFilter = {}, now = NOW): Promise<string[]> => (await store.page({ limit: 100, filter }, now)).map(({ id }) => id);
+      const sorted = (...leases: readonly Lease[]): string[] => leases.map(({ id }) => id).toSorted();
+
+      it('with what is known of each, its replicas by share and layer and each once', async () => {
+        const [later, ...replicas] = [{ layer: BASE, share: 'west' }, { layer: APP, share: 'east' }, { layer: BASE, share: 'east' }].toSorted((a, b) => (a.share + a.layer < b.share + b.layer ? 1 : -1));
+        const held = { ...lease([later!, ...replicas, later!]), shared: true };
+        await store.grantMany([held], NOW);
+        const listed = { ...held, replicas: [...replicas.toReversed(), later], replicaCount: 3, renewable: true };
+        expect(await store.page({ limit: 10 }, NOW)).toEqual([listed]);
+        await store.renewMany([held.id], after(NOW, 30_000), TTL_MS);
+        await store.endRenewals(BASE, 'west', NOW);
+        expect(await store.page({ limit: 10 }, NOW)).toEqual([{ ...listed, expiresAt: after(NOW, 90_000), renewable: false }]);
+      });
+
+      it('that hold at that instant, and no others', async () => {
+        const [ends, stays, released] = [lease([{ layer: BASE, share: 'east' }]), lease([{ layer: BASE, share: 'east' }], after(NOW, 1)), lease([{ layer: BASE, share: 'east' }], after(NOW, 1))];
+        await store.grantMany([ends, stays, released], NOW);
+        await store.release(released.id);
+        for (const filter of [{}, { region: 'eastus' }, { share: 'east' }, { layer: BASE }, { share: 'east', layer: BASE }]) {
+          expect(await ids(filter)).toEqual(sorted(ends, stays));
+          expect(await ids(filter, after(NOW, TTL_MS))).toEqual([stays.id]);
+        }
+      });
+
+      it('that match every filter, share and layer by the same replica', async () => {
+        const mixed = lease([{ layer: BASE, share: 'east' }, { layer: APP, share: 'west' }]);
+        const west = { ...lease([{ layer: BASE, share: 'west' }, { layer: APP, share: 'west' }]), region: 'westus' };
+        const none = { ...lease([]), region: 'westus' };
+        await store.grantMany([mixed, west, none], NOW);
+        expect(await ids()).toEqual(sorted(mixed, west, none));
+        expect(await ids({ region: 'westus' })).toEqual(sorted(west, none));
+        expect(await ids({ share: 'west' })).toEqual(sorted(mixed, west));
+        expect(await ids({ layer: BASE })).toEqual(sorted(mixed, west));
+        expect(await ids({ share: 'west', layer: BASE })).toEqual([west.id]);
+        expect(await ids({ share: 'west', region: 'eastus' })).toEqual([mixed.id]);
+        expect(await ids({ layer: APP, region: 'eastus' })).toEqual([mixed.id]);
+        expect(await ids({ share: 'north' })).toEqual([]);
+        expect(await ids({ region: 'mars' })).toEqual([]);
+        expect(await ids({ layer: digestNamed('unknown') })).toEqual([]);
+        const [shown] = await store.page({ limit: 10, filter: { share: 'west', region: 'eastus' } }, NOW);
+        expect(shown).toMatchObject({ replicas: [{ layer: APP, share: 'west' }], replicaCount: 1 });
+      });
+
+      it('page after page, each once, also when one is renewed in between', async () => {
+        const leases = Array.from({ length: 7 }, () => lease([{ layer: BASE, share: 'east' }, { layer: APP, share: 'east' }]));
+        await store.grantMany(leases, NOW);
+        for (const filter of [{}, { region: 'eastus' }, { share: 'east' }, { layer: BASE }]) {
+          const seen: string[] = [];
+          for (let last: string | undefined; seen.length < 7; last = seen.at(-1)) {
+            const page = await store.page({ after: last, limit: 3, filter }, NOW);
+            expect(page.length).toBe(Math.min(3, 7 - seen.length));
+            seen.push(...page.map(({ id }) => id));
+            await store.renewMany([seen[0]!], NOW, 2 * TTL_MS);
+          }
+          expect(seen).toEqual(sorted(...leases));
+          expect(await store.page({ after: seen.at(-1), limit: 3, filter }, NOW)).toEqual([]);
+        }
+      });
+
+      it('with the first of their replicas where they hold very many, and the count of all', async () => {
+        const held = lease(Array.from({ length: LISTED_REPLICAS_MAX + 5 }, (_, n) => ({ layer: digestNamed(`layer ${n}`), share: 'east' })));
+        await store.grantMany([held], NOW);
+        const [listed] = await store.page({ limit: 1 }, NOW);
+        expect(listed?.replicaCount).toBe(LISTED_REPLICAS_MAX + 5);
+        expect(listed?.replicas.map(({ layer }) => layer)).toEqual(held.replicas.map(({ layer }) => layer).toSorted().slice(0, LISTED_REPLICAS_MAX));
+      });
     });
 
     it('grants nothing when it is given nothing', async () => {

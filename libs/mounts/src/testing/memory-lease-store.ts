@@ -2,7 +2,7 @@ import { after } from '#clock';
 import type { Digest } from '#oci';
 
 import type { Lease } from '../lease.js';
-import { LeaseStore } from '../lease-store.js';
+import { type LeaseFilter, LeaseStore, LISTED_REPLICAS_MAX, type ListedLease } from '../lease-store.js';
 
 /** Leases in memory. */
 export class MemoryLeaseStore extends LeaseStore {
@@ -56,6 +56,23 @@ export class MemoryLeaseStore extends LeaseStore {
 
   async countOn(share: string, now: Date): Promise<number> {
     return this.#live(now).filter((lease) => lease.replicas.some((replica) => replica.share === share)).length;
+  }
+
+  async page({ after: last = '', limit, filter = {} }: { readonly after?: string | undefined; readonly limit: number; readonly filter?: LeaseFilter }, now: Date): Promise<ListedLease[]> {
+    const { region, share, layer } = filter;
+    return this.#live(now)
+      .filter((lease) => lease.id > last && (region === undefined || lease.region === region))
+      .map((lease) => this.#listed(lease, filter))
+      .filter(({ replicaCount }) => replicaCount > 0 || (share === undefined && layer === undefined))
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  #listed(lease: Lease, { share, layer }: LeaseFilter): ListedLease {
+    const named = new Map(lease.replicas.map((replica) => [`${replica.share} ${replica.layer}`, replica]));
+    const matching = [...named].filter(([, replica]) => (share === undefined || replica.share === share) && (layer === undefined || replica.layer === layer));
+    const replicas = matching.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, replica]) => replica).slice(0, LISTED_REPLICAS_MAX);
+    return { ...lease, replicas, replicaCount: matching.length, renewable: !this.#ending.has(lease.id) };
   }
 
   async prune(before: Date, limit: number): Promise<number> {

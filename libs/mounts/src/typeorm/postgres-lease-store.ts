@@ -3,7 +3,8 @@ import type { DataSource } from 'typeorm';
 import type { Digest } from '#oci';
 
 import { isLeaseId, type Lease } from '../lease.js';
-import { LeaseStore } from '../lease-store.js';
+import { type LeaseFilter, LeaseStore, type ListedLease } from '../lease-store.js';
+import { leasePage, type LeasePageRow, listedOf } from './lease-page.js';
 
 /** Whose clock decides what has run out: the database's, which all processes share, or the caller's, for tests that turn it. */
 export type LeaseClock = 'database' | 'caller';
@@ -95,6 +96,12 @@ export class PostgresLeaseStore extends LeaseStore {
       [share, now.toISOString()],
     );
     return row?.count ?? 0;
+  }
+
+  async page({ after = null, limit, filter = {} }: { readonly after?: string | undefined | null; readonly limit: number; readonly filter?: LeaseFilter }, now: Date): Promise<ListedLease[]> {
+    const { region = null, share = null, layer = null } = filter;
+    const rows = await this.#dataSource.query<LeasePageRow[]>(leasePage(filter, this.#at('$1')), [now.toISOString(), after, limit, region, share, layer]);
+    return rows.map(listedOf);
   }
 
   async prune(before: Date, limit: number): Promise<number> {
