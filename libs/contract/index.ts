@@ -14,4 +14,5 @@ export * from './src/regions-and-shares.js';
 export * from './src/replicas.js';
 export * from './src/repositories.js';
 export * from './src/repository-attributes.js';
+export * from './src/tasks.js';
 export * from './src/words.js';

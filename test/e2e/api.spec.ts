@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { LeaseEntry, MountAnswerBody, PinEntry, Problem } from '#contract';
+import type { LeaseEntry, MountAnswerBody, PinEntry, Problem, TaskEntry } from '#contract';
 import type { PushedManifest } from '#registry/local';
 
 import { eventually } from './support/eventually.js';
@@ -105,6 +105,10 @@ describe('a request that breaks a rule', () => {
     ['GET', '/api/v1/leases?region=Mars', undefined, '/region', '"Mars"', 'lower-case'],
     ['GET', '/api/v1/leases?layer=x', undefined, '/layer', '"x"', '64 lower-case hexadecimal digits'],
     ['GET', '/api/v1/leases?cursor=ImEi', undefined, '/cursor', '"ImEi"', 'nextCursor'],
+    ['GET', '/api/v1/tasks?kind=cooking', undefined, '/kind', '"cooking"', '"expansion"'],
+    ['GET', '/api/v1/tasks?state=lost', undefined, '/state', '"lost"', '"blocked"'],
+    ['GET', '/api/v1/tasks?cursor=bnVsbA', undefined, '/cursor', '"bnVsbA"', 'nextCursor'],
+    ['POST', '/api/v1/tasks/retry', { id: 'not an id' }, '/id', '"not an id"', 'the id of a task'],
     ['GET', '/api/v1/demand?region=Mars', undefined, '/region', '"Mars"', 'lower-case'],
     ['GET', '/api/v1/plans/Mars', undefined, '/region', '"Mars"', 'lower-case'],
     ['POST', '/v1/lookup', { ...lookup, layers: [digest, 'x'] }, '/layers/1', '"x"', '64 lower-case hexadecimal digits'],
@@ -253,6 +257,41 @@ describe('leases', () => {
 
   it('are shown to who may read', async () => {
     expect((await client.call('/api/v1/leases', { headers: bearer(TOKENS.service) })).status).toBe(401);
+  });
+});
+
+describe('tasks', () => {
+  type Page = { items: TaskEntry[]; nextCursor?: string };
+  const list = async (query: string): Promise<Page> => (await client.admin<Page>(`tasks?${query}`)).body;
+  const retry = (id: string) => client.admin<Problem>('tasks/retry', { method: 'POST', json: { id } });
+
+  it('tell what is stuck and why, and are tried again at once where an operator says so', async () => {
+    const { layers } = await world.push('team/stuck', 'v1', smallImage('stuck'));
+    const [layer] = layers;
+    world.registry.faults.add({ part: 'blobs', target: layer! }, { kind: 'status', status: 404 }, 1_000_000);
+    await client.enable('team/stuck');
+    const stuck = await eventually('it has failed', async () => (await list(`kind=expansion&state=waiting&failed=true&layer=${layer}`)).items[0]);
+    expect(stuck).toMatchObject({ kind: 'expansion', state: 'waiting', layer, repository: 'team/stuck', lastError: expect.stringContaining('BLOB_UNKNOWN'), nextTryAt: expect.any(String) });
+    expect(stuck!.attempts).toBeGreaterThan(0);
+    expect((await list('state=waiting&repository=team/stuck')).items.map(({ id }) => id)).toEqual([stuck!.id]);
+    expect((await list(`kind=copy&layer=${layer}`)).items).toEqual([]);
+    world.registry.faults.clear();
+    await eventually('it waits and is tried again', async () => (await retry(stuck!.id)).status === 204);
+    await eventually('it is there', () => client.readyIn('westeurope', 'team/stuck', 'v1'));
+    expect((await list(`layer=${layer}`)).items).toEqual([]);
+    expect(await retry(stuck!.id)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    const { body: trail } = await client.admin<{ items: { path: string; status?: number }[] }>('audit?limit=50');
+    expect(trail.items).toContainEqual(expect.objectContaining({ path: '/api/v1/tasks/retry', status: 204 }));
+  });
+
+  it('that were given up are listed with the reason, and not tried again', async () => {
+    const foreign = { ...smallImage('foreign').layers[0]!, mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip' };
+    await world.push('team/foreign', 'v1', { layers: [foreign] });
+    await client.enable('team/foreign');
+    const refused = await eventually('it is refused', async () => (await list('state=refused&repository=team/foreign')).items[0]);
+    expect(refused).toMatchObject({ kind: 'expansion', state: 'refused', lastError: expect.stringContaining('MEDIA_TYPE_UNSUPPORTED') });
+    expect(await retry(refused!.id)).toMatchObject({ status: 409, body: { code: 'TASK_NOT_FAILED' } });
+    expect(await retry('bnVsbA')).toMatchObject({ status: 404 });
   });
 });
 

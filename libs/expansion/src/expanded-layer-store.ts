@@ -1,4 +1,4 @@
-import { ClaimSource } from '#claims';
+import { ClaimSource, type WorkList } from '#claims';
 import type { Digest } from '#oci';
 
 import type { ExpandedLayer, LayerToExpand } from './expanded-layer.js';
@@ -85,6 +85,9 @@ export interface LayerSize extends Pick<LayerRecord, 'digest' | 'state'> {
   readonly sizeBytes?: number;
 }
 
+/** Why an expansion is given to nobody: a merged view waits for the layers that it is made of. */
+export const EXPANSION_BLOCKS = ['LAYERS_WANTED'] as const;
+
 /**
  * The layers that images refer to, and what became of them: one row per digest, whichever images share it.
  *
@@ -103,6 +106,12 @@ export interface LayerSize extends Pick<LayerRecord, 'digest' | 'state'> {
  * when the claim was lost.
  */
 export abstract class ExpandedLayerStore extends ClaimSource<WantedLayer> {
+  /** All that is wanted or being expanded, for operators; subjects are layer, `isView` and repository, the key is the layer. What blocks it is one of {@link EXPANSION_BLOCKS}. */
+  abstract readonly work: WorkList;
+
+  /** All that was refused, by digest, as `work`. */
+  abstract readonly refused: WorkList;
+
   /**
    * Wants layers expanded, in one transaction, and then views, in another. A layer that is known keeps its state: it only takes the newer repository and
    * the larger priority, and counts as referenced again. Idempotent; a digest may be named twice.

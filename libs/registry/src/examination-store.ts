@@ -1,4 +1,4 @@
-import { ClaimSource } from '#claims';
+import { ClaimSource, type WorkList } from '#claims';
 import { DAY_MS } from '#quantities';
 
 import { referenceToExamine, type RegistryEvent } from './registry-event.js';
@@ -33,6 +33,9 @@ export interface Intake {
 
 /** Examinations that are waiting or running, and the events that asked for them. */
 export abstract class ExaminationStore extends ClaimSource<Examination> {
+  /** All of them, for operators; subjects are repository and reference, in this order also the key. */
+  abstract readonly work: WorkList;
+
   /**
    * Takes events in, in one transaction: remembers their ids, and wants an examination of each manifest or tag that a new one pushed or
    * deleted. Several for one (repository, reference) become one, and what waited for another try is due at once. At most 1,000 events.

@@ -1,4 +1,4 @@
-import { ClaimSource } from '#claims';
+import { ClaimSource, type WorkList } from '#claims';
 
 /**
  * How far the examination of the tags that a repository had when it was enabled has come:
@@ -50,6 +50,9 @@ export interface Backfill {
 
 /** The backfills of enabled repositories, as work: the one that waits longest first. */
 export abstract class BackfillStore extends ClaimSource<Backfill> {
+  /** Those whose tags are still to be listed, for operators; subject and key are the repository. */
+  abstract readonly work: WorkList;
+
   /** Shows how far listing has come. @returns false when the claim was lost. */
   abstract progress(claimId: string, counts: { readonly totalCount: number; readonly doneCount: number }): Promise<boolean>;
 

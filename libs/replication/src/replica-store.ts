@@ -1,4 +1,4 @@
-import type { Claimed, ClaimRequest, ClaimSource, WriteFence } from '#claims';
+import type { Claimed, ClaimRequest, ClaimSource, WorkList, WriteFence } from '#claims';
 import type { Digest } from '#oci';
 
 import type { OrderOutcome, ReplicaOrder } from './admit-orders.js';
@@ -68,6 +68,9 @@ export interface HeldLayer extends Pick<Replica, 'layer' | 'sizeBytes' | 'state'
   readonly passed: boolean;
 }
 
+/** Why a copy is given to nobody: no other share has the layer ready; or who copies it to another share does this one, too. */
+export const COPY_BLOCKS = ['SOURCE_MISSING', 'COPIED_ELSEWHERE'] as const;
+
 /**
  * What is where: one row for each layer on a share, from the moment it is wanted until its file is gone.
  *
@@ -85,6 +88,12 @@ export abstract class ReplicaStore {
    * each other what they have, so that the bytes leave the home share once; when that copy ends, or its claim does, anybody may have them.
    */
   abstract readonly copies: ClaimSource<ReplicaCopy>;
+
+  /** All wanted and copying rows, for operators; subjects and key are layer and share. What blocks them is one of {@link COPY_BLOCKS}. */
+  abstract readonly copyWork: WorkList;
+
+  /** All draining rows, for operators, those in their grace time included: they wait. Subjects and key are layer and share. */
+  abstract readonly removalWork: WorkList;
 
   /** Draining rows whose grace time is over. Leases are asked for by who removes; before it removes, it notes that with `beginRemoval`. */
   abstract readonly removals: ClaimSource<Replica>;

@@ -20,16 +20,19 @@ import { PlansController } from './plans.controller.js';
 import { RegionsController } from './regions.controller.js';
 import { ReplicasController } from './replicas.controller.js';
 import { RepositoriesController } from './repositories.controller.js';
+import { TaskLists } from './task-lists.js';
+import { TasksController } from './tasks.controller.js';
 import { TokensController } from './tokens.controller.js';
 import { TrailController } from './trail.controller.js';
 
 /** The admin API under /api/v1, for operators. */
 @Module({
   imports: [ControlModule],
-  controllers: [RegionsController, RepositoriesController, ImagesController, LeasesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TokensController, TrailController],
+  controllers: [RegionsController, RepositoriesController, ImagesController, LeasesController, PinsController, ReplicasController, DemandController, HistoryController, PlansController, PlanOutcomesController, TasksController, TokensController, TrailController],
   providers: [
     DrainProgressReader,
     ImageStatusReader,
+    TaskLists,
     {
       provide: DemandForecasts,
       useFactory: (forecasts: StoredForecasts, facts: StoredPlacementFacts) => new DemandForecasts({ forecasts, facts, horizonMs: PLACEMENT_PARAMETERS_DEFAULT.horizonMs }),

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { claimSourceConforms } from '#claims/testing';
+import { claimSourceConforms, workListConforms } from '#claims/testing';
 import { type Digest, digestOf } from '#oci';
 
 import type { ExpandedLayerStore, ReferenceGrace, WantedLayer } from '../expanded-layer-store.js';
@@ -31,7 +31,7 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
   };
   const stateOf = async (layer: WantedLayer): Promise<string | undefined> => (await store.find([layer.digest]))[0]?.state;
 
-  claimSourceConforms(() => ({
+  const underTest = () => ({
     source: store,
     add: async (count: number) => {
       const layers = Array.from({ length: count }, (_, n) => wantedLayer(`layer ${n}`, { priority: count - n }));
@@ -39,7 +39,11 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       return layers.map((layer) => layer.digest);
     },
     nameOf: (layer: WantedLayer) => layer.digest,
-  }));
+    work: store.work,
+    subject: { repository: wantedLayer('any').repository },
+  });
+  claimSourceConforms(underTest);
+  workListConforms(underTest);
 
   describe('wanting layers', () => {
     it('creates each layer once, however often and in whatever order it is wanted', async () => {
@@ -72,6 +76,9 @@ export function expandedLayerStoreConforms(make: () => ExpandedLayerStore): void
       expect(await store.refuse(await claimOne(), { code: 'TAR_INVALID', message: 'an entry lies' })).toBe(true);
       await store.want([good, bad], later(1));
       expect([await stateOf(good), await stateOf(bad)]).toEqual(['expanded', 'refused']);
+      expect((await store.work.list({ limit: 9 }, later(1))).entries).toEqual([]);
+      expect(await store.refused.list({ limit: 9 }, later(1))).toMatchObject({ entries: [{ key: [bad.digest], standing: 'refused', lastError: 'TAR_INVALID: an entry lies', subject: { layer: bad.digest, repository: bad.repository } }] });
+      expect(await store.refused.retry([bad.digest], later(1))).toBe('NOT_FAILED');
       expect(await store.claim({ owner: 'worker', limit: 5, now: later(1), leaseMs: 1 })).toEqual([]);
     });
   });

@@ -1,5 +1,5 @@
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { MemoryClaims, type MemoryWork } from '#claims/testing';
+import { type MemoryListedWork, MemoryClaims, type MemoryWork, MemoryWorkList } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
 
@@ -36,6 +36,20 @@ export class MemoryExpandedLayerStore extends ExpandedLayerStore {
     giveBack: (row) => {
       row.state = 'wanted';
     },
+  });
+
+  readonly #listed: Pick<MemoryListedWork<Row>, 'rows' | 'keyOf' | 'subjectOf' | 'wantedAt'> = {
+    rows: () => this.#rows.values(), keyOf: ({ layer }) => [layer.digest], wantedAt: ({ wantedAt }) => wantedAt,
+    subjectOf: ({ layer: { digest, stacks, repository } }) => ({ layer: digest, ...(stacks === undefined ? {} : { isView: true as const }), repository }),
+  };
+  readonly work = new MemoryWorkList<Row>({
+    ...this.#listed,
+    isOpen: isUnderWay,
+    orderOf: ({ layer, wantedAt }) => [-layer.priority, wantedAt.getTime(), layer.digest],
+    blockedBy: ({ layer }) => ((layer.stacks ?? []).some((digest) => isUnderWay(this.#rows.get(digest))) ? 'LAYERS_WANTED' : undefined),
+  });
+  readonly refused = new MemoryWorkList<Row>({
+    ...this.#listed, isOpen: ({ state }) => state === 'refused', orderOf: ({ layer }) => [layer.digest], refusalOf: ({ refusal }) => `${refusal?.code}: ${refusal?.message}`,
   });
 
   claim(request: ClaimRequest): Promise<Claimed<WantedLayer>[]> {

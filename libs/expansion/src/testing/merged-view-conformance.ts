@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
 
+import type { WorkEntry } from '#claims';
 import type { Digest } from '#oci';
 
 import type { ExpandedLayerStore, WantedLayer } from '../expanded-layer-store.js';
@@ -33,6 +34,8 @@ export function mergedViewsConform(make: () => ExpandedLayerStore): void {
 
   it('are given to workers when none of their layers is under way any more, with all that they stack', async () => {
     expect(await store.want([view, low, high], NOW)).toEqual(new Set([view, low, high].map((each) => each.digest)));
+    const listedView = async (): Promise<WorkEntry | undefined> => (await store.work.list({ limit: 9, filter: { layer: view.digest } }, NOW)).entries[0];
+    expect(await listedView()).toMatchObject({ standing: 'blocked', blockedBy: 'LAYERS_WANTED', subject: { layer: view.digest, isView: true } });
     const [one, other] = await claimAll();
     expect([one!, other!].map((claimed) => claimed.item.digest).toSorted()).toEqual([low.digest, high.digest].toSorted());
     expect(await wantedNames()).toEqual([]);
@@ -42,6 +45,7 @@ export function mergedViewsConform(make: () => ExpandedLayerStore): void {
     expect(await wantedNames()).toEqual([]);
     const [again] = await claimAll(later(10));
     await store.complete(again!.claim.id, expandedForm(again!.item), later(10));
+    expect(await listedView()).toMatchObject({ standing: 'due' });
     expect((await claimAll(later(10))).map(({ item }) => item)).toEqual([view]);
   });
 

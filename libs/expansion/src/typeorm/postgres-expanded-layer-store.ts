@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import type { Claimed, ClaimRequest, Postponement } from '#claims';
+import type { Claimed, ClaimRequest, Postponement, WorkList } from '#claims';
 import { affected, callersNow, claimOf, type ClaimRow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION } from '#shares';
@@ -10,6 +10,7 @@ import { ExpandedLayerStore, type ExpansionState, type LayerRecord, type LayerRe
 import { PASSING_REFUSALS } from '../layer-media-types.js';
 import { oneForEach, refusalOfWanted } from '../wanted-layers.js';
 import { claimLayers, WAKE_VIEWS } from './claim-layers.js';
+import { expansionWork, refusedWork } from './listed-layers.js';
 
 interface LayerRow extends ClaimRow {
   readonly digest: Digest;
@@ -84,6 +85,8 @@ const EXPAND_AGAIN = `
 
 /** Expanded layers in the table `expanded_layers`. */
 export class PostgresExpandedLayerStore extends ExpandedLayerStore {
+  readonly work: WorkList;
+  readonly refused: WorkList;
   readonly #dataSource: DataSource;
   readonly #clock: DecidingClock;
 
@@ -91,6 +94,8 @@ export class PostgresExpandedLayerStore extends ExpandedLayerStore {
     super();
     this.#dataSource = dataSource;
     this.#clock = clock;
+    this.work = expansionWork(dataSource, clock);
+    this.refused = refusedWork(dataSource, clock);
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<WantedLayer>[]> {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
-import { claimSourceConforms } from '#claims/testing';
+import { claimSourceConforms, workListConforms } from '#claims/testing';
 import { after } from '#clock';
 import { digestOf, OCI_MANIFEST } from '#oci';
 import { MINUTE_MS } from '#quantities';
@@ -30,10 +30,25 @@ export function examinationConformance(name: string, stores: () => RegistryStore
     describe('claims', () => claimsConform(() => at));
     describe('examinations', () => {
       claimSourceConforms(() => ({ source: at.examinations, add: (count) => wantExaminations(at, count), nameOf: (item) => item.reference }));
+      workListConforms(() => ({ source: at.examinations, work: at.examinations.work, add: (count) => wantExaminations(at, count), nameOf: (item) => item.reference, subject: { repository: REPOSITORY } }));
+
+      it('are looked through a part at a time for what is rare among them', async () => {
+        for (let part = 0; part < 3; part += 1) {
+          await at.examinations.intake(Array.from({ length: 1000 }, (_none, n) => sampleEvent({ tag: `v${part}-${n}` })), after(NOW, part));
+        }
+        await at.examinations.intake([sampleEvent({ repository: 'team/rare', tag: 'v1' })], after(NOW, 3));
+        const filter = { repository: 'team/rare' };
+        const first = await at.examinations.work.list({ limit: 10, filter }, NOW);
+        expect(first.entries).toEqual([]);
+        const second = await at.examinations.work.list({ after: first.next, limit: 10, filter }, NOW);
+        expect(second).toMatchObject({ entries: [{ key: ['team/rare', 'v1'] }] });
+        expect(second.next).toBeUndefined();
+      });
     });
     describe('backfills', () => {
       backfillsConform(() => at);
       claimSourceConforms(() => ({ source: at.backfills, add: (count) => wantBackfills(at, count), nameOf: (item) => item.repository }));
+      workListConforms(() => ({ source: at.backfills, work: at.backfills.work, add: (count) => wantBackfills(at, count), nameOf: (item) => item.repository, subject: {} }));
     });
   });
 }

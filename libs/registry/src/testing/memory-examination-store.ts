@@ -1,5 +1,5 @@
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { MemoryClaims } from '#claims/testing';
+import { MemoryClaims, MemoryWorkList } from '#claims/testing';
 
 import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents } from '../examination-store.js';
 import type { RegistryEvent } from '../registry-event.js';
@@ -9,11 +9,17 @@ import { imageId, MemoryCatalogue, type MemoryExamination, unclaimed } from './m
 export class MemoryExaminationStore extends ExaminationStore {
   readonly #catalogue: MemoryCatalogue;
   readonly #claims: MemoryClaims<MemoryExamination, Examination>;
+  readonly work: MemoryWorkList<MemoryExamination>;
 
   constructor(catalogue = new MemoryCatalogue()) {
     super();
     this.#catalogue = catalogue;
     this.#claims = new MemoryClaims({ rows: () => catalogue.examinations.values(), isOpen: () => true, order: mostUrgentFirst, item: (row) => row.item });
+    this.work = new MemoryWorkList({
+      rows: () => catalogue.examinations.values(), isOpen: () => true, keyOf: ({ item }) => [item.repository, item.reference],
+      orderOf: ({ item, wantedAt }) => [-item.priority, wantedAt.getTime(), item.repository, item.reference],
+      subjectOf: ({ item: { repository, reference } }) => ({ repository, reference }), wantedAt: (row) => row.wantedAt,
+    });
   }
 
   async intake(events: readonly RegistryEvent[], now: Date): Promise<Intake> {

@@ -1,5 +1,5 @@
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { MemoryClaims } from '#claims/testing';
+import { MemoryClaims, MemoryWorkList } from '#claims/testing';
 
 import { PUSH_PRIORITY } from '../examination-store.js';
 import { type Backfill, BackfillStore, type Repository, RepositoryStore } from '../repository-store.js';
@@ -54,13 +54,19 @@ function repositoryOf({ name, enabled, changedAt, backfill, lastError }: MemoryR
 export class MemoryBackfillStore extends BackfillStore {
   readonly #catalogue: MemoryCatalogue;
   readonly #claims: MemoryClaims<MemoryRepository, Backfill>;
+  readonly work: MemoryWorkList<MemoryRepository>;
 
   constructor(catalogue = new MemoryCatalogue()) {
     super();
     this.#catalogue = catalogue;
+    const isOpen = ({ backfill }: MemoryRepository): boolean => backfill.state === 'waiting' || backfill.state === 'listing';
+    this.work = new MemoryWorkList({
+      rows: () => catalogue.repositories.values(), isOpen, keyOf: ({ name }) => [name], orderOf: ({ changedAt, name }) => [changedAt.getTime(), name],
+      subjectOf: ({ name }) => ({ repository: name }), wantedAt: ({ changedAt }) => changedAt,
+    });
     this.#claims = new MemoryClaims({
       rows: () => catalogue.repositories.values(),
-      isOpen: ({ backfill }) => backfill.state === 'waiting' || backfill.state === 'listing',
+      isOpen,
       order: (a, b) => a.changedAt.getTime() - b.changedAt.getTime() || (a.name < b.name ? -1 : 1),
       item: ({ name }) => ({ repository: name }),
       begin: (row) => {

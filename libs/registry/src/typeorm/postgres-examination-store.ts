@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import { claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, type ListedTable, postponeClaim, PostgresWorkList, releaseClaim, renewClaims } from '#claims/typeorm';
 
 import { type Examination, ExaminationStore, type Intake, PUSH_PRIORITY, wantedByEvents, type WantedReference } from '../examination-store.js';
 import type { RegistryEvent } from '../registry-event.js';
@@ -21,9 +21,17 @@ const EXAMINATIONS: ClaimTable = {
   open: 'true',
   order: 'priority DESC, wanted_at, repository, reference',
 };
+const LISTED: ListedTable = {
+  ...EXAMINATIONS,
+  urgency: { column: 'priority', type: 'int' },
+  order: [{ column: 'wanted_at', type: 'timestamptz' }, { column: 'repository', type: 'text' }, { column: 'reference', type: 'text' }],
+  subject: { repository: 'repository', reference: 'reference' },
+  wantedAt: 'wanted_at',
+};
 
 /** {@link ExaminationStore} on PostgreSQL. A settled examination has no row. */
 export class PostgresExaminationStore extends ExaminationStore {
+  readonly work: PostgresWorkList;
   readonly #dataSource: DataSource;
   readonly #clock: DecidingClock;
 
@@ -31,6 +39,7 @@ export class PostgresExaminationStore extends ExaminationStore {
     super();
     this.#dataSource = dataSource;
     this.#clock = clock;
+    this.work = new PostgresWorkList(dataSource, LISTED, clock);
   }
 
   async intake(events: readonly RegistryEvent[], now: Date): Promise<Intake> {

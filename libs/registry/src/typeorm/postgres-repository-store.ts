@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { Claimed, ClaimRequest, Postponement } from '#claims';
-import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, postponeClaim, releaseClaim, renewClaims } from '#claims/typeorm';
+import { affected, claimOf, type ClaimRow, claimRows, type ClaimTable, type DecidingClock, type ListedTable, postponeClaim, PostgresWorkList, releaseClaim, renewClaims } from '#claims/typeorm';
 
 import { PUSH_PRIORITY } from '../examination-store.js';
 import { type Backfill, type BackfillProgress, BackfillStore, type Repository, RepositoryStore } from '../repository-store.js';
@@ -89,10 +89,17 @@ const BACKFILLS: ClaimTable = {
   order: 'changed_at, name',
   set: `backfill_state = 'listing'`,
 };
+const LISTED: ListedTable = {
+  ...BACKFILLS,
+  order: [{ column: 'changed_at', type: 'timestamptz' }, { column: 'name', type: 'text' }],
+  subject: { repository: 'name' },
+  wantedAt: 'changed_at',
+};
 const WAITING = `backfill_state = 'waiting'`;
 
 /** {@link BackfillStore} on PostgreSQL: the claims of `repositories`. */
 export class PostgresBackfillStore extends BackfillStore {
+  readonly work: PostgresWorkList;
   readonly #dataSource: DataSource;
   readonly #clock: DecidingClock;
 
@@ -100,6 +107,7 @@ export class PostgresBackfillStore extends BackfillStore {
     super();
     this.#dataSource = dataSource;
     this.#clock = clock;
+    this.work = new PostgresWorkList(dataSource, LISTED, clock);
   }
 
   async claim(request: ClaimRequest): Promise<Claimed<Backfill>[]> {

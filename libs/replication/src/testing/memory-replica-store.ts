@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { ClaimRequest, WriteFence } from '#claims';
-import { MemoryClaims } from '#claims/testing';
+import { MemoryClaims, MemoryWorkList } from '#claims/testing';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
@@ -52,8 +52,19 @@ export class MemoryReplicaStore extends ReplicaStore {
     item: replicaOf,
   });
 
+  readonly copyWork = new MemoryWorkList<ReplicaRow>({
+    rows: () => this.#rows.all(), isOpen: ({ state }) => state === 'wanted' || state === 'copying', keyOf: ({ layer, share }) => [layer, share],
+    orderOf: ({ priority, wantedAt, layer, share }) => [-priority, wantedAt.getTime(), layer, share], subjectOf: ({ layer, share }) => ({ layer, share }), wantedAt: (row) => row.wantedAt,
+    blockedBy: (row, now) => (this.#rows.readyElsewhere(row) ? (this.#isCopiedByAnother(row.layer, undefined, now) ? 'COPIED_ELSEWHERE' : undefined) : 'SOURCE_MISSING'),
+  });
+
+  readonly removalWork = new MemoryWorkList<ReplicaRow>({
+    rows: () => this.#rows.all(), isOpen: ({ state }) => state === 'draining', keyOf: ({ layer, share }) => [layer, share],
+    orderOf: ({ drainingSince, layer, share }) => [drainingSince?.getTime() ?? 0, layer, share], subjectOf: ({ layer, share }) => ({ layer, share }), wantedAt: (row) => row.drainingSince ?? row.wantedAt,
+  });
+
   /** Copies of a layer are left to the worker that has begun one of them. */
-  #isCopiedByAnother(layer: Digest, owner: string, now: Date): boolean {
+  #isCopiedByAnother(layer: Digest, owner: string | undefined, now: Date): boolean {
     return this.#rows.all().some((row) => row.layer === layer && row.state === 'copying' && row.fromPassing !== true && row.claim !== undefined && row.claim.owner !== owner && row.claim.expiresAt > now);
   }
 

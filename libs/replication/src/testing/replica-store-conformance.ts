@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { type Claimed, WriteFence } from '#claims';
-import { claimSourceConforms } from '#claims/testing';
+import { claimSourceConforms, workListConforms } from '#claims/testing';
 import { type Digest, digestOf } from '#oci';
 
 import type { ReplicaOrder } from '../admit-orders.js';
@@ -94,7 +94,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
   });
 
   describe('copies', () => {
-    claimSourceConforms(() => ({
+    const underTest = () => ({
       source: store.copies,
       add: async (count: number) => {
         const orders = Array.from({ length: count }, (_, n) => replicaOrder(`layer ${n}`, { priority: count - n, sizeBytes: 1 }));
@@ -103,7 +103,11 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
         return orders.map((order) => order.layer);
       },
       nameOf: (replica: ReplicaCopy) => replica.layer,
-    }));
+      work: store.copyWork,
+      subject: { share: EAST.name },
+    });
+    claimSourceConforms(underTest);
+    workListConforms(underTest);
 
     it('are given only for layers that another share has ready', async () => {
       await store.want(EAST, [replicaOrder('a')], NOW);
@@ -112,6 +116,17 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       await atHome(digestOf('a'));
       expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a'), state: 'copying' } });
       expect(await claimCopy()).toMatchObject({ item: { layer: digestOf('a') } });
+    });
+
+    it('are listed with what keeps them from workers', async () => {
+      const blocks = async (now = NOW): Promise<unknown> => (await store.copyWork.list({ limit: 9 }, now)).entries.map(({ key, standing, blockedBy }) => [key[1], standing, blockedBy]);
+      for (const share of ['east', 'north']) await store.want({ ...EAST, name: share }, [{ ...replicaOrder(''), layer }], NOW);
+      expect(await blocks()).toEqual([['east', 'blocked', 'SOURCE_MISSING'], ['north', 'blocked', 'SOURCE_MISSING']]);
+      await atHome(layer);
+      expect(await blocks()).toEqual([['east', 'due', undefined], ['north', 'due', undefined]]);
+      await claimCopy();
+      expect(await blocks()).toEqual([['east', 'claimed', undefined], ['north', 'blocked', 'COPIED_ELSEWHERE']]);
+      expect(await blocks(later(LEASE_MS))).toEqual([['east', 'due', undefined], ['north', 'due', undefined]]);
     });
 
     it('of one layer are left to the worker that has begun one of them, until that one ends or its claim does', async () => {
@@ -168,7 +183,17 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
   });
 
   describe('removals', () => {
-    claimSourceConforms(() => ({
+    it('are listed while they wait out their grace, which nobody shortens', async () => {
+      await bring('ready');
+      await store.drain({ layer, share: EAST.name }, drainOrder());
+      const listed = { key: [layer, EAST.name], standing: 'waiting', wantedAt: NOW, nextTryAt: later(GRACE_MS) };
+      expect((await store.removalWork.list({ limit: 9 }, NOW)).entries).toMatchObject([listed]);
+      expect(await store.removalWork.retry(listed.key, NOW)).toBe('NOT_FAILED');
+      expect(await claimRemoval(later(GRACE_MS - 1))).toBeUndefined();
+      expect((await store.removalWork.list({ limit: 9 }, later(GRACE_MS))).entries).toMatchObject([{ standing: 'due' }]);
+    });
+
+    const underTest = () => ({
       source: store.removals,
       add: async (count: number) => {
         const layers = Array.from({ length: count }, (_, n) => digestOf(`layer ${n}`));
@@ -179,7 +204,11 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
         return layers;
       },
       nameOf: (replica: Replica) => replica.layer,
-    }));
+      work: store.removalWork,
+      subject: { share: EAST.name },
+    });
+    claimSourceConforms(underTest);
+    workListConforms(underTest);
 
     it('are due a grace time after the replica left the answers', async () => {
       await bring('ready');

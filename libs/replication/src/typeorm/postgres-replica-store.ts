@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
-import type { ClaimRequest, ClaimSource, WriteFence } from '#claims';
+import type { ClaimRequest, ClaimSource, WorkList, WriteFence } from '#claims';
 import { affected, callersNow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
@@ -12,6 +12,7 @@ import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
 import { takePassingRow } from './passing-rows.js';
+import { copyWork, removalWork } from './listed-replicas.js';
 import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
 import { isDraining, lockCapacity, replicaBytes, reservedBytes } from './share-room.js';
 
@@ -53,6 +54,8 @@ const NOTHING_WRITTEN = `${takes('cancel')} AND partial_path IS NULL`;
 export class PostgresReplicaStore extends ReplicaStore {
   readonly copies: ClaimSource<ReplicaCopy>;
   readonly removals: ClaimSource<Replica>;
+  readonly copyWork: WorkList;
+  readonly removalWork: WorkList;
   readonly #dataSource: DataSource;
   readonly #clock: DecidingClock;
 
@@ -61,6 +64,8 @@ export class PostgresReplicaStore extends ReplicaStore {
     this.#dataSource = dataSource;
     this.#clock = clock;
     this.copies = new ReplicaWork(dataSource, { table: COPIES, clock, inTurn: true, giveBack: `state = 'wanted'`, itemOf: copyOf });
+    this.copyWork = copyWork(dataSource, clock);
+    this.removalWork = removalWork(dataSource, clock);
     this.removals = new ReplicaWork(dataSource, { table: REMOVALS, clock, giveBack: `state = 'draining'`, itemOf: drainedOf });
   }
 
