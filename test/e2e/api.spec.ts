@@ -147,7 +147,6 @@ describe('a request that breaks a rule', () => {
   it.each([
     ['GET', '/api/v1/nothing', 404, 'NOT_FOUND'],
     ['GET', '/nothing', 404, 'NOT_FOUND'],
-    ['PATCH', '/api/v1/regions', 404, 'NOT_FOUND'],
     ['GET', '/api/v1/pins/', 404, 'NOT_FOUND'],
     ['GET', '/api/v1/pins/%zz', 400, 'REQUEST_INVALID'],
     ['GET', `/api/v1/pins/${'a'.repeat(1000)}`, 414, 'URI_TOO_LONG'],
@@ -162,6 +161,52 @@ describe('a request that breaks a rule', () => {
     expect(reply.headers['content-type']).toContain('application/problem+json');
     expect(reply.body).toMatchObject({ status, code });
     expect(reply.status).toBe(status);
+  });
+});
+
+describe('a path that is there', () => {
+  it.each([
+    ['PATCH', '/api/v1/regions', 'GET, HEAD, OPTIONS'],
+    ['POST', '/api/v1/leases?limit=1', 'GET, HEAD, OPTIONS'],
+    ['PUT', '/api/v1/pins', 'GET, HEAD, OPTIONS, POST'],
+    ['PATCH', `/api/v1/pins/${NOBODY}`, 'DELETE, GET, HEAD, OPTIONS'],
+    ['DELETE', '/api/v1/repositories/team/app', 'GET, HEAD, OPTIONS, PUT'],
+    ['GET', '/v1/lookup', 'OPTIONS, POST'],
+    ['HEAD', '/notifications', 'OPTIONS, POST'],
+    ['DELETE', '/livez', 'GET, HEAD, OPTIONS'],
+    ['TRACE', '/metrics', 'GET, HEAD, OPTIONS'],
+    ['PROPFIND', '/api/v1/regions', 'GET, HEAD, OPTIONS'],
+  ])('is not there for %s %s, and its methods are told', async (method, path, allow) => {
+    const reply = await client.call<Problem>(path, { method, ...(method === 'PATCH' ? { json: { a: 1 } } : {}) });
+    expect([reply.status, reply.headers.allow]).toEqual([405, allow]);
+    if (method === 'HEAD') return expect(reply.text).toBe('');
+    expect(reply.headers['content-type']).toContain('application/problem+json');
+    expect(reply.body).toMatchObject({ status: 405, code: 'METHOD_NOT_ALLOWED', detail: expect.stringContaining(path.split('?')[0]!) });
+  });
+
+  it.each([
+    ['POST', '/mount/v1/team/app/_manifests/v1', 'GET, HEAD, OPTIONS'],
+    ['PUT', '/acr/v1/team/app', undefined],
+    ['PUT', '/oauth2/token', 'GET, OPTIONS, POST'],
+    ['PROPFIND', '/v2/team/app/manifests/v1', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'],
+    ['PUT', '/v2/team/app/manifests/v1', 'GET, HEAD'],
+    ['DELETE', '/v2/', 'GET, HEAD'],
+  ])('is refused as registries do where their clients ask it with another method: %s %s', async (method, path, allow) => {
+    const reply = await client.call<{ errors: { code: string }[] }>(path, { method });
+    expect([reply.status, reply.headers['content-type'], reply.body.errors.map(({ code }) => code)]).toEqual([405, expect.stringContaining('application/json'), ['UNSUPPORTED']]);
+    if (allow === undefined) expect(reply.headers.allow).toContain('PATCH');
+    else expect(reply.headers.allow).toBe(allow);
+  });
+
+  it('tells its methods to OPTIONS, and one that is not there nothing', async () => {
+    const told = await client.call('/api/v1/pins', { method: 'OPTIONS' });
+    expect([told.status, told.headers.allow, told.text]).toEqual([204, 'GET, HEAD, OPTIONS, POST', '']);
+    expect((await client.call('/api/v1/nothing', { method: 'OPTIONS' })).status).toBe(404);
+    expect((await client.call('/api/v1/pins/a/b', { method: 'DELETE' })).status).toBe(404);
+  });
+
+  it('is refused another method before its body is read, whatever that is', async () => {
+    expect((await client.call('/api/v1/regions', { method: 'PATCH', body: 'x'.repeat(100_000), headers: { 'content-type': 'text/plain' } })).status).toBe(405);
   });
 });
 

@@ -172,9 +172,11 @@ describe('without gateway.enabled', () => {
     expect((await sendRaw(client.url, '/v2/', { headers: PULLER })).status).toBe(401);
     expect((await sendRaw(client.url, '/v2/team/none/manifests/v1', { headers: PULLER, method: 'HEAD' })).status).toBe(404);
     expect(seen.map(({ line }) => line)).toEqual(['GET /v2/', 'HEAD /v2/team/none/manifests/v1']);
-    for (const [method, path] of [['GET', '/v2/team/app/tags/list'], ['PUT', '/v2/team/app/manifests/v1'], ['POST', '/v2/team/app/blobs/uploads/']] as const) {
+    for (const [method, path] of [['GET', '/v2/team/app/tags/list'], ['POST', '/v2/team/app/blobs/uploads/']] as const) {
       expect(await sendRaw(client.url, path, { headers: PUSHER, method })).toMatchObject({ status: 404, text: expect.stringContaining('gateway.enabled') });
     }
+    const pushed = await sendRaw(client.url, '/v2/team/app/manifests/v1', { headers: PUSHER, method: 'PUT' });
+    expect(pushed).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' }, text: expect.stringContaining('gateway.enabled') });
     expect(seen).toHaveLength(2);
   });
 });

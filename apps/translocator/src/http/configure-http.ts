@@ -11,6 +11,7 @@ import { Settings } from '../foundation/settings.js';
 import { LOGGER } from '../foundation/tokens.js';
 import { TOKEN_FORM, TOKEN_FORM_BYTES_MAX } from '../registry-api/token-routes.js';
 import { limitBodyTime } from './body-deadline.js';
+import { KnownMethods } from './known-methods.js';
 import { refuseTwoFaced } from './plain-requests.js';
 import { ProblemFilter } from './problem.filter.js';
 import { SchemaPipe } from './schema-problem.js';
@@ -52,6 +53,7 @@ export async function configureHttp(app: NestFastifyApplication): Promise<void> 
   app.getHttpAdapter().getInstance().removeContentTypeParser('text/plain');
   const trail = app.get(TrailKeeper);
   app.getHttpAdapter().getInstance().addHook('onRequest', refuseTwoFaced);
+  new KnownMethods().attach(app.getHttpAdapter().getInstance());
   app.getHttpAdapter().getInstance().addHook('onSend', (request, reply) => trail.end(request, reply.statusCode));
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(app.get(LOGGER), bodyBytesMax));

@@ -63,6 +63,12 @@ export function refuseUnreadable(error: Error & { readonly statusCode?: number }
   sendProblem(plainProblem(error.statusCode ?? 400, error.message), request, reply);
 }
 
+/** Answers a request for a path that takes other methods; clients of registries know that as an operation that is not supported. */
+export function refuseMethod(request: FastifyRequest, reply: FastifyReply, methods: readonly string[]): void {
+  const problem = plainProblem(405, `${request.url.split('?')[0]} takes ${methods.join(', ')}, not ${request.method}`);
+  sendProblem(REGISTRY_PATHS.test(request.url) ? { ...problem, code: 'UNSUPPORTED' } : problem, request, reply);
+}
+
 function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, lacking?: readonly LackingAccess[]): void {
   void reply.status(problem.status);
   if (REGISTRY_PATHS.test(request.url)) void reply.type('application/json').send(registryErrors(problem, lacking));

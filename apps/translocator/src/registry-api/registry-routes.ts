@@ -9,7 +9,7 @@ import type { PullObserver } from '#mounts';
 import { isDigest, manifestKindOf } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionMap } from '#regions';
-import { addressesForClient, answerHeadersToPass, eventsOfExchange, type RegistryRelay, RELAYED_PATH_LENGTH_MAX, type RelayedAnswer, requestHeadersToPass } from '#registry';
+import { addressesForClient, answerHeadersToPass, eventsOfExchange, type HeaderFields, type RegistryRelay, RELAYED_PATH_LENGTH_MAX, type RelayedAnswer, requestHeadersToPass } from '#registry';
 import type { Logger, Metrics } from '#telemetry';
 
 import type { ClientView } from '../http/client-view.js';
@@ -28,6 +28,8 @@ const NAMESPACE_STILL_MAX_MS = 10 * SECOND_MS;
 const FINISH_LOOK_MS = 50;
 /** What is told of a path that registries and this service might read differently. */
 const PATH_RULE = `the path must have no empty or dot segments, no escaped slashes and only characters of URLs, together with its query at most ${RELAYED_PATH_LENGTH_MAX} of them; ns may name one registry`;
+/** What is told with a refusal besides its reason. */
+const REFUSAL_HEADERS: Readonly<Record<number, HeaderFields>> = { 405: { allow: 'GET, HEAD' }, 503: { 'retry-after': '1' } };
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /** What the routes of the registry are made of. */
@@ -82,12 +84,13 @@ export class RegistryRoutes {
     const asked = readAskedPath(request.raw.url ?? '');
     const refused = (status: number, code: string, message: string): void => {
       metrics.gatewayRequests.inc({ part: asked?.part ?? 'other', status: String(status) });
-      answerErrors(request, reply, { status, code, message, ...(status === 503 ? { headers: { 'retry-after': '1' } } : {}) });
+      answerErrors(request, reply, { status, code, message, headers: REFUSAL_HEADERS[status] ?? {} });
     };
     if (asked === undefined) return refused(400, 'NAME_INVALID', PATH_RULE);
     if (asked.namespace !== undefined && !view.serves(asked.namespace)) return refused(404, 'NAME_UNKNOWN', `this service does not stand in front of ${asked.namespace.slice(0, 255)}`);
-    if (!gateway.enabled && !isForTeleport(request, asked)) return refused(404, 'UNSUPPORTED', 'this service passes on manifests only; with gateway.enabled it passes on everything');
-    if ((request.method === 'GET' || request.method === 'HEAD') && hasBody(request.raw)) return refused(400, 'UNSUPPORTED', `${request.method} takes no body`);
+    if (!gateway.enabled && !isForTeleport(asked)) return refused(404, 'UNSUPPORTED', 'this service passes on manifests only; with gateway.enabled it passes on everything');
+    if (!gateway.enabled && !isReading(request)) return refused(405, 'UNSUPPORTED', 'this service passes on GET and HEAD only; with gateway.enabled it passes on everything');
+    if (isReading(request) && hasBody(request.raw)) return refused(400, 'UNSUPPORTED', `${request.method} takes no body`);
     if (this.#openCount >= gateway.concurrent) return refused(503, 'TOOMANYREQUESTS', `${gateway.concurrent} requests are being passed on already`);
     this.#openCount += 1;
     try {
@@ -171,6 +174,10 @@ export class RegistryRoutes {
   }
 }
 
-function isForTeleport(request: FastifyRequest, { part }: AskedPath): boolean {
-  return (request.method === 'GET' || request.method === 'HEAD') && (part === 'base' || part === 'manifests');
+function isForTeleport({ part }: AskedPath): boolean {
+  return part === 'base' || part === 'manifests';
+}
+
+function isReading({ method }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
