@@ -256,6 +256,53 @@ describe('a client that knows other registries', () => {
   });
 });
 
+describe('the data plane of Azure Container Registry', () => {
+  const asked = () => registry.seen.map(({ method, url, headers }) => [method, url, headers.authorization]);
+  const AUTHORIZED = { authorization: 'Bearer for-the-registry' };
+
+  it.each([
+    ['GET', '/acr/v1/_catalog?n=2&last=a'], ['GET', '/acr/v1/team/app/_tags?orderby=timedesc'], ['GET', '/acr/v1/team/app/_tags/v1'], ['GET', '/acr/v1/app/_manifests'],
+    ['GET', `/acr/v1/a/b/c/_manifests/${DIGEST}`], ['HEAD', `/acr/v1/a/_manifests/${DIGEST.replace(':', '%3A')}`], ['DELETE', '/acr/v1/team/none'], ['DELETE', '/acr/v1/team/app/_tags/v1'],
+  ])('is the registry\'s own to answer, with the caller\'s authority: %s %s', async (method, path) => {
+    const link = '</acr/v1/_catalog?last=b&n=2>; rel="next"';
+    registry.answer = (_request, response) => void response.writeHead(403, { 'content-type': 'application/json', link, 'x-ms-correlation-request-id': '1' }).end('{"errors":[{"code":"DENIED"}]}');
+    const reply = await sendRaw(client.url, path, { method, headers: AUTHORIZED });
+    expect([reply.status, reply.text, reply.headers.link, reply.headers['x-ms-correlation-request-id']]).toEqual([403, method === 'HEAD' ? '' : '{"errors":[{"code":"DENIED"}]}', link, '1']);
+    expect(asked()).toEqual([[method, path, AUTHORIZED.authorization]]);
+  });
+
+  it('takes a change of a tag\'s attributes with its body as it is', async () => {
+    const bodies: string[] = [];
+    registry.answer = (request, response) => void request.on('data', (part: Buffer) => bodies.push(part.toString())).on('end', () => response.writeHead(200).end());
+    await sendRaw(client.url, '/acr/v1/team/app/_tags/v1', { method: 'PATCH', headers: { ...AUTHORIZED, 'content-type': 'application/json' }, body: '{"writeEnabled": false}' });
+    expect([bodies.join(''), registry.seen[0]?.method]).toEqual(['{"writeEnabled": false}', 'PATCH']);
+  });
+
+  it('of a registry that has none is what that registry says', async () => {
+    registry.answer = (_request, response) => void response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found\n');
+    expect(await sendRaw(client.url, '/acr/v1/_catalog')).toMatchObject({ status: 404, text: '404 page not found\n' });
+  });
+
+  it('that has a tag or a manifest deleted has it noticed, as below /v2/; what the registry refuses is not', async () => {
+    const noticed = async () => Number(/outcome="noticed"} (\d+)/.exec((await client.call('/metrics')).text)?.[1] ?? 0);
+    const before = await noticed();
+    registry.answer = ({ url }, response) => void response.writeHead(url?.includes('kept') === true ? 405 : 202, { 'content-length': 0 }).end();
+    const remove = async (path: string): Promise<number> => (await sendRaw(client.url, `/acr/v1/${path}`, { method: 'DELETE' })).status;
+    expect([await remove('team/app/_tags/kept'), await noticed()]).toEqual([405, before]);
+    expect([await remove('team/app/_tags/v1'), await noticed()]).toEqual([202, before + 1]);
+    expect([await remove(`team/app/_manifests/${DIGEST}`), await noticed()]).toEqual([202, before + 2]);
+    expect([await remove('team/app'), await noticed()]).toEqual([202, before + 2]);
+  });
+
+  it('is asked for nothing by other methods, nor by paths in disguise', async () => {
+    expect(await sendRaw(client.url, '/acr/v1/team/app/_tags', { method: 'POST' })).toMatchObject({ status: 405, headers: { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH' } });
+    for (const path of ['/acr/v1/team/%2e%2e/_tags', '/acr/v1/team/../other/_tags', '/acr/v1/team%2fapp/_tags', '/acr/v1//_tags', '/acr/v1/team/app/_manifests/%2e%2e']) {
+      expect([path, (await sendRaw(client.url, path)).status]).toEqual([path, 400]);
+    }
+    expect(asked()).toEqual([]);
+  });
+});
+
 describe('a manifest that is pushed through the gateway', () => {
   it('is taken in before the client is answered', async () => {
     registry.answer = (request, response) => {

@@ -178,6 +178,10 @@ describe('without gateway.enabled', () => {
     const pushed = await sendRaw(client.url, '/v2/team/app/manifests/v1', { headers: PUSHER, method: 'PUT' });
     expect(pushed).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' }, text: expect.stringContaining('gateway.enabled') });
     expect(seen).toHaveLength(2);
+    for (const [method, path] of [['GET', '/acr/v1/_catalog'], ['GET', '/acr/v1/team/app/_tags'], ['DELETE', '/acr/v1/team/none']] as const) {
+      expect((await sendRaw(client.url, path, { headers: PUSHER, method })).text).toContain('NAME_UNKNOWN');
+    }
+    expect(seen.slice(2).map(({ line }) => line)).toEqual(['GET /acr/v1/_catalog', 'GET /acr/v1/team/app/_tags', 'DELETE /acr/v1/team/none']);
   });
 });
 

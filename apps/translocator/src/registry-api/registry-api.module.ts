@@ -10,7 +10,7 @@ import { EventStore } from '#events';
 import { ExpandedLayerStore } from '#expansion';
 import { MapFeeder } from '#mounts';
 import { PlanStore } from '#placement';
-import { ExaminationStore, RegistryRelay, TokenServiceFinder } from '#registry';
+import { ExaminationStore, ImageStore, RegistryRelay, TokenServiceFinder } from '#registry';
 import { ReplicaStore } from '#replication';
 import { type Logger, Metrics } from '#telemetry';
 
@@ -28,6 +28,7 @@ import { AttributesController } from './attributes.controller.js';
 import { LayerKeeping } from './keeping/layer-keeping.js';
 import { NoticedChanges } from './noticed-changes.js';
 import { RegistryRoutes } from './registry-routes.js';
+import { RemovedRepositories } from './removed-repositories.js';
 import { RepositoryRights } from './repository-rights.js';
 import { TokenRoutes } from './token-routes.js';
 
@@ -89,15 +90,15 @@ class RegistryDoor implements OnModuleInit, BeforeApplicationShutdown, OnApplica
         new LayerKeeping(surroundings, { shares, map, load, store, layers, plans, events }),
       inject: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore],
     },
-    { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },
+    { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, ImageStore, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },
     RegistryDoor,
   ],
 })
 export class RegistryApiModule {}
 
-type RouteParts = [RegistryRelay, ClientView, Settings, NoticedChanges, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, Logger];
+type RouteParts = [RegistryRelay, ClientView, Settings, NoticedChanges, ImageStore, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, Logger];
 
-function registryRoutes(...[relay, view, { config }, changes, keeping, recorder, regions, clock, metrics, logger]: RouteParts): RegistryRoutes {
+function registryRoutes(...[relay, view, { config }, changes, images, keeping, recorder, regions, clock, metrics, logger]: RouteParts): RegistryRoutes {
   const observer = new RecordedPulls(recorder, metrics);
-  return new RegistryRoutes({ relay, view, gateway: config.gateway, changes, kept: keeping.layers, observer, regions, clock, metrics, logger });
+  return new RegistryRoutes({ relay, view, gateway: config.gateway, changes, removals: new RemovedRepositories({ images, changes, logger }), kept: keeping.layers, observer, regions, clock, metrics, logger });
 }

@@ -9,7 +9,7 @@ import type { PullObserver } from '#mounts';
 import { isDigest, manifestKindOf } from '#oci';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionMap } from '#regions';
-import { addressesForClient, answerHeadersToPass, eventsOfExchange, type HeaderFields, type RegistryRelay, RELAYED_PATH_LENGTH_MAX, type RelayedAnswer, requestHeadersToPass } from '#registry';
+import { addressesForClient, answerHeadersToPass, eventsOfExchange, type HeaderFields, isAttributesList, type RegistryRelay, RELAYED_PATH_LENGTH_MAX, type RelayedAnswer, requestHeadersToPass } from '#registry';
 import type { Logger, Metrics } from '#telemetry';
 
 import type { ClientView } from '../http/client-view.js';
@@ -18,6 +18,7 @@ import { type AskedPath, readAskedPath } from './asked-path.js';
 import { answerEmpty, answerErrors, passAnswer } from './client-answer.js';
 import type { KeptLayers } from './keeping/kept-layers.js';
 import type { NoticedChanges } from './noticed-changes.js';
+import type { RemovedRepositories } from './removed-repositories.js';
 import { bodyToPass, hasBody } from './request-body.js';
 
 /** How long a connection may stand still, in either direction, while something is passed on: a registry may compute the digest of a whole upload. */
@@ -38,6 +39,8 @@ export interface RegistryRouteParts {
   readonly view: ClientView;
   readonly gateway: Config['gateway'];
   readonly changes: NoticedChanges;
+  /** Notices the end of a whole repository. */
+  readonly removals: Pick<RemovedRepositories, 'notice'>;
   /** Where layers that pass are kept, if they are. */
   readonly kept: Pick<KeptLayers, 'offer'> | undefined;
   readonly observer: PullObserver;
@@ -48,8 +51,8 @@ export interface RegistryRouteParts {
 }
 
 /**
- * `/v2/`: what passes through to the registry, with the caller's own authority and nothing of ours. Without `gateway.enabled` only what clients of Teleport need: the base and
- * manifests, to be read.
+ * `/v2/`, and of `/acr/v1/` lists and deletions: what passes through to the registry, with the caller's own authority and nothing of ours. Without `gateway.enabled` only what clients of Teleport
+ * need: the base and manifests, to be read. `/acr/v1/` is passed on in any case, for a proxy in front sends all of it here.
  */
 export class RegistryRoutes {
   readonly #parts: RegistryRouteParts;
@@ -69,7 +72,14 @@ export class RegistryRoutes {
       for (const url of ['/v2', '/v2/*']) {
         scope.route({ method: [...METHODS], url, exposeHeadRoute: false, handler: (request, reply) => this.#answer(request, reply) });
       }
+      scope.route({ method: 'DELETE', url: '/acr/v1/*', handler: (request, reply) => this.#answer(request, reply) });
       done();
+    });
+    // The router cannot tell a list from a repository's attributes, which are answered here: a repository's name has any number of slashes. Before the body is read, which is passed on.
+    instance.addHook('onRequest', async (request, reply) => {
+      if (request.is404 || !isAttributesList(request.url.split('?', 1)[0] ?? '')) return undefined;
+      await this.#answer(request, reply);
+      return reply;
     });
   }
 
@@ -88,8 +98,9 @@ export class RegistryRoutes {
     };
     if (asked === undefined) return refused(400, 'NAME_INVALID', PATH_RULE);
     if (asked.namespace !== undefined && !view.serves(asked.namespace)) return refused(404, 'NAME_UNKNOWN', `this service does not stand in front of ${asked.namespace.slice(0, 255)}`);
-    if (!gateway.enabled && !isForTeleport(asked)) return refused(404, 'UNSUPPORTED', 'this service passes on manifests only; with gateway.enabled it passes on everything');
-    if (!gateway.enabled && !isReading(request)) return refused(405, 'UNSUPPORTED', 'this service passes on GET and HEAD only; with gateway.enabled it passes on everything');
+    const isOpen = gateway.enabled || asked.part === 'attributes';
+    if (!isOpen && !isForTeleport(asked)) return refused(404, 'UNSUPPORTED', 'this service passes on manifests only; with gateway.enabled it passes on everything');
+    if (!isOpen && !isReading(request)) return refused(405, 'UNSUPPORTED', 'this service passes on GET and HEAD only; with gateway.enabled it passes on everything');
     if (isReading(request) && hasBody(request.raw)) return refused(400, 'UNSUPPORTED', `${request.method} takes no body`);
     if (this.#openCount >= gateway.concurrent) return refused(503, 'TOOMANYREQUESTS', `${gateway.concurrent} requests are being passed on already`);
     this.#openCount += 1;
@@ -157,13 +168,14 @@ export class RegistryRoutes {
     answerErrors(request, reply, { status: 503, code: 'UNAVAILABLE', message: 'the registry behind this service does not answer', headers: { 'retry-after': '1' } });
   }
 
-  async #notice(request: FastifyRequest, { manifest }: AskedPath, { status, headers }: RelayedAnswer): Promise<void> {
-    if (manifest === undefined) return;
-    const { changes, clock, observer, regions, gateway } = this.#parts;
-    const digest = headers['docker-content-digest'];
+  async #notice(request: FastifyRequest, { manifest, removable }: AskedPath, { status, headers }: RelayedAnswer): Promise<void> {
+    const { changes, removals, clock, observer, regions, gateway } = this.#parts;
     const at = clock.now();
-    const told = { method: request.method, status, ...manifest, digest: typeof digest === 'string' ? digest : undefined, mediaType: request.headers['content-type'], tags: [headers['oci-tag'] ?? []].flat() };
     const from = { address: request.ip, ...(request.headers['user-agent'] === undefined ? {} : { userAgent: request.headers['user-agent'] }) };
+    if (removable !== undefined && request.method === 'DELETE') return removals.notice(removable, { status, at, from });
+    if (manifest === undefined) return;
+    const digest = headers['docker-content-digest'];
+    const told = { method: request.method, status, ...manifest, digest: typeof digest === 'string' ? digest : undefined, mediaType: request.headers['content-type'], tags: [headers['oci-tag'] ?? []].flat() };
     await changes.notice(eventsOfExchange(told, { at, newId: randomUUID, from }));
     const named = request.headers['x-teleport-region'];
     const region = typeof named === 'string' ? named.trim() : gateway.region;

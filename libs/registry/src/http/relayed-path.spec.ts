@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseRelayedPath, RELAYED_PATH_LENGTH_MAX } from './relayed-path.js';
+import { isAttributesList, parseRelayedPath, RELAYED_PATH_LENGTH_MAX } from './relayed-path.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
@@ -15,6 +15,23 @@ describe('a path for the registry', () => {
   it('names a manifest by tag or digest', () => {
     expect(parseRelayedPath('/v2/team/app/manifests/v1')?.manifest).toEqual({ repository: 'team/app', reference: { kind: 'tag', tag: 'v1' } });
     expect(parseRelayedPath(`/v2/app/manifests/${DIGEST.replace(':', '%3A')}`)?.manifest).toEqual({ repository: 'app', reference: { kind: 'digest', digest: DIGEST } });
+  });
+
+  it('of Azure\'s data plane names what its deletion removes, and nothing where it lists', () => {
+    const removable = (path: string): unknown => parseRelayedPath(`/acr/v1/${path}`)?.removable;
+    expect(removable('team/app')).toEqual({ repository: 'team/app' });
+    expect(removable('team/app/_tags/v1')).toEqual({ repository: 'team/app', reference: { kind: 'tag', tag: 'v1' } });
+    expect(removable(`app/_manifests/${DIGEST.replace(':', '%3A')}`)).toEqual({ repository: 'app', reference: { kind: 'digest', digest: DIGEST } });
+    for (const path of ['_catalog', 'team/app/_tags', 'team/app/_manifests', 'team/app/_manifests/v1', `team/app/_tags/${DIGEST}`, 'Team', 'team/app/_tags/v1/x']) expect(removable(path)).toBeUndefined();
+    for (const path of ['team/../other', 'team//app', 'team/app/_tags/%2e%2e', 'team%2fapp']) expect(parseRelayedPath(`/acr/v1/${path}`)).toBeUndefined();
+    expect(parseRelayedPath('/acr/v1/team/app/_tags?x')).toBeUndefined();
+    expect(parseRelayedPath('/acr/v1/team/app/_tags')).toEqual({ part: 'attributes', path: '/acr/v1/team/app/_tags' });
+  });
+
+  it('of Azure\'s data plane is a list, an entry of one, or the repository\'s own', () => {
+    expect(['_catalog', 'a/_tags', 'a/b/_tags/v1', 'a/_manifests', `a/_manifests/${DIGEST}`].every((path) => isAttributesList(`/acr/v1/${path}`))).toBe(true);
+    expect(['a', 'a/b', '_tags', 'a/_catalog', 'a/_tags/v1/x', 'a/_streaming'].some((path) => isAttributesList(`/acr/v1/${path}`))).toBe(false);
+    expect(isAttributesList('/v2/a/_tags')).toBe(false);
   });
 
   it('names a blob by its digest, and by nothing else', () => {
