@@ -41,20 +41,20 @@ export interface ShareMountSourcesOptions {
   readonly grantsPerShareMax?: number;
 }
 
-/** About 60 MB for a share whose grants are all remembered. */
+/** About 80 MB for a share whose grants are all remembered. */
 export const GRANTS_PER_SHARE_MAX = 100_000;
 
-interface Granted {
-  readonly writerVersion: number;
-  readonly mounts: readonly LayerMount[];
-  /** In milliseconds since the epoch. */
-  readonly renewAtMs: number;
-}
+/** What is remembered of a file: until when, in milliseconds since the epoch, of which writer's version, and its mounts. */
+type Granted = readonly [renewAtMs: number, writerVersion: number, mounts: readonly LayerMount[]];
 
 /** Sources by the shares' own drivers. Signing a grant costs more than the rest of an answer, so grants are remembered. */
 export class ShareMountSources extends MountSources {
   readonly #options: ShareMountSourcesOptions;
-  readonly #granted = new Map<string, Map<Digest, Granted>>();
+  /**
+   * By share and layer, each {@link Granted} as JSON. As objects they are a dozen for each file, and were half of all that is searched for garbage, on the core that answers; they are read again only
+   * for an answer that is made anew.
+   */
+  readonly #granted = new Map<string, Map<Digest, string>>();
 
   constructor(options: ShareMountSourcesOptions) {
     super();
@@ -80,12 +80,16 @@ export class ShareMountSources extends MountSources {
   #grantedOf(driver: Pick<Share, 'mountSources'>, { digest, writerVersion, share }: LayerFile & { readonly share: string }, now: Date): readonly LayerMount[] {
     const { grantMs, grantsPerShareMax = GRANTS_PER_SHARE_MAX } = this.#options;
     let remembered = this.#granted.get(share);
-    if (remembered === undefined) this.#granted.set(share, (remembered = new Map<Digest, Granted>()));
-    const known = remembered.get(digest);
-    if (known !== undefined && known.writerVersion === writerVersion && now.getTime() < known.renewAtMs) return known.mounts;
+    if (remembered === undefined) this.#granted.set(share, (remembered = new Map<Digest, string>()));
+    const text = remembered.get(digest);
+    if (text !== undefined) {
+      const [renewAtMs, ofVersion, known] = JSON.parse(text) as Granted;
+      if (ofVersion === writerVersion && now.getTime() < renewAtMs) return known;
+    }
     const mounts = driver.mountSources(layerFilePath(digest, writerVersion), new Date(now.getTime() + grantMs)).map(toLayerMount);
     remembered.delete(digest);
-    remembered.set(digest, { writerVersion, mounts, renewAtMs: now.getTime() + (grantMs * (1 + spreadOf(digest))) / 4 });
+    const granted: Granted = [now.getTime() + (grantMs * (1 + spreadOf(digest))) / 4, writerVersion, mounts];
+    remembered.set(digest, JSON.stringify(granted));
     if (remembered.size > grantsPerShareMax) remembered.delete(remembered.keys().next().value as Digest);
     return mounts;
   }

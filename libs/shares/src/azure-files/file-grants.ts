@@ -16,6 +16,9 @@ export interface FileGrant {
   readonly expiresAt: Date;
 }
 
+/** What is remembered of a grant. */
+type KnownGrant = readonly [expiresAtMs: number, url: string];
+
 /** What signs grants: the account's key, or the user delegation keys of an identity. */
 export type GrantSigner = { readonly kind: 'key'; readonly key: StorageSharedKeyCredential } | { readonly kind: 'delegation'; readonly keys: DelegationKeys };
 
@@ -35,7 +38,8 @@ export interface FileGrantsOptions {
  */
 export class FileGrants {
   readonly #options: FileGrantsOptions;
-  readonly #grants = new Map<string, FileGrant>();
+  /** By path, each {@link KnownGrant} as JSON: one piece of memory for each, of which there may be a hundred thousand. */
+  readonly #grants = new Map<string, string>();
 
   constructor(options: FileGrantsOptions) {
     this.#options = options;
@@ -46,15 +50,22 @@ export class FileGrants {
    * @returns undefined while there is no user delegation key.
    */
   grant(path: string, expiresAt: Date): FileGrant | undefined {
-    const known = this.#grants.get(path);
+    const known = this.#known(path);
     if (known !== undefined && known.expiresAt >= expiresAt) return known;
     const lifeMs = Math.max(0, expiresAt.getTime() - this.#options.clock.now().getTime());
     const grant = this.#sign(path, new Date(expiresAt.getTime() + lifeMs / 2));
     if (grant === undefined) return undefined;
     this.#grants.delete(path);
-    this.#grants.set(path, grant);
+    this.#grants.set(path, JSON.stringify([grant.expiresAt.getTime(), grant.url] satisfies KnownGrant));
     if (this.#grants.size > GRANTS_MAX) this.#grants.delete(this.#grants.keys().next().value!);
     return grant;
+  }
+
+  #known(path: string): FileGrant | undefined {
+    const text = this.#grants.get(path);
+    if (text === undefined) return undefined;
+    const [expiresAtMs, url] = JSON.parse(text) as KnownGrant;
+    return { url, expiresAt: new Date(expiresAtMs) };
   }
 
   #sign(path: string, askedExpiry: Date): FileGrant | undefined {
