@@ -5,6 +5,7 @@ import { describeError } from '#errors';
 import { SECOND_MS } from '#quantities';
 
 import { parseCommandLine, usage } from './command-line.js';
+import { collectSeldom } from './foundation/engine-garbage.js';
 import { Settings } from './foundation/settings.js';
 import { runUntilEnded } from './run-until-ended.js';
 import { startTranslocator } from './translocator.js';
@@ -37,6 +38,8 @@ async function main(): Promise<void> {
 }
 
 async function run(settings: Settings): Promise<void> {
+  // Of the whole process, and so here and not in the role's module: whatever else it does, answers come first.
+  if (settings.config.roles.includes('lookup')) collectSeldom();
   // Heard from the beginning: whoever changes their mind while the service starts has it stopped in order as well.
   const signals = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
