@@ -7,8 +7,10 @@ import { parseVerificationKeys, type VerificationKey, type VerificationKeys } fr
 
 /** How old keys may be before they are read again; answers do not wait for that. A key that was withdrawn is believed for this long. */
 export const KEYS_FRESH_MS = 10 * MINUTE_MS;
-/** How often keys are read again at most, whatever asks for it: a stranger may name a new key in every request. */
+/** How long after a reading that failed, or did not find all sources, keys are read again. */
 export const KEYS_READ_EVERY_MIN_MS = 15 * SECOND_MS;
+/** How often keys are read because a token names one that is not known, at most: a rotation is seen within this time, and a stranger may name a new key in every request. */
+export const KEYS_MISSED_EVERY_MIN_MS = 2 * SECOND_MS;
 
 /** How long a pull waits for keys that are being read: whoever has them may be away, and then the registry can still be asked. */
 export const KEYS_WAIT_MAX_MS = 20;
@@ -32,6 +34,9 @@ export class TokenKeys {
   readonly #failing = new Set<number>();
   #generation = 0;
   #readAtMs: number | undefined;
+  /** When keys were last read because one was missing. */
+  #missedAtMs: number | undefined;
+  #readings = 0;
   #reading: Promise<void> | undefined;
   #first: Promise<void> | undefined;
   #isRead = false;
@@ -44,6 +49,11 @@ export class TokenKeys {
   /** Another number after every change of the keys: what was found out by older ones has to be found out again. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** How many readings have begun. */
+  get readings(): number {
+    return this.#readings;
   }
 
   /** Whether these are all keys as far as anybody can know: every source has been read, its last reading did not fail, and none is under way. Otherwise a key that is not known may be a new one. */
@@ -69,17 +79,32 @@ export class TokenKeys {
       void this.#first.then(() => (this.#isRead = true));
     }
     if (!this.#isRead) await noLonger(this.#first);
-    const ageMs = this.#options.clock.now().getTime() - (this.#readAtMs ?? 0);
-    // A clock that was set back makes nothing fresh.
-    if (ageMs < 0 || ageMs >= (this.settled ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS)) void this.#read();
+    if (!this.#isWithin(this.settled ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS, this.#readAtMs)) void this.#read();
   }
 
-  /** Reads the keys again because one is missing, unless that was done a moment ago, and waits for it no longer than {@link KEYS_WAIT_MAX_MS}. @returns false when it was not done. */
-  async readAgain(): Promise<boolean> {
-    const nowMs = this.#options.clock.now().getTime();
-    if (this.#reading === undefined && this.#readAtMs !== undefined && nowMs - this.#readAtMs < KEYS_READ_EVERY_MIN_MS) return false;
-    await noLonger(this.#read());
+  /**
+   * Reads the keys again because one is missing that a token names, which came when there were `seen` {@link readings}: unless that was done within {@link KEYS_MISSED_EVERY_MIN_MS}, for this token or
+   * another. However short a time ago keys were read for another reason, they may have changed since. A reading that is under way is waited for first, and may have begun too early: whoever misses the
+   * key still calls again. Waits no longer than `waitMaxMs`. @returns false when there is nothing new to look at.
+   */
+  async readAgain(seen: number, waitMaxMs = KEYS_WAIT_MAX_MS): Promise<boolean> {
+    if (this.#reading !== undefined) {
+      await noLonger(this.#reading, waitMaxMs);
+      return true;
+    }
+    // What was read after the token had come has all that the token can be signed with.
+    if (this.#readings > seen) return true;
+    const waitsFor = [this.#missedAtMs, this.#failing.size > 0 ? this.#readAtMs : undefined];
+    if (waitsFor.some((atMs) => this.#isWithin(KEYS_MISSED_EVERY_MIN_MS, atMs))) return false;
+    this.#missedAtMs = this.#options.clock.now().getTime();
+    await noLonger(this.#read(), waitMaxMs);
     return true;
+  }
+
+  /** Whether something was less than `ms` ago; a clock that was set back makes nothing recent. */
+  #isWithin(ms: number, atMs: number | undefined): boolean {
+    const ageMs = this.#options.clock.now().getTime() - (atMs ?? Number.NEGATIVE_INFINITY);
+    return ageMs >= 0 && ageMs < ms;
   }
 
   #read(): Promise<void> {
@@ -90,6 +115,7 @@ export class TokenKeys {
   }
 
   async #readAll(): Promise<void> {
+    this.#readings += 1;
     this.#readAtMs = this.#options.clock.now().getTime();
     await Promise.all(this.#options.sources.map(async (source, place) => {
       try {
@@ -107,9 +133,9 @@ export class TokenKeys {
   }
 }
 
-async function noLonger(reading: Promise<void>): Promise<void> {
+async function noLonger(reading: Promise<void>, waitMaxMs = KEYS_WAIT_MAX_MS): Promise<void> {
   const { promise: enough, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, KEYS_WAIT_MAX_MS);
+  const timer = setTimeout(resolve, waitMaxMs);
   await Promise.race([reading, enough]);
   clearTimeout(timer);
 }

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '#clock/testing';
 
 import { keySetAt } from '../http/fetch-key-set.js';
-import { KEYS_FRESH_MS, KEYS_READ_EVERY_MIN_MS, type KeyText, TokenKeys } from './token-keys.js';
+import { KEYS_FRESH_MS, KEYS_MISSED_EVERY_MIN_MS, KEYS_READ_EVERY_MIN_MS, type KeyText, TokenKeys } from './token-keys.js';
 import { CLOCK_WRONG_MAX_MS, TOKEN_LENGTH_MAX, TokenVerifier } from './token-verifier.js';
 import { parseVerificationKeys } from './verification-key.js';
 
@@ -169,6 +169,94 @@ describe('keys', () => {
     expect(reads).toBe(2);
     for (let count = 0; count < 20; count += 1) expect(await verifier.verify(await token(old, { header: { kid: `made-up-${count}` } }))).toEqual(refused('key-unknown'));
     expect(reads).toBe(2);
+  });
+
+  it('that changed right after they were read are known at once, and those that change again a moment later within two seconds', async () => {
+    const [first, second, third] = ['first', 'second', 'third'].map((kid) => ({ pair: ec(), kid }));
+    let published = first!;
+    let reads = 0;
+    const { clock, verifier } = start(async () => {
+      reads += 1;
+      return setOf(jwkOf(published.pair, { kid: published.kid }));
+    });
+    const verdictOn = async ({ pair, kid }: NonNullable<typeof first>): Promise<unknown> => verifier.verify(await token(pair, { header: { kid } }));
+    expect(await verdictOn(first!)).toEqual(GOOD);
+    published = second!;
+    expect([await verdictOn(second!), reads]).toEqual([GOOD, 2]);
+    published = third!;
+    await clock.advance(KEYS_MISSED_EVERY_MIN_MS - 1);
+    expect([await verdictOn(third!), reads]).toEqual([refused('key-unknown'), 2]);
+    await clock.advance(1);
+    expect([await verdictOn(third!), reads]).toEqual([GOOD, 3]);
+    expect(await verdictOn(first!)).toEqual(refused('key-unknown'));
+  });
+
+  it('that changed while they were being read are read once more for the token that came meanwhile', async () => {
+    const [old, fresh] = [ec(), ec()];
+    const early = Promise.withResolvers<string>();
+    const texts = [early.promise, Promise.resolve(setOf(jwkOf(fresh, { kid: 'fresh' })))];
+    const { keys, verifier } = start(() => texts.shift()!);
+    // What answers it was made before the key changed.
+    const reading = keys.refresh();
+    const [own, rotated] = await Promise.all([token(old, { header: { kid: 'old' } }), token(fresh, { header: { kid: 'fresh' } })]);
+    const verdicts = Promise.all([verifier.verify(own), verifier.verify(rotated)]);
+    early.resolve(setOf(jwkOf(old, { kid: 'old' })));
+    await reading;
+    expect(await verdicts).toEqual([GOOD, GOOD]);
+    expect(texts).toEqual([]);
+  });
+
+  it('that tokens do not name are read again, too, when none fits', async () => {
+    const [old, fresh] = [ec(), ec()];
+    let published = setOf(jwkOf(old));
+    const { verifier } = start(async () => published);
+    expect(await verifier.verify(await token(old))).toEqual(GOOD);
+    published = setOf(jwkOf(fresh));
+    expect(await verifier.verify(await token(fresh))).toEqual(GOOD);
+    expect(await verifier.verify(await token(old, { claims: { jti: 'another' } }))).toEqual(refused('signature'));
+  });
+
+  it('are read once every two seconds, however many strangers name keys, and a new one is known within that time among them', async () => {
+    const [own, stranger, fresh] = [ec(), ec(), ec()];
+    let published = setOf(jwkOf(own, { kid: 'own' }));
+    let reads = 0;
+    const { clock, verifier } = start(async () => {
+      reads += 1;
+      return published;
+    });
+    const strangers = await Promise.all(Array.from({ length: 40 }, (_none, n) => token(stranger, { header: { kid: `made-up-${n}` } })));
+    const freshToken = await token(fresh, { header: { kid: 'fresh' } });
+    await verifier.verify(await token(own, { header: { kid: 'own' } }));
+    let isKnownAfterMs: number | undefined;
+    const STEP_MS = 100;
+    for (let atMs = 0; atMs < 20_000; atMs += STEP_MS) {
+      const verdicts = await Promise.all(strangers.map((text) => verifier.verify(text)));
+      // A reading that is under way may yet bring the key.
+      expect(verdicts.every(({ kind }) => kind === 'refused' || kind === 'keys-unavailable')).toBe(true);
+      if (atMs === 10_100) published = setOf(jwkOf(own, { kid: 'own' }), jwkOf(fresh, { kid: 'fresh' }));
+      if (atMs >= 10_100 && isKnownAfterMs === undefined && (await verifier.verify(freshToken)).kind === 'good') isKnownAfterMs = atMs - 10_100;
+      await clock.advance(STEP_MS);
+    }
+    expect(reads).toBeLessThanOrEqual(1 + 20_000 / KEYS_MISSED_EVERY_MIN_MS);
+    expect(isKnownAfterMs).toBeLessThanOrEqual(KEYS_MISSED_EVERY_MIN_MS);
+  });
+
+  it('that are missed by many tokens at once are read once for all, and none of them waits for whoever says nothing', async () => {
+    const own = ec();
+    let source: KeyText = async () => setOf(jwkOf(own, { kid: 'own' }));
+    const { clock, verifier } = start(() => source());
+    await verifier.verify(await token(own, { header: { kid: 'own' } }));
+    let reads = 0;
+    const silence = Promise.withResolvers<string>();
+    source = () => {
+      reads += 1;
+      return silence.promise;
+    };
+    await clock.advance(KEYS_MISSED_EVERY_MIN_MS);
+    const strangers = await Promise.all(Array.from({ length: 50 }, (_none, n) => token(ec(), { header: { kid: `made-up-${n}` } })));
+    const verdicts = await Promise.all(strangers.map((text) => verifier.verify(text)));
+    expect([reads, new Set(verdicts.map(({ kind }) => kind))]).toEqual([1, new Set(['keys-unavailable'])]);
+    silence.reject(new Error('no route'));
   });
 
   it('that were good stay while they cannot be read, or are no keys any more', async () => {

@@ -6,13 +6,15 @@ import type { Clock } from '#clock';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { leafKeyOf } from './certificate-chain.js';
-import type { TokenKeys } from './token-keys.js';
+import { KEYS_WAIT_MAX_MS, type TokenKeys } from './token-keys.js';
 import { type VerificationKey, verificationKey } from './verification-key.js';
 
 /** Verified tokens that are remembered; the one that was not shown for longest goes. Some 300 bytes each. */
 export const VERIFIED_TOKENS_MAX = 50_000;
 /** The longest token that is looked at: ACR's have some 2,000 characters. */
 export const TOKEN_LENGTH_MAX = 16_384;
+/** Readings that a token whose key is missing waits for, both together: one that was under way, and one that began after the token came. */
+const KEYS_TURNS_MAX = 2;
 /** Keys that one token without a `kid` is tried against. */
 const TRIED_KEYS_MAX = 16;
 /** Rights in one token that are looked at: a client asks for one image at a time. */
@@ -72,10 +74,11 @@ export class TokenVerifier {
     return this.#verified.size;
   }
 
-  /** What a token is worth. Never throws; waits for keys only when they were never read, or when the token names one that is not known, and no longer than {@link KEYS_WAIT_MAX_MS} for each. */
+  /** What a token is worth. Never throws; waits for keys only when they were never read, or when the token may be signed with one that is not known, and no longer than {@link KEYS_WAIT_MAX_MS} for each. */
   async verify(text: string): Promise<TokenVerdict> {
     if (text.length > TOKEN_LENGTH_MAX) return refused('malformed');
     const { keys, clock } = this.#options;
+    const { readings } = keys;
     const name = hash('sha256', text, 'base64');
     const remembered = this.#verified.get(name);
     await keys.refresh();
@@ -89,8 +92,12 @@ export class TokenVerifier {
     if (header === undefined) return { kind: 'opaque' };
     const generation = keys.generation;
     let verdict = await this.#verdictBy(text, header);
-    if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && (await keys.readAgain())) verdict = await this.#verdictBy(text, header);
-    if (verdict.kind === 'refused' && verdict.reason === 'key-unknown' && !keys.settled) return { kind: 'keys-unavailable' };
+    const patience = performance.now() + KEYS_WAIT_MAX_MS;
+    for (let turn = 0; turn < KEYS_TURNS_MAX && isKeyMissing(verdict, header); turn += 1) {
+      if (!(await keys.readAgain(readings, Math.max(0, patience - performance.now())))) break;
+      verdict = await this.#verdictBy(text, header);
+    }
+    if (isKeyMissing(verdict, header) && !keys.settled) return { kind: 'keys-unavailable' };
     if (!('untilMs' in verdict)) return verdict;
     const good = { kind: 'good', pulls: verdict.pulls } as const;
     this.#remember(name, { verdict: good, untilMs: verdict.untilMs, generation });
@@ -146,6 +153,12 @@ export class TokenVerifier {
     const [oldest] = this.#verified.keys();
     if (this.#verified.size > (this.#options.rememberedMax ?? VERIFIED_TOKENS_MAX) && oldest !== undefined) this.#verified.delete(oldest);
   }
+}
+
+/** Whether a token may be signed with a key that is not known. One that names none is tried against all that are. */
+function isKeyMissing(verdict: TokenVerdict, { kid, x5c, jwk }: Header): boolean {
+  if (verdict.kind !== 'refused') return false;
+  return verdict.reason === 'key-unknown' || (verdict.reason === 'signature' && kid === undefined && x5c === undefined && jwk === undefined);
 }
 
 /** Signatures with public keys only: `none` and every HMAC are not among them. */
