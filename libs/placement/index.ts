@@ -11,6 +11,7 @@ export * from './src/plan-round.js';
 export * from './src/plan-store.js';
 export * from './src/planner-turn.js';
 export * from './src/planner.js';
+export { PASSED_TOGETHER_MS, windowLimits, type WindowLimits } from './src/reactive-window.js';
 export * from './src/region-facts.js';
 export * from './src/region-plan.js';
 export * from './src/rehearse-plans.js';

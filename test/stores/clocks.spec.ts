@@ -134,34 +134,38 @@ describeOnEveryDatabase('processes whose clocks are wrong', MIGRATIONS, (dataSou
   });
 
   it('make nothing of what passed that another makes, and remove what that one gave up at once', async () => {
-    const passing = { layer: LAYER, sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 1e9, since: new Date(0) } };
+    const passing = { layer: LAYER, sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 1e9, stayingBytes: 1e9, togetherMs: 0, graceMs: 0 } };
     for (const [holder, taker] of PAIRS) {
       await ready('home');
       const take = (byMs: number) => replicas().takePassing(EAST, passing, { owner: `off by ${byMs}`, now: nowOff(byMs), leaseMs: LEASE_MS });
       const held = await take(holder);
       if ('refused' in held) throw new Error(held.refused);
       expect(Math.abs(held.claimed.claim.expiresAt.getTime() - nowOff(holder).getTime() - LEASE_MS)).toBeLessThan(SLACK_MS);
-      expect(await take(taker)).toEqual({ refused: 'COPYING' });
+      expect(await take(taker)).toMatchObject({ refused: 'COPYING' });
       await replicas().abandon(held.claimed.claim.id, 'the bytes were wrong', nowOff(holder));
       const [removal] = await claimWith(replicas().removals, taker);
       expect(await replicas().gone(removal!.claim.id)).toBe(true);
     }
   });
 
-  it('make no more of what passes than may be there since another has planned, and what came before that plan does not count', async () => {
-    const plans = new PostgresPlanStore(dataSource());
-    for (const name of ['a', 'b', 'c']) await replicas().recordReady({ layer: digestOf(name), share: 'home', sizeBytes: 1000, reason: 'expanded' }, new Date());
-    for (const [planner, gateway] of PAIRS) {
-      const take = async (name: string) => replicas().takePassing(
+  it('have what passed longest ago give way by one clock, whoever kept it, and remove it when its grace is over', async () => {
+    for (const name of ['a', 'b', 'c', 'd']) await replicas().recordReady({ layer: digestOf(name), share: 'home', sizeBytes: 1000, reason: 'expanded' }, new Date());
+    for (const [former, latter] of PAIRS) {
+      const take = (name: string, byMs: number) => replicas().takePassing(
         EAST,
-        { layer: digestOf(name), sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 1500, since: (await plans.latest('eastus'))?.madeAt ?? new Date(0) } },
-        { owner: 'gateway', now: nowOff(gateway), leaseMs: LEASE_MS },
+        { layer: digestOf(name), sizeBytes: 1000, reason: 'it passed', unordered: { bytesMax: 3000, stayingBytes: 2000, togetherMs: MINUTE_MS, graceMs: LEASE_MS } },
+        { owner: 'gateway', now: nowOff(byMs), leaseMs: LEASE_MS },
       );
-      expect(await take('a')).toMatchObject({ claimed: {} });
-      expect(await take('b')).toEqual({ refused: 'UNORDERED_FULL' });
-      await plans.save(aPlan(nowOff(planner)), nowOff(planner));
-      expect(await take('b')).toMatchObject({ claimed: {} });
-      expect(await take('c')).toEqual({ refused: 'UNORDERED_FULL' });
+      for (const [name, byMs] of [['b', former], ['a', latter], ['c', former]] as const) {
+        const outcome = await take(name, byMs);
+        // All within a minute, by that clock.
+        expect(outcome.gaveWay).toEqual([]);
+        if ('claimed' in outcome) await replicas().complete(outcome.claimed.claim.id, 1000, nowOff(byMs));
+      }
+      expect((await take('d', latter)).gaveWay).toEqual([digestOf('b')]);
+      for (const off of OFFS) expect(await claimWith(replicas().removals, off)).toEqual([]);
+      await waited('replicas', LEASE_MS);
+      expect(await claimWith(replicas().removals, former)).toMatchObject([{ item: { layer: digestOf('b') } }]);
       await dataSource().query(`DELETE FROM replicas WHERE share = 'east'`);
     }
   });

@@ -179,7 +179,6 @@ export const configSchema = z
         smallLayer: bytes('1MB', GiB),
         smallLayersRatio: z.number().min(0).max(1).default(0.01),
         reactiveRatio: z.number().min(0).max(0.5).default(0),
-        reactiveOrder: z.enum(['recency', 'density']).default('recency'),
         usdPerDay: z.number().min(0).max(1e9).optional(),
         pushReserveRatio: z.number().min(0).max(0.9).default(0.2),
       })

@@ -86,21 +86,19 @@ function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' |
   for (let layer = 0; layer < table.layers.length; layer += 1) {
     const replica = replicaOf[layer];
     if (target.layers[layer] !== 1) continue;
-    const isOrdered = target.passed[layer] !== 1;
-    const isAdopted = replica?.passed === true && isOrdered && replica.state !== 'draining';
+    const isAdopted = replica?.passedAt !== undefined && replica.state !== 'draining' && target.passed[layer] !== 1;
     if (!isAdopted && replica !== undefined && replica.state !== 'draining' && (replica.state !== 'wanted' || replica.priority === undefined)) continue;
     const orders = isAdopted ? adoptions : wants;
-    const passed = isOrdered ? {} : { passed: true as const };
     const most = mostUrgent(listed(table.imagesOf, layer), urgency);
     if (most < 0) {
       // A small layer of images that are not wanted themselves.
       const [image] = listed(table.imagesOf, layer);
-      if (image !== undefined && replica?.state !== 'wanted') orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image), ...passed });
+      if (image !== undefined && replica?.state !== 'wanted') orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image) });
       continue;
     }
     if (replica?.state === 'wanted' && replica.priority === urgency[most]) continue;
     const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
-    orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView, ...passed });
+    orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView });
   }
   const byTurn = (a: WantedReplica, b: WantedReplica): number => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b);
   return { wants: wants.sort(byTurn), adoptions: adoptions.sort(byTurn) };

@@ -83,7 +83,8 @@ export async function gatherRoundOf(names: readonly string[], { facts, forecasts
   requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
   const budget = await facts.transferBudget(now);
   const foretold = await forecasts.ofSome(worldOf(now, regions, images), horizonMs);
-  const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining' }))]));
+  // Nothing of it goes, and what passed stays what nobody ordered: the window is of the whole share, of which only a part is looked at.
+  const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining', passedAt: undefined }))]));
   const pinIds = new Set(activePins.map((pin) => pin.id));
   return {
     now, regions, images, pinIds,

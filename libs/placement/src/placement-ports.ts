@@ -60,7 +60,7 @@ export interface RepositoryFacts {
 export abstract class ReplicaOrders {
   /**
    * Makes replicas wanted with their priority; one that is wanted already takes the new priority; one that drains is ready again at once unless its removal
-   * has begun: then it is left to go, and a later plan orders it anew. What only passed is ordered from now on, but for what is `passed`.
+   * has begun: then it is left to go, and a later plan orders it anew. What only passed is ordered from now on.
    */
   abstract want(region: RegionName, wanted: readonly WantedReplica[], fence: WriteFence): Promise<void>;
 

@@ -168,7 +168,7 @@ describe('the laws of a plan', () => {
     const ofViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])));
     const forced = new Set(facts.replicas.filter(({ layer, state, leased }) => state === 'copying' || (state === 'ready' && (leased || facts.mustKeep.has(layer)))).map(({ layer }) => layer));
     const views = applyOrders(facts, plan).replicas.filter(({ layer, state }) => ofViews.has(layer) && !forced.has(layer) && state !== 'draining');
-    expect(plan.usedBytes).toBe(usedBytes + views.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    expect(plan.usedBytes).toBe(usedBytes + plan.partialBytes + views.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'OVER_CAPACITY')) expect(refused.missingBytes).toBeGreaterThan(0);
     for (const refused of plan.decisions.filter((decision) => decision.reason === 'DEMAND_TOO_SMALL')) expect(refused.missingPulls).toBeGreaterThan(0);
   }));

@@ -42,6 +42,7 @@ function ordersOfSettled({ region, chosen }: Settled): RegionOrders {
     usedBytes: bytesOf(table, target.layers),
     forcedBytes: bytesOf(table, region.forced),
     smallLayerBytes: chosen.smallLayerBytes,
+    partialBytes: bytesOf(table, without(chosen.passed, withImages(table, chosen.base, imagesWhere(table, (image) => isWithin(table, image, chosen.layers))))),
     drainingBytes: facts.replicas.reduce((sum, replica) => (replica.state === 'draining' ? sum + replica.sizeBytes : sum), 0),
     ...ordersOf(region, target),
   };

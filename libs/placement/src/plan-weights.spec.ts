@@ -12,9 +12,6 @@ const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefi
 const parameters = (changes: Partial<PlacementParameters> = {}): PlacementParameters => ({
   ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, ...changes,
 });
-/** Forecasts of some images, and how often they were pulled lately. */
-const recently = (pulled: readonly (readonly [PlacementImage, recentPulls: number, expected?: number])[]): RegionFacts['forecasts'] =>
-  new Map(pulled.map(([image, recentPulls, expected = 0]) => [imageKey(image), { ...aForecast(expected), recentPulls }]));
 
 describe('what an image must bring back', () => {
   const base = aLayer('base', 90);
@@ -89,72 +86,61 @@ describe('the reactive window', () => {
   const planned = anImage('team/planned:v1', [aLayer('planned', 60)]);
   const burst = anImage('team/burst:v1', [aLayer('burst', 15)]);
   const small = anImage('team/small:v1', [aLayer('small one', 10)]);
-  const passed = (...images: readonly PlacementImage[]): HeldReplica[] => images.flatMap(({ layers }) => replicasOf(layers)).map((replica) => ({ ...replica, passed: true }));
-  const scene = (forecasts: RegionFacts['forecasts'], changes: Partial<PlacementParameters> = {}, replicas = passed(burst, small)): RegionFacts =>
-    aRegion({ capacityBytes: 100 * MiB, images: [planned, burst, small], forecasts, replicas, parameters: parameters({ reactiveRatio: 0.24, ...changes }) });
+  /** In the order in which they passed. */
+  const passed = (...images: readonly PlacementImage[]): HeldReplica[] => images.flatMap(({ layers }, n) => replicasOf(layers).map((replica) => ({ ...replica, passedAt: new Date(n) })));
+  const scene = (pulled: readonly (readonly [PlacementImage, expected: number])[], changes: Partial<PlacementParameters> = {}, replicas = passed(burst, small)): RegionFacts =>
+    aRegion({ capacityBytes: 100 * MiB, images: [planned, burst, small], forecasts: new Map(pulled.map(([image, pulls]) => [imageKey(image), aForecast(pulls)])), replicas, parameters: parameters({ reactiveRatio: 0.24, ...changes }) });
 
-  it('has what passed and was pulled most of late stay, whatever is expected of it, in two thirds of it', () => {
-    const plan = planRegion(scene(recently([[planned, 0, 9], [burst, 5], [small, 4]])));
-    expect(of(plan, burst)).toMatchObject({ verdict: 'kept', reason: 'RECENT_PULLS' });
-    expect([of(plan, planned)?.verdict, of(plan, small)?.verdict]).toEqual(['placed', 'refused']);
-    expect([plan.wants.map(({ layer }) => layer), plan.drains.map(({ layer }) => layer)]).toEqual([planned.layers, small.layers].map((layers) => layers.map(({ digest }) => digest)));
+  it('has what passed last stay, whatever is expected of it, as far as there is room in it', () => {
+    const plan = planRegion(scene([[planned, 9]]));
+    expect([of(plan, small), of(plan, burst), of(plan, planned)]).toMatchObject([{ verdict: 'kept', reason: 'RECENT_PULLS' }, { verdict: 'refused', reason: 'NO_DEMAND' }, { verdict: 'placed' }]);
+    expect([plan.wants.map(({ layer }) => layer), plan.drains.map(({ layer }) => layer)]).toEqual([planned.layers, burst.layers].map((layers) => layers.map(({ digest }) => digest)));
+  });
+
+  it('keeps layers of images that are not whole, for the rest of them may pass too, and none that no image has', () => {
+    const [base, rest, gone] = [aLayer('base', 5), aLayer('rest', 5), aLayer('gone', 5)];
+    const image = anImage('team/halved:v1', [base, rest]);
+    const replicas = replicasOf([base, gone]).map((replica) => ({ ...replica, passedAt: new Date(0) }));
+    const plan = planRegion({ ...scene([], {}, replicas), images: [image], referenced: new Set([base.digest, rest.digest]) });
+    expect([of(plan, image)?.verdict, plan.drains.map(({ layer, reason }) => [layer, reason])]).toEqual(['refused', [[gone.digest, 'NOT_REFERENCED']]]);
   });
 
   it('orders nothing, and has nothing stay that was ordered', () => {
-    const forecasts = recently([[burst, 5], [small, 4]]);
-    expect(planRegion(scene(forecasts, {}, [])).wants).toEqual([]);
-    expect(of(planRegion(scene(forecasts, {}, replicasOf(burst.layers))), burst)?.reason).toBe('NO_DEMAND');
+    expect(planRegion(scene([], {}, [])).wants).toEqual([]);
+    expect(of(planRegion(scene([], {}, replicasOf(burst.layers))), burst)?.reason).toBe('NO_DEMAND');
   });
 
   it('is kept from demand, also where nothing passed', () => {
     const verdictOf = (sizeMiB: number): string | undefined => {
       const large = anImage('team/large:v1', [aLayer('large', sizeMiB)]);
-      return of(planRegion({ ...scene(recently([[large, 0, 4]]), {}, []), images: [large] }), large)?.verdict;
+      return of(planRegion({ ...scene([[large, 4]], {}, []), images: [large] }), large)?.verdict;
     };
     expect([verdictOf(76), verdictOf(77)]).toEqual(['placed', 'refused']);
   });
 
-  it('gives room by what is lost least, and copies nothing for it, when more has passed than may stay', () => {
-    const held = replicasOf(planned.layers);
-    const [first, second] = [anImage('team/first:v1', [aLayer('first', 9)]), anImage('team/second:v1', [aLayer('second', 9)])];
-    const plan = planRegion({ ...scene(recently([[planned, 5, 9], [first, 0, 2], [second, 0, 1]]), {}, [...held, ...passed(burst), ...replicasOf([...first.layers, ...second.layers])]), images: [planned, burst, first, second] });
-    expect([plan.wants, plan.drains.map(({ layer }) => layer)]).toEqual([[], [...second.layers, ...burst.layers].map(({ digest }) => digest)]);
-  });
-
-  it('takes the most recent pulls for each byte first where that is its order', () => {
-    const facts = scene(recently([[burst, 5], [small, 4]]), { reactiveOrder: 'density' });
-    expect([burst, small].map((image) => of(planRegion(facts), image)?.verdict)).toEqual(['refused', 'kept']);
-  });
-
   it('pushes out nothing that was copied: demand is chosen as if nothing had passed', () => {
     const held = replicasOf(planned.layers);
-    const forecasts = recently([[planned, 0, 2], [burst, 9, 9], [small, 9, 9]]);
-    const plan = planRegion(scene(forecasts, { reactiveRatio: 0.4, switchGainRatio: 20 }, [...held, ...passed(burst, small)]));
+    const plan = planRegion(scene([[planned, 2], [burst, 9], [small, 9]], { reactiveRatio: 0.4, switchGainRatio: 20 }, [...held, ...passed(burst, small)]));
     expect([plan.wants, plan.adoptions, plan.drains]).toEqual([[], [], []]);
     expect([planned, burst, small].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'RECENT_PULLS', 'RECENT_PULLS']);
   });
 
   it('gives to demand for nothing what it wants of it, which is ordered from then on', () => {
-    const facts = scene(recently([[burst, 5, 9], [small, 4]]));
+    const facts = scene([[burst, 9]]);
     const plan = planRegion(facts);
     expect([plan.wants, plan.adoptions.map(({ layer }) => layer)]).toEqual([[], burst.layers.map(({ digest }) => digest)]);
     expect(of(plan, burst)).toMatchObject({ verdict: 'kept', reason: 'DEMAND' });
     expect(of(plan, small)?.reason).toBe('RECENT_PULLS');
     const after = applyOrders(facts, plan);
-    expect(after.replicas.map((replica) => replica.passed)).toEqual([false, true]);
+    expect(after.replicas.map((replica) => replica.passedAt?.getTime())).toEqual([undefined, 1]);
     expect(isEmptyPlan(planRegion(after))).toBe(true);
   });
 
-  it('takes back as what nobody ordered what drains, and has as much of what cannot go as it has room for', () => {
+  it('takes back nothing that drains, and has as much of what cannot go as it has room for', () => {
     const draining = passed(burst).map((replica) => ({ ...replica, state: 'draining' as const }));
-    expect(planRegion(scene(recently([[burst, 5], [small, 4]]), {}, draining)).wants).toMatchObject([{ layer: burst.layers[0]!.digest, passed: true }]);
+    expect(planRegion(scene([], {}, draining)).wants).toEqual([]);
     const leased = passed(burst, small).map((replica) => ({ ...replica, leased: true }));
-    const plan = planRegion(scene(recently([]), {}, leased));
+    const plan = planRegion(scene([], {}, leased));
     expect([plan.adoptions.map(({ sizeBytes }) => sizeBytes), plan.drains]).toEqual([[10 * MiB], []]);
-  });
-
-  it('leaves out what demand would place by itself, and images with fewer pulls than it asks for', () => {
-    const plan = planRegion(scene(recently([[planned, 9, 9], [burst, 1], [small, 2]]), { reactivePullsMin: 2 }, passed(planned, burst, small)));
-    expect([planned, burst, small].map((image) => of(plan, image)?.reason)).toEqual(['DEMAND', 'NO_DEMAND', 'RECENT_PULLS']);
   });
 });

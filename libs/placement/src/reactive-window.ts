@@ -1,66 +1,75 @@
-import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, layerSet, listed, marginal, union, without } from './layer-table.js';
+import { MINUTE_MS } from '#quantities';
+
+import { bytesOf, hasImages, imagesWhere, isWithin, type LayerSet, layerSet, listed, union, without } from './layer-table.js';
 import { keepFitting } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
 
-/** The part of the window in which images stay; the rest is free for what passes until the next plan. */
+/** The part of the window down to which its gateway has what passed longest ago go: room is there before the next comes, as a drain takes its time. */
 const STAYING_RATIO = 2 / 3;
+/** What passed within this time stays as long as the window holds it: an image's layers pass one after the other, and nothing is gained by one of them driving out another. */
+export const PASSED_TOGETHER_MS = 15 * MINUTE_MS;
+
+/** How much may be there that passed, and that nobody ordered: bytes. */
+export interface WindowLimits {
+  /** At most. */
+  readonly bytesMax: number;
+  /** What it is brought down to by what passed longest ago, but for what has passed just now. */
+  readonly stayingBytes: number;
+}
 
 /** What the window holds. */
 export interface ReactiveWindow {
-  /** The images in it: 1 for those. */
+  /** The images that are whole for its sake: 1 for those. */
   readonly images: Uint8Array;
-  /** The layers that are there for them alone, or because they cannot go. */
+  /** The layers that are there for it alone, or because they cannot go. */
   readonly layers: LayerSet;
 }
 
-/** What a gateway made of bytes that passed, and nobody ordered. What no image has is not among it: no plan could order it. */
+/** The limits of the window in a share of that capacity, whole bytes. */
+export function windowLimits(reactiveRatio: number, capacityBytes: number): WindowLimits {
+  const bytesMax = Math.floor(reactiveRatio * capacityBytes);
+  return { bytesMax, stayingBytes: Math.floor(bytesMax * STAYING_RATIO) };
+}
+
+/** What a gateway made of bytes that passed, and nobody ordered. What no image has is not among it, for no plan could order it; nor what drains, for to recall it is to order it. */
 export function passedLayers({ table, replicaOf }: RegionCase): LayerSet {
-  return layerSet(table, (layer) => replicaOf[layer]?.passed === true && hasImages(table, layer));
+  return layerSet(table, (layer) => replicaOf[layer]?.passedAt !== undefined && replicaOf[layer].state !== 'draining' && hasImages(table, layer));
 }
 
 /** What the window may hold, in bytes. */
 export function windowBytes({ facts }: RegionCase): number {
-  return facts.parameters.reactiveRatio * facts.capacityBytes;
+  return windowLimits(facts.parameters.reactiveRatio, facts.capacityBytes).bytesMax;
 }
 
 /** Of what passed and cannot go, as much as the window has room for. */
 export function stuckInWindow(region: RegionCase, stuck: LayerSet): LayerSet {
   const inWindow = new Uint8Array(stuck.length);
   const passed = passedLayers(region);
-  keepFitting(region, [...stuck.keys()].filter((layer) => stuck[layer] === 1 && passed[layer] === 1), { sets: [inWindow], roomBytes: windowBytes(region) });
+  keepFitting(region, numbersIn(stuck).filter((layer) => passed[layer] === 1), { sets: [inWindow], roomBytes: windowBytes(region) });
   return inWindow;
 }
 
 /**
- * Has images stay for which layers passed through the region's gateway, and that were pulled lately, whatever is expected of them: bursts come faster than any forecast, and what has passed was paid by the
- * pull. Only images of which all has passed that demand has not placed: the window orders nothing of its own. In the order of the parameters, whole images, each as long as it fits.
+ * Has stay what passed through the region's gateway and demand has not placed, what passed last first, as long as it fits: bursts come faster than any forecast, and what has passed was paid by the pull.
+ * It orders nothing, and takes nothing back that drains: within the window the gateway decides what goes, when more passes.
  * @param placed what demand has placed.
  * @param stuck what passed besides, and cannot go.
  */
 export function reactiveWindow(region: RegionCase, placed: LayerSet, stuck: LayerSet): ReactiveWindow {
   const { facts, table } = region;
-  const images = new Uint8Array(table.images.length);
   const there = union(placed, stuck);
-  const stuckBytes = bytesOf(table, without(stuck, placed));
-  let leftBytes = Math.min(windowBytes(region) * STAYING_RATIO - stuckBytes, facts.capacityBytes - bytesOf(table, there));
-  for (const { image } of leftBytes > 0 ? passedLately(region, placed) : []) {
-    const addedBytes = marginal(table, image, there);
-    if (addedBytes > leftBytes) continue;
-    images[image] = 1;
-    leftBytes -= addedBytes;
-    include(table, image, there);
-  }
-  return { images, layers: without(there, placed) };
+  const passed = passedLayers(region);
+  const staying = numbersIn(passed).filter((layer) => there[layer] !== 1).sort((a, b) => passedAtMs(region, b) - passedAtMs(region, a) || a - b);
+  const roomBytes = Math.min(windowBytes(region) - bytesOf(table, without(stuck, placed)), facts.capacityBytes - bytesOf(table, there));
+  keepFitting(region, staying, { sets: [there], roomBytes });
+  const whole = new Set(imagesWhere(table, (image) => listed(table.layersOf, image).some((layer) => placed[layer] !== 1) && isWithin(table, image, there)));
+  return { images: Uint8Array.from(table.images, (_, image) => (whole.has(image) ? 1 : 0)), layers: without(there, placed) };
 }
 
-/** Images with enough recent pulls of which everything has passed that demand has not placed, in the order of the parameters. */
-function passedLately({ table, expected, facts, replicaOf }: RegionCase, placed: LayerSet): { readonly image: number; readonly urgency: number }[] {
-  const { reactivePullsMin, reactiveOrder } = facts.parameters;
-  const isThere = (layer: number): boolean => placed[layer] === 1 || replicaOf[layer]?.passed === true;
-  const isAsked = (image: number): boolean => (expected[image]!.recentPulls ?? 0) >= reactivePullsMin && !isWithin(table, image, placed);
-  const passed = imagesWhere(table, (image) => isAsked(image) && listed(table.layersOf, image).every(isThere)).map((image) => {
-    const pulls = expected[image]!.recentPulls!;
-    return { image, urgency: reactiveOrder === 'density' ? pulls / Math.max(1, table.imageBytes[image]!) : pulls };
-  });
-  return passed.sort((a, b) => b.urgency - a.urgency || a.image - b.image);
+function passedAtMs({ replicaOf }: RegionCase, layer: number): number {
+  return replicaOf[layer]?.passedAt?.getTime() ?? 0;
+}
+
+function numbersIn(layers: LayerSet): number[] {
+  return [...layers.keys()].filter((layer) => layers[layer] === 1);
 }

@@ -43,7 +43,7 @@ export interface Target {
   readonly base: LayerSet;
   /** Bytes of small layers that are neither forced nor pinned. */
   readonly smallLayerBytes: number;
-  /** Images of the reactive window: 1 for those. */
+  /** Images that are whole for the sake of the reactive window: 1 for those. */
   readonly recent: Uint8Array;
   /** The layers that are there for the window alone, or because they passed and cannot go: nobody orders them. */
   readonly passed: LayerSet;
@@ -71,9 +71,9 @@ export function openCase(facts: RegionFacts): RegionCase {
   };
 }
 
-/** The same case once some layers that drain are ready again. */
+/** The same case once some layers that drain are ready again: ordered, also those that had passed. */
 export function recall(region: RegionCase, recalled: LayerSet): RegionCase {
-  const replicaOf = region.replicaOf.map((replica, layer) => (replica?.state === 'draining' && recalled[layer] === 1 ? { ...replica, state: 'ready' as const } : replica));
+  const replicaOf = region.replicaOf.map((replica, layer) => (replica?.state === 'draining' && recalled[layer] === 1 ? { ...replica, state: 'ready' as const, passedAt: undefined } : replica));
   const stuck = stuckLayers({ ...region, replicaOf });
   return { ...region, replicaOf, stuck, forced: stuck };
 }

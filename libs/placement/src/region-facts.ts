@@ -54,8 +54,8 @@ export interface HeldReplica {
   readonly state: 'wanted' | 'copying' | 'ready' | 'draining';
   /** True while a node has it mounted. */
   readonly leased: boolean;
-  /** True of what nobody ordered: a gateway made it of bytes that passed. */
-  readonly passed?: boolean;
+  /** When a gateway made it of bytes that passed, and nobody ordered it; absent of what was ordered. */
+  readonly passedAt?: Date | undefined;
   /** The priority with which it is wanted, as far as it is known: a plan repeats an order only to change this. */
   readonly priority?: number;
 }
@@ -100,14 +100,10 @@ export interface PlacementParameters {
   /** The share of the capacity beyond which no such layer is added, those that are there anyway included; 0..1. */
   readonly smallLayersRatio: number;
   /**
-   * The share of the capacity that is kept from demand for what passes through the region's gateway: images that were pulled lately stay in it, by their forecasts' `recentPulls`, whatever is
-   * expected of them, and a part of it is free for what passes until the next plan. It orders nothing. 0 for none, up to 0.5.
+   * The share of the capacity that is kept from demand for what passes through the region's gateway: what passed last stays in it, whatever is expected of it. Plans order nothing for it; the gateway
+   * has what passed longest ago go when more passes. 0 for none, up to 0.5.
    */
   readonly reactiveRatio: number;
-  /** Which of these stay first: those with the most recent pulls, of which older ones count less, or with the most for each byte. */
-  readonly reactiveOrder: 'recency' | 'density';
-  /** Recent pulls without which an image is not among them; > 0. */
-  readonly reactivePullsMin: number;
 }
 
 /** The parameters where nothing else is configured. */
@@ -124,8 +120,6 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   smallLayerBytes: 1_000_000,
   smallLayersRatio: 0.01,
   reactiveRatio: 0,
-  reactiveOrder: 'recency',
-  reactivePullsMin: 0.5,
 };
 
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */

@@ -71,8 +71,6 @@ export interface WantedReplica {
   readonly image: ImageName;
   /** True for the merged view of that image; absent for a layer. */
   readonly isView?: true;
-  /** True of what passed, is draining, and is to stay for the reactive window alone: it comes back as what nobody ordered. */
-  readonly passed?: true;
 }
 
 /** Why a replica goes: images have it but none is placed here, or no image has it. */
@@ -95,6 +93,8 @@ export interface RegionOrders {
   readonly forcedBytes: number;
   /** Bytes of small layers that are there for no image in particular. Part of `usedBytes`, none of `forcedBytes`. */
   readonly smallLayerBytes: number;
+  /** Bytes of layers that passed through the region's gateway and stay although every image that has them lacks others. Part of `usedBytes`, none of the two before. */
+  readonly partialBytes: number;
   /** Bytes that are on their way out and still take room: a copy waits for them where both do not fit. */
   readonly drainingBytes: number;
   /** The most urgent first. */

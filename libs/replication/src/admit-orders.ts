@@ -18,8 +18,6 @@ export interface ReplicaOrder {
   readonly priority: number;
   /** Why, for operators. */
   readonly reason: string;
-  /** True where what passed shall stay what nobody ordered; otherwise it is ordered from now on. */
-  readonly passed?: boolean;
 }
 
 /**

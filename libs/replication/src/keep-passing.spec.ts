@@ -24,7 +24,7 @@ async function take(owner = 'gateway'): Promise<Claimed<ReplicaCopy>> {
   const { sizeBytes } = world.records.records.get(layer)!.vhd;
   const outcome = await world.store.takePassing(
     world.east,
-    { layer, sizeBytes, reason: 'it passed', unordered: { bytesMax: 1e9, since: new Date(0) } },
+    { layer, sizeBytes, reason: 'it passed', unordered: { bytesMax: 1e9, stayingBytes: 1e9, togetherMs: 0, graceMs: 0 } },
     { owner, now: world.clock.now(), leaseMs: WORLD_LEASE_MS },
   );
   if ('refused' in outcome) throw new Error(outcome.refused);

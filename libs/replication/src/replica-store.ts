@@ -2,7 +2,7 @@ import type { Claimed, ClaimRequest, ClaimSource, WorkList, WriteFence } from '#
 import type { Digest } from '#oci';
 
 import type { OrderOutcome, ReplicaOrder } from './admit-orders.js';
-import type { PassingRefusal } from './admit-passing.js';
+import type { PassingRefusal, UnorderedLimits } from './admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from './replica.js';
 
 /** The part of a share that taking orders needs; every `Share` is one. */
@@ -33,12 +33,12 @@ export type CancelOutcome = 'gone' | 'draining' | 'NOT_OPEN';
 
 /** A layer whose bytes passed by the share's region, so that its replica can be made of them. */
 export interface PassingLayer extends Pick<ReplicaOrder, 'layer' | 'sizeBytes' | 'reason'> {
-  /** How many bytes a share may hold that nobody ordered, of those taken since some instant, by the store's clock: the newest plan's, for what was there then is the planner's to judge. */
-  readonly unordered: { readonly bytesMax: number; readonly since: Date };
+  /** How much the share may hold that nobody ordered. */
+  readonly unordered: UnorderedLimits;
 }
 
-/** What became of a passing layer: an order is served, or a replica is made that nobody `ordered`, under this claim; or why not. */
-export type PassingOutcome = { readonly claimed: Claimed<ReplicaCopy>; readonly ordered: boolean } | { readonly refused: PassingRefusal };
+/** What became of a passing layer: an order is served, or a replica is made that nobody `ordered`, under this claim; or why not. And what passed before and `gaveWay` to it: it drains now. */
+export type PassingOutcome = ({ readonly claimed: Claimed<ReplicaCopy>; readonly ordered: boolean } | { readonly refused: PassingRefusal }) & { readonly gaveWay: readonly Digest[] };
 
 /** How many replicas of one state a share has, and their bytes. */
 export interface ReplicaUsage {
@@ -64,8 +64,8 @@ export interface ReplicaFilter {
 
 /** What plans depend on of one replica. */
 export interface HeldLayer extends Pick<Replica, 'layer' | 'sizeBytes' | 'state' | 'priority'> {
-  /** True of one that nobody ordered: a gateway keeps it because it passed. */
-  readonly passed: boolean;
+  /** Since when a gateway keeps it because it passed; null of what was ordered. */
+  readonly passedAt: Date | null;
 }
 
 /** Why a copy is given to nobody: no other share has the layer ready; or who copies it to another share does this one, too. */
@@ -109,7 +109,7 @@ export abstract class ReplicaStore {
 
   /**
    * Claims one replica for who has the layer's bytes at hand, in one transaction, as `admitPassing` decides: an order that waits is taken over, whatever its turn, and what nobody
-   * ordered is begun at once. What is made is settled like a copy; other shares' copies of the layer do not wait for it, for nothing is passed on to them.
+   * ordered is begun at once, and what passed longest ago is drained for it as `givingWay` says. What is made is settled like a copy; other shares' copies of the layer do not wait for it, for nothing is passed on to them.
    */
   abstract takePassing(share: ShareCapacity, passing: PassingLayer, request: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome>;
 

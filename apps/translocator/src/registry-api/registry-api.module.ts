@@ -86,8 +86,8 @@ class RegistryDoor implements OnModuleInit, BeforeApplicationShutdown, OnApplica
     },
     {
       provide: LayerKeeping,
-      useFactory: (...[surroundings, shares, map, load, store, layers, plans, events]: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore]) =>
-        new LayerKeeping(surroundings, { shares, map, load, store, layers, plans, events }),
+      useFactory: (...[surroundings, shares, map, load, store, layers, events]: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, EventStore]) =>
+        new LayerKeeping(surroundings, { shares, map, load, store, layers, events }),
       inject: [WorkSurroundings, ShareSet, MapFeeder, LoopLoad, ReplicaStore, ExpandedLayerStore, PlanStore, EventStore],
     },
     { provide: RegistryRoutes, useFactory: registryRoutes, inject: [RegistryRelay, ClientView, Settings, NoticedChanges, ImageStore, LayerKeeping, DemandRecorder, RegionMap, Clock, Metrics, LOGGER] },

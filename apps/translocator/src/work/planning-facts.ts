@@ -78,7 +78,7 @@ export class StoredPlacementFacts extends PlacementFacts {
     const leased = await leases.leasedLayers(share, now);
     const held: HeldReplica[] = [];
     for await (const page of pages((last: HeldLayer | undefined) => replicas.heldAfter(share, last?.layer, CATALOGUE_ROWS_MAX))) {
-      for (const of of page) held.push({ ...of, leased: leased.has(of.layer) });
+      for (const of of page) held.push({ ...of, passedAt: of.passedAt ?? undefined, leased: leased.has(of.layer) });
       if (held.length >= limit) return held.slice(0, limit);
     }
     return held;

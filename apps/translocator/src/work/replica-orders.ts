@@ -24,8 +24,8 @@ export class StoredReplicaOrders extends ReplicaOrders {
     const { clock, signals, logger } = this.#surroundings;
     const share = this.#shares.inRegion(region);
     if (share === undefined || wanted.length === 0) return;
-    const orders = wanted.map(({ layer, sizeBytes, priority, image, isView, passed = false }) => ({
-      layer, sizeBytes, priority, passed, reason: `${isView === true ? 'the merged view of' : 'for'} ${image.repository}@${image.digest}`,
+    const orders = wanted.map(({ layer, sizeBytes, priority, image, isView }) => ({
+      layer, sizeBytes, priority, reason: `${isView === true ? 'the merged view of' : 'for'} ${image.repository}@${image.digest}`,
     }));
     const outcomes = await this.#replicas.want(share, orders, clock.now(), fence);
     const full = outcomes.filter((outcome) => outcome === 'SHARE_FULL').length;

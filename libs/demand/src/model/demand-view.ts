@@ -37,8 +37,6 @@ export interface ImageForecast {
   /** Between these two the pulls come to lie nine times of ten. */
   readonly low: number;
   readonly high: number;
-  /** The image's own pulls here of late: decayed by the shortest half-life. Absent where nobody counted. */
-  readonly recentPulls?: number;
 }
 
 /** One text for one image, as counters name it. */

@@ -163,7 +163,6 @@ export class Forecaster {
       inheritedPulls: inheritedAll * (1 - fromElsewhere),
       elsewherePulls: inheritedAll * fromElsewhere,
       probability,
-      recentPulls: own[0],
       ...basis.calibration.interval(expectedPulls),
       byHalfLife,
       undiscountedElsewhere: weight === 0 ? elsewhere * share * hours : 0,

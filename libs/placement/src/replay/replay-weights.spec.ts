@@ -11,7 +11,6 @@ describe('parseWeights', () => {
 
   it.each([
     ['speed=1', /one of the names .*gigabyteWeight.*"speed=1"/],
-    ['reactiveOrder=1', /one of the names/],
     ['keepRatio', /name=number/],
     ['keepRatio=', /keepRatio is a number from 0 to 1, and is ""/],
     ['keepRatio=1.5', /keepRatio is a number from 0 to 1, and is "1.5"/],

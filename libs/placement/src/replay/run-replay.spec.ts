@@ -72,8 +72,11 @@ describe('Replay', () => {
     expect(with_(0)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0, fallbackBytes: 500 });
     // All of the first image, and of the second what it does not share with that: three in four.
     expect(with_(0.4)).toMatchObject({ all: { hits: 3 }, replicatedBytes: 0, fallbackBytes: 140 });
-    // Until the next plan no more than the reactive part: the base, but not what is on it. Of a part of an image nobody has anything, so it goes again.
-    expect(with_(0.09)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0, fallbackBytes: 500 });
+    // No more than the reactive part: of the first image what is on the base, for which the base gave way, and then the other way round. Of a part of an image nobody has anything.
+    expect(with_(0.09)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0 });
+    expect(with_(0.09).fallbackBytes).toBeLessThan(500);
+    // Room for all of it but a little: what passed longest ago, the base, gives way to the second image, and to the base what the first has of its own.
+    expect(with_(0.13)).toMatchObject({ all: { hits: 1 }, replicatedBytes: 0 });
   });
 
   it('tells of what no event pushed with its first pull, as pushed when the history began', () => {

@@ -19,10 +19,10 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
   const all = [...ofImages, ...viewsOfImages];
   const some = fc.oneof(fc.subarray(ofImages), fc.subarray(ofImages, { maxLength: Math.min(3, ofImages.length) }));
   const image = fc.record({
-    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls, recentPulls: somePulls,
+    layers: some, view: fc.option(fc.constantFrom(...viewsOfImages), { nil: undefined }), repository: fc.constantFrom('a', 'b', 'c'), hoursOld: fc.nat({ max: 300 }), tagged: fc.boolean(), expanded: fc.nat({ max: 5 }).map((draw) => draw > 0), ownPulls: somePulls, inheritedPulls: somePulls,
   });
   const replica = fc.option(
-    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely, passed: fc.boolean() }),
+    fc.record({ state: fc.constantFrom<HeldReplica['state']>('wanted', 'copying', 'ready', 'ready', 'ready', 'ready', 'ready', 'draining'), leased: rarely, mustKeep: rarely, passed: fc.option(fc.nat({ max: 3 }), { nil: undefined }) }),
     { nil: undefined },
   );
   return fc
@@ -36,21 +36,21 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
         minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
         leastExpectedPulls: fc.constantFrom(0, 0.5, 5), hitGigabytes: fc.constantFrom(0, 0.02), gigabyteWeight: fc.constantFrom(0, 20), firstPullWeight: fc.constantFrom(0, 3),
         smallLayerBytes: fc.constantFrom(0, 12 * MiB), smallLayersRatio: fc.constantFrom(0.1, 1),
-        reactiveRatio: fc.constantFrom(0, 0.15, 0.5), reactiveOrder: fc.constantFrom('recency', 'density'), reactivePullsMin: fc.constantFrom(1, 3),
+        reactiveRatio: fc.constantFrom(0, 0.15, 0.5),
       }),
     })
     .map(({ images, held, elsewhere, pins, capacityMiB, parameters }) => {
       const placed: PlacementImage[] = images.map((of, n) => ({ ...anImage(`${of.repository}:v${n}`, of.layers, of.hoursOld), ...(of.tagged ? {} : { tags: [] }), view: of.view }));
       const replicas = all.flatMap((layer, n): HeldReplica[] => {
         const of = held[n];
-        return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready', passed: of.passed && of.state !== 'wanted' }];
+        return of === undefined ? [] : [{ layer: layer.digest, sizeBytes: layer.sizeBytes, state: of.state, leased: of.leased && of.state === 'ready', passedAt: of.passed === undefined || of.state === 'wanted' || n >= ofImages.length ? undefined : new Date(of.passed) }];
       });
       return aRegion({
         images: placed.filter((_, n) => images[n]?.expanded === true),
         unfinished: placed.filter((_, n) => images[n]?.expanded === false).map(unfinished),
         referenced: new Set(placed.flatMap((of) => [...of.layers, ...(of.view === undefined ? [] : [of.view])].map((layer) => layer.digest))),
         capacityBytes: capacityMiB * MiB,
-        forecasts: new Map(placed.map((of, n) => [imageKey(of), { ...aForecast(images[n]!), recentPulls: images[n]!.recentPulls }])),
+        forecasts: new Map(placed.map((of, n) => [imageKey(of), aForecast(images[n]!)])),
         replicas,
         // What is not ready, and does not drain, is no last ready replica.
         mustKeep: new Set(all.filter((_, n) => held[n]?.mustKeep === true && (held[n].state === 'ready' || held[n].state === 'draining')).map((layer) => layer.digest)),

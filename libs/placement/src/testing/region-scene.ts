@@ -73,9 +73,9 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
  * What stands on a share once a replica was ordered: one that drains is recalled, ready at once, unless its removal has begun (`isBeingRemoved`); what is
  * not gone is kept.
  */
-export function ordered(replica: HeldReplica | undefined, { layer, sizeBytes, priority, passed }: Omit<WantedReplica, 'image'>, isBeingRemoved = false): HeldReplica {
+export function ordered(replica: HeldReplica | undefined, { layer, sizeBytes, priority }: Omit<WantedReplica, 'image'>, isBeingRemoved = false): HeldReplica {
   if (replica === undefined || replica.state === 'wanted') return { layer, sizeBytes, state: 'wanted', leased: false, priority };
-  const taken = replica.passed === true && passed !== true ? { ...replica, passed: false } : replica;
+  const taken = { ...replica, passedAt: undefined };
   return taken.state === 'draining' && !isBeingRemoved ? { ...taken, state: 'ready' } : taken;
 }
 
@@ -95,6 +95,6 @@ export function applyOrders(facts: RegionFacts, plan: RegionPlan, removing: Read
 export function completeOrders(facts: RegionFacts): RegionFacts {
   const replicas = facts.replicas
     .filter((replica) => replica.state !== 'draining')
-    .map(({ layer, sizeBytes, leased, passed = false }): HeldReplica => ({ layer, sizeBytes, leased, passed, state: 'ready' }));
+    .map(({ layer, sizeBytes, leased, passedAt }): HeldReplica => ({ layer, sizeBytes, leased, passedAt, state: 'ready' }));
   return { ...facts, replicas };
 }

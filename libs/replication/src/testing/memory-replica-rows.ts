@@ -56,6 +56,11 @@ export class MemoryReplicaRows {
     return this.all().reduce((sum, row) => sum + (row.share === share ? row.sizeBytes : 0), 0);
   }
 
+  /** Of these, what nobody ordered and does not drain. */
+  unorderedBytes(share: string): number {
+    return this.on(share).reduce((sum, row) => sum + (row.keptAt !== undefined && row.state !== 'draining' ? row.sizeBytes : 0), 0);
+  }
+
   /** Adds a row, or keeps it. */
   put(row: ReplicaRow): void {
     this.#rows.set(keyOf(row), row);

@@ -6,7 +6,7 @@ import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
 import { admitOrders, type OrderOutcome, type ReplicaOrder } from '../admit-orders.js';
-import { admitPassing } from '../admit-passing.js';
+import { admitPassing, GIVING_WAY_MAX, givingWay } from '../admit-passing.js';
 import type { CopyCheckpoint, Replica, ReplicaCopy, ReplicaKey } from '../replica.js';
 import { nextReplicaState } from '../replica-state.js';
 import {
@@ -80,29 +80,31 @@ export class MemoryReplicaStore extends ReplicaStore {
       if (outcomes[n] === 'recalled' && row !== undefined) this.#rows.recall(row, order.reason);
       if ((outcomes[n] !== 'kept' && outcomes[n] !== 'recalled') || row === undefined) return;
       row.priority = Math.max(row.priority, order.priority);
-      const isAdopted = row.keptAt !== undefined && order.passed !== true;
+      const isAdopted = row.keptAt !== undefined;
       if (row.state !== 'ready' || isAdopted) row.reason = order.reason;
       if (isAdopted) row.keptAt = undefined;
     });
     return outcomes;
   }
 
-  async takePassing(share: ShareCapacity, { layer, sizeBytes, reason, unordered }: PassingLayer, { owner, now, leaseMs }: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome> {
+  async takePassing(share: ShareCapacity, passing: PassingLayer, { owner, now, leaseMs }: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome> {
+    const { layer, sizeBytes, reason, unordered } = passing;
     const key = { layer, share: share.name };
     const known = this.#rows.get(key);
-    const kept = this.#rows.on(share.name).filter((row) => row.keptAt !== undefined && row.keptAt > unordered.since);
-    const refused = admitPassing({
-      state: known?.state ?? 'gone',
+    const facts = {
+      state: known?.state ?? ('gone' as const),
       isClaimed: known?.claim !== undefined && known.claim.expiresAt > now,
       isReadyElsewhere: this.#rows.of([layer]).some((row) => row.share !== share.name && row.state === 'ready'),
       isShareDraining: this.drains.isDraining(share.name),
       sizeBytes,
       usedBytes: this.#rows.usedBytes(share.name) + this.room.reservedNow(share.name, now),
       capacityBytes: share.capacityBytes,
-      unorderedBytes: kept.reduce((sum, row) => sum + row.sizeBytes, 0),
       unorderedBytesMax: unordered.bytesMax,
-    });
-    if (refused !== undefined) return { refused };
+    };
+    const isBegun = known === undefined && admitPassing({ ...facts, usedBytes: 0, unorderedBytes: 0 }) === undefined;
+    const gaveWay = isBegun ? this.#giveWay(share.name, passing, now) : [];
+    const refused = admitPassing({ ...facts, unorderedBytes: isBegun ? this.#rows.unorderedBytes(share.name) : 0 });
+    if (refused !== undefined) return { refused, gaveWay };
     const ordered = known !== undefined && !(known.state === 'copying' && known.keptAt !== undefined);
     const row: ReplicaRow = known ?? { ...key, sizeBytes, priority: 0, reason, state: 'wanted', wantedAt: now, keptAt: now, copiedBytes: 0, attempts: 0, notBefore: ALWAYS };
     this.#rows.put(row);
@@ -110,7 +112,16 @@ export class MemoryReplicaStore extends ReplicaStore {
     row.attempts += 1;
     const claim = { id: randomUUID(), owner, expiresAt: new Date(now.getTime() + leaseMs), attempt: row.attempts };
     Object.assign(row, { claim, fromPassing: true });
-    return { claimed: { item: copyOf(row), claim }, ordered };
+    return { claimed: { item: copyOf(row), claim }, ordered, gaveWay };
+  }
+
+  #giveWay(share: string, { layer, sizeBytes, unordered }: PassingLayer, now: Date): Digest[] {
+    const ready = this.#rows.on(share).flatMap((row) => (row.state === 'ready' && row.keptAt !== undefined ? [{ layer: row.layer, sizeBytes: row.sizeBytes, passedAt: row.keptAt }] : []));
+    const oldest = ready.toSorted((a, b) => a.passedAt.getTime() - b.passedAt.getTime() || (a.layer < b.layer ? -1 : 1)).slice(0, GIVING_WAY_MAX);
+    const going = givingWay(sizeBytes, { oldest, unorderedBytes: this.#rows.unorderedBytes(share), now }, unordered).map((replica) => this.#rows.get({ layer: replica.layer, share })!);
+    const gone = going.filter((row) => this.#rows.readyElsewhere(row));
+    for (const row of gone) this.#rows.drain(row, { reason: `gave way to ${layer}, which passed later`, now, graceMs: unordered.graceMs });
+    return gone.map((row) => row.layer).toSorted();
   }
 
   async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
@@ -238,7 +249,7 @@ export class MemoryReplicaStore extends ReplicaStore {
 
   async heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
     const held = this.#rows.all().filter((row) => row.share === share && (after === undefined || row.layer > after)).toSorted(byKey);
-    return held.slice(0, limit).map(({ layer, sizeBytes, state, priority, keptAt }) => ({ layer, sizeBytes, state, priority, passed: keptAt !== undefined }));
+    return held.slice(0, limit).map(({ layer, sizeBytes, state, priority, keptAt }) => ({ layer, sizeBytes, state, priority, passedAt: keptAt ?? null }));
   }
 
   async usage(): Promise<ReplicaUsage[]> {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, it } from 'vitest';
 
 import type { Claimed } from '#claims';
-import { digestOf } from '#oci';
+import { type Digest, digestOf } from '#oci';
 
 import type { Replica, ReplicaCopy } from '../replica.js';
 import type { PassingOutcome, ReplicaStore } from '../replica-store.js';
@@ -16,7 +16,8 @@ const later = (ms: number): Date => new Date(NOW.getTime() + ms);
 const EAST = { name: 'east', capacityBytes: 10_000 };
 const SIZE = 1000;
 const LAYER = digestOf('a layer');
-const EVER = new Date(0);
+/** What passed longer ago than this gives way to what passes. */
+const TOGETHER_MS = 1000;
 
 /** A store with the account of room and the drains that it goes by, all empty. */
 export interface PassingStores {
@@ -36,9 +37,9 @@ export function passingConforms(make: () => PassingStores): void {
   });
   const atHome = (name: string): Promise<boolean> => store.recordReady({ layer: digestOf(name), share: 'home', sizeBytes: SIZE, reason: 'expanded' }, NOW);
   const order = (name = 'a layer', share = EAST): Promise<unknown> => store.want(share, [{ layer: digestOf(name), sizeBytes: SIZE, priority: 5, reason: 'demand' }], NOW);
-  const take = (name = 'a layer', change: { readonly bytesMax?: number; readonly since?: Date; readonly owner?: string; readonly now?: Date } = {}): Promise<PassingOutcome> => {
-    const { bytesMax = 5000, since = EVER, owner = 'gateway', now = NOW } = change;
-    return store.takePassing(EAST, { layer: digestOf(name), sizeBytes: SIZE, reason: 'it passed', unordered: { bytesMax, since } }, { owner, now, leaseMs: LEASE_MS });
+  const take = (name = 'a layer', change: { readonly bytesMax?: number; readonly stayingBytes?: number; readonly owner?: string; readonly now?: Date } = {}): Promise<PassingOutcome> => {
+    const { bytesMax = 5000, stayingBytes = bytesMax, owner = 'gateway', now = NOW } = change;
+    return store.takePassing(EAST, { layer: digestOf(name), sizeBytes: SIZE, reason: 'it passed', unordered: { bytesMax, stayingBytes, togetherMs: TOGETHER_MS, graceMs: LEASE_MS } }, { owner, now, leaseMs: LEASE_MS });
   };
   const taken = async (outcome: Promise<PassingOutcome>): Promise<Claimed<ReplicaCopy>> => {
     const settled = await outcome;
@@ -46,6 +47,15 @@ export function passingConforms(make: () => PassingStores): void {
     return settled.claimed;
   };
   const replica = async (name = 'a layer', share = EAST.name): Promise<Replica | undefined> => (await store.find([digestOf(name)])).find((row) => row.share === share);
+  const passedAt = async (): Promise<Date | null | undefined> => (await store.heldAfter(EAST.name, undefined, 1))[0]?.passedAt;
+  /** Makes a replica of what passes then. @returns what gave way. */
+  const keep = async (name: string, now = NOW, limits: { readonly bytesMax?: number; readonly stayingBytes?: number } = {}): Promise<readonly Digest[]> => {
+    await atHome(name);
+    const outcome = await take(name, { ...limits, now });
+    const { claim } = await taken(Promise.resolve(outcome));
+    await store.complete(claim.id, SIZE, now);
+    return outcome.gaveWay;
+  };
   const claimCopy = async (owner: string, now = NOW): Promise<Claimed<ReplicaCopy> | undefined> => (await store.copies.claim({ owner, limit: 1, now, leaseMs: LEASE_MS }))[0];
 
   it('are begun at once where nobody ordered them, hold their room, and are ready when they are whole', async () => {
@@ -57,7 +67,7 @@ export function passingConforms(make: () => PassingStores): void {
     expect(await store.complete(claim.id, SIZE, NOW)).toBe(true);
     expect(await replica()).toMatchObject({ state: 'ready', readyAt: NOW });
     await order('ordered');
-    expect(new Map((await store.heldAfter(EAST.name, undefined, 2)).map(({ layer, passed }) => [layer, passed]))).toEqual(new Map([[LAYER, true], [digestOf('ordered'), false]]));
+    expect(new Map((await store.heldAfter(EAST.name, undefined, 2)).map(({ layer, passedAt }) => [layer, passedAt]))).toEqual(new Map([[LAYER, NOW], [digestOf('ordered'), null]]));
   });
 
   it('take an order over whatever its turn and its waiting time, beyond the part for what nobody ordered, and keep what an earlier copy verified', async () => {
@@ -75,36 +85,62 @@ export function passingConforms(make: () => PassingStores): void {
 
   it('are not made of what is there, is being made, drains, or has no other source', async () => {
     const copy = await (async () => ((await order()), (await claimCopy('worker'))!))();
-    expect(await take()).toEqual({ refused: 'COPYING' });
+    expect(await take()).toMatchObject({ refused: 'COPYING' });
     await store.complete(copy.claim.id, SIZE, NOW);
-    expect(await take()).toEqual({ refused: 'THERE' });
+    expect(await take()).toMatchObject({ refused: 'THERE' });
     await store.drain({ layer: LAYER, share: 'east' }, { reason: 'no demand', now: NOW, graceMs: 0 });
-    expect(await take()).toEqual({ refused: 'DRAINING' });
-    expect(await take('unknown')).toEqual({ refused: 'NO_SOURCE' });
+    expect(await take()).toMatchObject({ refused: 'DRAINING' });
+    expect(await take('unknown')).toMatchObject({ refused: 'NO_SOURCE' });
   });
 
   it('are not made on a share that is being drained, ordered or not', async () => {
     await order('ordered');
     await atHome('ordered');
     await stores.drains.begin({ share: 'east', reason: 'maintenance', orderedBy: 'admin' });
-    expect(await Promise.all([take(), take('ordered')])).toEqual([{ refused: 'SHARE_DRAINING' }, { refused: 'SHARE_DRAINING' }]);
+    expect(await Promise.all([take(), take('ordered')])).toEqual([{ refused: 'SHARE_DRAINING', gaveWay: [] }, { refused: 'SHARE_DRAINING', gaveWay: [] }]);
   });
 
   it('never pass the capacity together with replicas and what is reserved', async () => {
     await stores.room.reserve(EAST, { id: randomUUID(), layer: digestOf('expanding'), bytes: 9500, holdMs: LEASE_MS }, NOW);
-    expect(await take()).toEqual({ refused: 'SHARE_FULL' });
+    expect(await take()).toMatchObject({ refused: 'SHARE_FULL' });
     expect(await take('a layer', { now: later(LEASE_MS) })).toMatchObject({ ordered: false });
   });
 
-  it('hold only so much that nobody ordered, of what came since the newest plan', async () => {
-    for (const name of ['b', 'c']) await atHome(name);
-    const first = await taken(take('a layer', { bytesMax: 2000 }));
-    await order('c');
-    await taken(take('c', { bytesMax: 2000 }));
-    await store.complete(first.claim.id, SIZE, later(10));
-    expect(await take('b', { bytesMax: 1999 })).toEqual({ refused: 'UNORDERED_FULL' });
-    expect(await take('b', { bytesMax: 1999, since: later(9) })).toEqual({ refused: 'UNORDERED_FULL' });
-    expect(await take('b', { bytesMax: 1999, since: later(10) })).toMatchObject({ ordered: false });
+  it('have those that passed longest ago give way, which keep their grace, and what was ordered never', async () => {
+    await order('ordered');
+    await atHome('ordered');
+    const ordered = await taken(take('ordered'));
+    await store.complete(ordered.claim.id, SIZE, NOW);
+    for (const [n, name] of ['b', 'a', 'c'].entries()) expect(await keep(name, later(n), { bytesMax: 3000 })).toEqual([]);
+    expect(await keep('d', later(10), { bytesMax: 3000 })).toEqual([digestOf('b')]);
+    expect(await replica('b')).toMatchObject({ state: 'draining', drainingSince: later(10), reason: `gave way to ${digestOf('d')}, which passed later` });
+    expect(await store.removals.claim({ owner: 'worker', limit: 1, now: later(10 + LEASE_MS - 1), leaseMs: LEASE_MS })).toEqual([]);
+    expect(await store.removals.claim({ owner: 'worker', limit: 9, now: later(10 + LEASE_MS), leaseMs: LEASE_MS })).toMatchObject([{ item: { layer: digestOf('b') } }]);
+    expect(await replica('ordered')).toMatchObject({ state: 'ready' });
+  });
+
+  it('give way down to what stays, where they passed longer ago than those of one image do', async () => {
+    const limits = { bytesMax: 4000, stayingBytes: 2000 };
+    for (const [n, name] of ['a', 'b', 'c'].entries()) expect(await keep(name, later(n), limits)).toEqual([]);
+    const passedLater = later(TOGETHER_MS + 2);
+    expect(await keep('d', passedLater, limits)).toEqual([digestOf('a'), digestOf('b')].toSorted());
+    expect(await keep('e', passedLater, limits)).toEqual([]);
+  });
+
+  it('are not made where nothing may give way: all is being made, is the last of its layer, or is less than the layer itself', async () => {
+    await atHome('b');
+    await taken(take('a layer', { bytesMax: 1999 }));
+    expect(await take('b', { bytesMax: 1999 })).toEqual({ refused: 'UNORDERED_FULL', gaveWay: [] });
+    await keep('c', NOW, { bytesMax: 2999 });
+    await store.drainUnreferenced(digestOf('c'), { reason: 'gone', now: NOW, graceMs: 0 });
+    expect(await take('b', { bytesMax: 1999 })).toEqual({ refused: 'UNORDERED_FULL', gaveWay: [] });
+    expect(await take('b', { bytesMax: SIZE - 1 })).toEqual({ refused: 'UNORDERED_FULL', gaveWay: [] });
+  });
+
+  it('have others give way although the share has no room before these are gone', async () => {
+    await keep('b');
+    await stores.room.reserve(EAST, { id: randomUUID(), layer: digestOf('expanding'), bytes: 9000, holdMs: LEASE_MS }, NOW);
+    expect(await take('a layer', { bytesMax: SIZE })).toEqual({ refused: 'SHARE_FULL', gaveWay: [digestOf('b')] });
   });
 
   it('have one maker: of two gateways at once, and of a gateway and a copy, one is refused', async () => {
@@ -117,23 +153,17 @@ export function passingConforms(make: () => PassingStores): void {
     expect('refused' in passing).toBe(copy !== undefined);
   });
 
-  it('are ordered once an order for them comes, but for one that leaves them what they are', async () => {
+  it('are ordered once an order for them comes', async () => {
     const { claim } = await taken(take());
     await store.complete(claim.id, SIZE, NOW);
-    const passedNow = async (): Promise<boolean | undefined> => (await store.heldAfter(EAST.name, undefined, 1))[0]?.passed;
-    const again = { layer: LAYER, sizeBytes: SIZE, priority: 0, reason: 'for the window', passed: true };
-    await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'NOT_WANTED', now: NOW, graceMs: 0 });
-    expect([await store.want(EAST, [again], NOW), await passedNow()]).toEqual([['recalled'], true]);
-    expect([await store.want(EAST, [{ ...again, priority: 7 }], NOW), await passedNow()]).toEqual([['kept'], true]);
-    expect([await store.want(EAST, [{ ...again, passed: false, reason: 'demand' }], NOW), await passedNow(), (await replica())?.reason]).toEqual([['kept'], false, 'demand']);
-    expect([await store.want(EAST, [again], NOW), await passedNow()]).toEqual([['kept'], false]);
+    expect([await order(), await passedAt(), (await replica())?.reason]).toEqual([['kept'], null, 'demand']);
   });
 
   it('that drain are ordered by the order that recalls them', async () => {
     const { claim } = await taken(take());
     await store.complete(claim.id, SIZE, NOW);
     await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'NOT_WANTED', now: NOW, graceMs: 0 });
-    expect([await order(), (await store.heldAfter(EAST.name, undefined, 1))[0]?.passed]).toEqual([['recalled'], false]);
+    expect([await order(), await passedAt()]).toEqual([['recalled'], null]);
   });
 
   it('do not hold up copies of the layer to other shares', async () => {

@@ -474,7 +474,7 @@ export function replicaStoreConforms(make: () => ReplicaStore): void {
       expect(byShare).toEqual([{ share: 'east', state: 'wanted' }, { share: 'home', state: 'ready' }]);
       expect(await store.statesAfter(others.at(-1), 5)).toEqual([]);
       const held = [...(await store.heldAfter(HOME, undefined, 1)), ...(await store.heldAfter(HOME, first, 5))];
-      expect(held).toEqual((await store.page(undefined, 10, { share: HOME })).map(({ layer: of, sizeBytes, state, priority }) => ({ layer: of, sizeBytes, state, priority, passed: false })));
+      expect(held).toEqual((await store.page(undefined, 10, { share: HOME })).map(({ layer: of, sizeBytes, state, priority }) => ({ layer: of, sizeBytes, state, priority, passedAt: null })));
       expect((await store.heldAfter('east', undefined, 5)).map(({ layer: of, state }) => [of, state])).toEqual([[digestOf('a'), 'wanted']]);
     });
 

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { ClaimRequest, ClaimSource, WorkList, WriteFence } from '#claims';
-import { affected, callersNow, type ClaimTable, type DecidingClock, decidingNow, millisecondsOf } from '#claims/typeorm';
+import { affected, callersNow, type ClaimTable, type DecidingClock, decidingNow } from '#claims/typeorm';
 import type { Digest } from '#oci';
 import { LAYER_FILE_VERSION, layerFilePath } from '#shares';
 
@@ -11,6 +11,7 @@ import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
+import { DRAIN, drainRow, lockLayer, UNCLAIM } from './drain-row.js';
 import { takePassingRow } from './passing-rows.js';
 import { copyWork, removalWork } from './listed-replicas.js';
 import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
@@ -34,11 +35,8 @@ const COPIES: ClaimTable = {
 };
 const REMOVALS: ClaimTable = { table: 'replicas', key: ['layer', 'share'], open: takes('removed'), order: 'draining_since, layer, share' };
 
-const UNCLAIM = `claim_id = NULL, claimed_by = NULL, claim_expires_at = NULL, attempts = 0, last_error = NULL`;
 const NO_CHECKPOINT = 'partial_path = NULL, verified_pieces = NULL';
 const NOW = decidingNow('$3');
-/** $2 reason, $3 now, $4 grace. */
-const DRAIN = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = ${NOW} + ${millisecondsOf('$4')}, ${UNCLAIM}`;
 /** $2 reason, $3 now. A copier that does not know yet that it lost its claim may write until the claim's end. */
 const ABANDON = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = greatest(${NOW}, claim_expires_at), ${UNCLAIM}`;
 /** $2 reason, $3 now. By the copier itself. */
@@ -146,15 +144,9 @@ export class PostgresReplicaStore extends ReplicaStore {
 
   drain({ layer, share }: ReplicaKey, order: DrainOrder): Promise<DrainOutcome> {
     return this.#dataSource.transaction(async (manager) => {
-      const rows = await lockLayer(manager, layer);
-      const state = rows.find((row) => row.share === share)?.state;
-      if (state === 'draining') return 'draining';
-      if (state !== 'ready') return 'NOT_READY';
-      if (!rows.some((row) => row.share !== share && row.state === 'ready')) return 'LAST_REPLICA';
-      const sql = `UPDATE replicas SET ${DRAIN} WHERE layer = $1 AND share = $5 AND state = 'ready'`;
-      await manager.query(sql, [layer, order.reason, callersNow(this.#clock, order.now), order.graceMs, share]);
+      const outcome = await drainRow(manager, { layer, share }, { ...order, clock: this.#clock });
       await order.fence?.hold(manager);
-      return 'draining';
+      return outcome;
     });
   }
 
@@ -220,7 +212,7 @@ export class PostgresReplicaStore extends ReplicaStore {
 
   heldAfter(share: string, after: Digest | undefined, limit: number): Promise<HeldLayer[]> {
     return this.#dataSource.query(
-      'SELECT layer, size_bytes::float8 AS "sizeBytes", state, priority, kept_at IS NOT NULL AS passed FROM replicas WHERE share = $1 AND layer > $2 ORDER BY layer LIMIT $3',
+      'SELECT layer, size_bytes::float8 AS "sizeBytes", state, priority, kept_at AS "passedAt" FROM replicas WHERE share = $1 AND layer > $2 ORDER BY layer LIMIT $3',
       [share, after ?? '', limit],
     );
   }
@@ -237,11 +229,6 @@ function pairsOf(words: readonly string[]): LayerReplicaStates['replicas'] {
   const pairs: { share: string; state: Replica['state'] }[] = [];
   for (let index = 1; index < words.length; index += 2) pairs.push({ share: words[index - 1]!, state: words[index] as Replica['state'] });
   return pairs;
-}
-
-/** Locks all replicas of a layer, so that two callers never see the same one as the last but one. */
-function lockLayer(manager: EntityManager, layer: Digest): Promise<Pick<ReplicaRow, 'share' | 'state'>[]> {
-  return manager.query('SELECT share, state FROM replicas WHERE layer = $1 ORDER BY share FOR UPDATE', [layer]);
 }
 
 async function insertOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[], now: Date): Promise<void> {
@@ -264,10 +251,10 @@ async function insertOrders(manager: EntityManager, share: string, orders: reado
 async function recallOrders(manager: EntityManager, share: string, orders: readonly ReplicaOrder[]): Promise<void> {
   if (orders.length === 0) return;
   await manager.query(
-    `UPDATE replicas SET ${RECALL}, reason = ordered.reason, priority = greatest(replicas.priority, ordered.priority), kept_at = CASE WHEN ordered.passed THEN replicas.kept_at END
-     FROM unnest($2::text[], $3::float8[], $4::text[], $5::boolean[]) AS ordered (layer, priority, reason, passed)
+    `UPDATE replicas SET ${RECALL}, reason = ordered.reason, priority = greatest(replicas.priority, ordered.priority), kept_at = NULL
+     FROM unnest($2::text[], $3::float8[], $4::text[]) AS ordered (layer, priority, reason)
      WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND ${RECALLABLE}`,
-    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason), orders.map((order) => order.passed === true)],
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
   );
 }
 
@@ -275,12 +262,12 @@ async function raiseOrders(manager: EntityManager, share: string, orders: readon
   if (orders.length === 0) return;
   await manager.query(
     `UPDATE replicas
-     SET priority = greatest(replicas.priority, ordered.priority), reason = CASE WHEN replicas.state = 'ready' AND (replicas.kept_at IS NULL OR ordered.passed) THEN replicas.reason ELSE ordered.reason END,
-         kept_at = CASE WHEN ordered.passed THEN replicas.kept_at END
-     FROM (SELECT layer, max(priority) AS priority, bool_and(passed) AS passed, (array_agg(reason ORDER BY place DESC))[1] AS reason
-           FROM unnest($2::text[], $3::float8[], $4::text[], $5::boolean[]) WITH ORDINALITY AS each_one (layer, priority, reason, passed, place) GROUP BY layer) AS ordered
+     SET priority = greatest(replicas.priority, ordered.priority), reason = CASE WHEN replicas.state = 'ready' AND replicas.kept_at IS NULL THEN replicas.reason ELSE ordered.reason END,
+         kept_at = NULL
+     FROM (SELECT layer, max(priority) AS priority, (array_agg(reason ORDER BY place DESC))[1] AS reason
+           FROM unnest($2::text[], $3::float8[], $4::text[]) WITH ORDINALITY AS each_one (layer, priority, reason, place) GROUP BY layer) AS ordered
      WHERE replicas.share = $1 AND replicas.layer = ordered.layer AND replicas.${takes('want')}
-       AND (replicas.priority < ordered.priority OR (replicas.reason <> ordered.reason AND replicas.state <> 'ready') OR (replicas.kept_at IS NOT NULL AND NOT ordered.passed))`,
-    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason), orders.map((order) => order.passed === true)],
+       AND (replicas.priority < ordered.priority OR (replicas.reason <> ordered.reason AND replicas.state <> 'ready') OR replicas.kept_at IS NOT NULL)`,
+    [share, orders.map((order) => order.layer), orders.map((order) => order.priority), orders.map((order) => order.reason)],
   );
 }

@@ -71,19 +71,17 @@ async function record(file: ExpandedLayer): Promise<void> {
 interface GatewayOptions {
   readonly unorderedBytesMax?: number;
   readonly share?: MemoryShare;
-  readonly plannedAt?: Date;
   readonly layers?: MemoryExpandedLayerStore;
   readonly isBusy?: () => boolean;
 }
 
-function gateway({ unorderedBytesMax = 1e9, share = east, plannedAt, layers: records = layers, isBusy = () => false }: GatewayOptions = {}): KeptLayers {
+function gateway({ unorderedBytesMax = 1e9, share = east, layers: records = layers, isBusy = () => false }: GatewayOptions = {}): KeptLayers {
   return new KeptLayers({
     share, home, map: { map }, store, layers: records, clock, metrics,
     records: new ExpandedLayerRecords(records),
     full: new FullShares(() => undefined),
     isBusy,
-    plannedAt: async () => plannedAt,
-    terms: { unorderedBytesMax, expansionMaxMs: MINUTE_MS, folder, spool: { bytesMax: 1e9, memoryBytesMax: 1, blobsMax: 4, ageMaxMs: MINUTE_MS } },
+    terms: { unordered: { bytesMax: unorderedBytesMax, stayingBytes: unorderedBytesMax, togetherMs: 0, graceMs: MINUTE_MS }, expansionMaxMs: MINUTE_MS, folder, spool: { bytesMax: 1e9, memoryBytesMax: 1, blobsMax: 4, ageMaxMs: MINUTE_MS } },
     onWhole: () => undefined,
     onGivenBack: () => undefined,
     logger: createLogger('fatal', { write: () => undefined }),
@@ -192,16 +190,18 @@ describe('a gateway', () => {
     expect(await store.copies.claim({ owner: 'worker', limit: 1, now: clock.now(), leaseMs: LEASE_MS })).toHaveLength(1);
   });
 
-  it('keeps no more than may be there unordered since the newest plan', async () => {
+  it('keeps no more than may be there unordered: what passed before gives way once it is whole', async () => {
     const sizeBytes = expanded.vhd.sizeBytes;
     await store.recordReady({ layer: digestOf('b'), share: home.name, sizeBytes, reason: 'expanded here' }, clock.now());
-    await store.takePassing(east, { layer: digestOf('b'), sizeBytes, reason: 'it passed', unordered: { bytesMax: 1e9, since: new Date(0) } }, { owner: 'x', now: clock.now(), leaseMs: LEASE_MS });
-    const [before, after] = [gateway({ unorderedBytesMax: 2 * sizeBytes - 1 }), gateway({ unorderedBytesMax: 2 * sizeBytes - 1, plannedAt: clock.now() })];
-    await pass(before);
-    expect(await claim(before)).toBeUndefined();
+    const before = await store.takePassing(east, { layer: digestOf('b'), sizeBytes, reason: 'it passed', unordered: { bytesMax: sizeBytes, stayingBytes: 0, togetherMs: 0, graceMs: 0 } }, { owner: 'x', now: clock.now(), leaseMs: LEASE_MS });
+    const kept = gateway({ unorderedBytesMax: 2 * sizeBytes - 1 });
+    await pass(kept);
+    expect(await claim(kept)).toBeUndefined();
     expect(await outcomes()).toEqual({ 'declined UNORDERED_FULL': 1 });
-    await pass(after);
-    expect(await claim(after)).toMatchObject({ item: { ordered: false } });
+    await store.complete('claimed' in before ? before.claimed.claim.id : '', sizeBytes, clock.now());
+    await pass(kept);
+    expect(await claim(kept)).toMatchObject({ item: { ordered: false } });
+    expect(await outcomes()).toEqual({ 'declined UNORDERED_FULL': 1, 'gave-way PASSED_EARLIER': 1 });
   });
 
   it('declines what the share has no room for by the account, and pauses when the share itself turns out full', async () => {

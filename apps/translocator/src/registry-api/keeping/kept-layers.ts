@@ -6,9 +6,9 @@ import { CodedError } from '#errors';
 import { type ExpandedLayerStore, expandLayer } from '#expansion';
 import type { MapFeeder } from '#mounts';
 import type { Digest } from '#oci';
-import { MINUTE_MS, SECOND_MS } from '#quantities';
+import { MINUTE_MS } from '#quantities';
 import type { RelayedAnswer } from '#registry';
-import { keepPassing, type FileToMake, type LayerRecord, type LayerRecords, type ReplicaCopy, type ReplicaStore, usageOf } from '#replication';
+import { keepPassing, type FileToMake, type LayerRecord, type LayerRecords, type ReplicaCopy, type ReplicaStore, type UnorderedLimits, usageOf } from '#replication';
 import { type FullShares, LAYER_FILE_VERSION, pieceRange, type Share, ShareError } from '#shares';
 import type { Logger, Metrics } from '#telemetry';
 
@@ -16,9 +16,6 @@ import type { AskedPath } from '../asked-path.js';
 import { BlobSpool, type SpoolLimits } from './blob-spool.js';
 import { keepOrNot } from './keep-or-not.js';
 import type { SpooledBlob } from './spooled-blob.js';
-
-/** How long the instant of the newest plan is known before it is looked up anew: an older one only makes the bound stricter. */
-const PLAN_KNOWN_MS = 10 * SECOND_MS;
 
 /** How long a layer is let pass after it could not be kept, so that one that never can be costs no expansion at every pull. */
 export const FAILED_PAUSE_MS = 10 * MINUTE_MS;
@@ -45,9 +42,7 @@ export interface KeepingParts {
   readonly full: FullShares;
   /** Whether this process has more to do than it keeps up with: then no expansion begins. */
   readonly isBusy: () => boolean;
-  /** When the newest plan for all of a region was made, by the clock of the store of replicas. */
-  readonly plannedAt: (region: string) => Promise<Date | undefined>;
-  readonly terms: { readonly unorderedBytesMax: number; readonly expansionMaxMs: number; readonly folder: string; readonly spool: SpoolLimits };
+  readonly terms: { readonly unordered: UnorderedLimits; readonly expansionMaxMs: number; readonly folder: string; readonly spool: SpoolLimits };
   /** A layer came whole, and can be claimed. */
   readonly onWhole: () => void;
   /** A replica was given back to the copies, or up to be removed. */
@@ -68,7 +63,6 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
   readonly #held = new Map<string, boolean>();
   /** Until when layers are let pass. */
   readonly #paused = new Map<Digest, number>();
-  #planned: { readonly at: Date; readonly until: number } | undefined;
 
   constructor(parts: KeepingParts) {
     super();
@@ -106,7 +100,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
       atHome: map.replicaState(blob.digest, home.name),
       here: map.replicaState(blob.digest, share.name),
     };
-    const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unorderedBytesMax }) ?? this.#pauseOf(blob.digest);
+    const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unordered.bytesMax }) ?? this.#pauseOf(blob.digest);
     const opened = why ?? this.#spool.open({ ...blob, sizeBytes: answer.lengthBytes ?? 0 });
     if (typeof opened !== 'string') return opened;
     this.#declined(opened);
@@ -180,21 +174,19 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
       layer: blob.digest,
       sizeBytes: record.expanded.vhd.sizeBytes,
       reason: `passed through the gateway of ${share.region}`,
-      unordered: { bytesMax: terms.unorderedBytesMax, since: await this.#plannedAt() },
+      unordered: terms.unordered,
     };
     const outcome = await store.takePassing(share, passing, { owner, now, leaseMs });
+    this.#gaveWay(outcome.gaveWay.length);
     if ('refused' in outcome) return this.#declined(outcome.refused);
     const { claimed: { item: replica, claim }, ordered } = outcome;
     this.#held.set(claim.id, ordered);
     return { item: { blob, replica, ordered }, claim };
   }
 
-  /** The instant up to which the planner has judged what is there; before the first plan, never. */
-  async #plannedAt(): Promise<Date> {
-    const { plannedAt, share, clock } = this.#parts;
-    const now = clock.now().getTime();
-    if (this.#planned === undefined || now >= this.#planned.until) this.#planned = { at: (await plannedAt(share.region)) ?? new Date(0), until: now + PLAN_KNOWN_MS };
-    return this.#planned.at;
+  /** Their removals wait until their grace is over. */
+  #gaveWay(count: number): void {
+    if (count > 0) this.#parts.metrics.gatewayLayers.inc({ outcome: 'gave-way', reason: 'PASSED_EARLIER' }, count);
   }
 
   async #giveBack(claimId: string, reason: string): Promise<boolean> {

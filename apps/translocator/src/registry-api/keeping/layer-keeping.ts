@@ -4,11 +4,12 @@ import { keepsLayers } from '#config';
 import type { EventStore } from '#events';
 import type { ExpandedLayerStore } from '#expansion';
 import type { MapFeeder } from '#mounts';
-import type { PlanStore } from '#placement';
+import { PASSED_TOGETHER_MS, windowLimits } from '#placement';
 import type { ReplicaStore } from '#replication';
 
 import type { ShareSet } from '../../foundation/share-set.js';
 import type { LoopLoad } from '../../pull/loop-load.js';
+import { drainGraceMs } from '../../work/drain-grace.js';
 import { toldFullShares } from '../../work/full-shares.js';
 import { LoopGroup } from '../../work/loop-group.js';
 import { ExpandedLayerRecords } from '../../work/ports-between-rooms.js';
@@ -23,7 +24,6 @@ export interface KeepingTools {
   readonly load: Pick<LoopLoad, 'isLoaded'>;
   readonly store: ReplicaStore;
   readonly layers: ExpandedLayerStore;
-  readonly plans: Pick<PlanStore, 'latest'>;
   readonly events: EventStore;
 }
 
@@ -39,7 +39,7 @@ export class LayerKeeping extends LoopGroup {
   }
 }
 
-function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, layers: records, plans, events }: KeepingTools): { readonly layers: KeptLayers; readonly loop: ConstructorParameters<typeof LoopGroup>[0][number] } | undefined {
+function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, layers: records, events }: KeepingTools): { readonly layers: KeptLayers; readonly loop: ConstructorParameters<typeof LoopGroup>[0][number] } | undefined {
   const { config, clock, metrics, logger, signals } = surroundings;
   const { gateway, placement } = config;
   const share = keepsLayers(gateway) ? shares.inRegion(gateway.region) : undefined;
@@ -50,9 +50,8 @@ function keepingOf(surroundings: WorkSurroundings, { shares, map, load, store, l
     records: new ExpandedLayerRecords(records),
     full: toldFullShares(surroundings, events),
     isBusy: () => load.isLoaded,
-    plannedAt: async (region) => (await plans.latest(region))?.madeAt,
     terms: {
-      unorderedBytesMax: Math.floor(placement.reactiveRatio * share.capacityBytes),
+      unordered: { ...windowLimits(placement.reactiveRatio, share.capacityBytes), togetherMs: PASSED_TOGETHER_MS, graceMs: drainGraceMs(config) },
       expansionMaxMs: within,
       folder: join(config.folder, 'gateway'),
       spool: { bytesMax: spool, memoryBytesMax: memory, blobsMax: spooled, ageMaxMs: within },

@@ -1,8 +1,9 @@
 import { DemandCounters, DemandModel, type DemandView, type ImageForecast } from '#demand';
-import { HOUR_MS, MINUTE_MS } from '#quantities';
+import { HOUR_MS } from '#quantities';
 
 import { forecastImages } from '../../image-generations.js';
 import { orderRegion } from '../../plan-region.js';
+import { windowLimits } from '../../reactive-window.js';
 import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts, type RegionPin } from '../../region-facts.js';
 import { ReplayPolicy, type ReplayWorld, type SeenPull } from '../replay-policy.js';
 
@@ -22,27 +23,21 @@ export interface PlannedOptions {
 /** The planner's own parameters, by the hour. */
 export const PLANNED_OPTIONS_DEFAULT: PlannedOptions = { parameters: PLACEMENT_PARAMETERS_DEFAULT, everyMs: HOUR_MS, onPush: true };
 
-/** After what passed, a region is planned for anew when this went by: as far apart as the service's plans are. */
-const AFTER_PASSING_MS = 15 * MINUTE_MS;
-
 /** What one region's plans go by. */
 interface RegionState {
   readonly pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>;
   /** What the last plan by the clock went by, and pushes and pulls since. */
   forecasts: RegionFacts['forecasts'];
-  plannedAtMs: number;
-  /** Bytes kept of what passed since the last plan. */
+  /** The layers that are there because they passed, and since when; in that order. */
+  readonly passed: Map<number, number>;
+  /** Of these: bytes. */
   passedBytes: number;
-  /** The layers that are there because they passed. */
-  readonly passedLayers: Set<number>;
-  /** The repositories of which something passed since. */
-  readonly passed: Set<string>;
 }
 
 /**
  * What this product does: its own planner, on counts as its own demand room keeps them, by the clock and at every push. Copies are there as soon as they are ordered. Pulls go through their
- * region's gateway, which keeps layers that pass, as the service does: as far as there is room that plans have left free, and until the next plan no more than the reactive part of the share. What
- * passed is planned for within a quarter of an hour. With no reactive part a miss brings nothing.
+ * region's gateway, which keeps layers that pass, as the service does, in the reactive window of the share, where what passed longest ago goes when more passes. Its room comes free at once, as everybody's
+ * does here: so nothing of the window has to be free beforehand. With no reactive part a miss brings nothing.
  */
 export class PlannedPolicy extends ReplayPolicy {
   override readonly name: string;
@@ -66,7 +61,7 @@ export class PlannedPolicy extends ReplayPolicy {
     this.name = options.oracle === undefined ? 'planned' : 'perfect-forecast';
     this.#world = world;
     this.#options = options;
-    this.#regions = world.shares.map(() => ({ pins: new Map(), forecasts: new Map(), plannedAtMs: Number.NEGATIVE_INFINITY, passedBytes: 0, passedLayers: new Set(), passed: new Set() }));
+    this.#regions = world.shares.map(() => ({ pins: new Map(), forecasts: new Map(), passed: new Map(), passedBytes: 0 }));
   }
 
   override pushed(image: number, atMs: number): void {
@@ -84,7 +79,7 @@ export class PlannedPolicy extends ReplayPolicy {
     const { repository, digest } = catalogue.images[image]!;
     this.#counters.add({ region: places.regions[share]?.region ?? places.home, repository, image: digest }, atMs);
     this.#planAtMs = Math.max(this.#planAtMs, Number.MIN_SAFE_INTEGER);
-    if (!isHit && share >= 0 && this.#options.parameters.reactiveRatio > 0) this.#keepPassing(image, share);
+    if (!isHit && share >= 0 && this.#options.parameters.reactiveRatio > 0) this.#keepPassing(image, share, atMs);
   }
 
   override deleted(image: number): void {
@@ -104,8 +99,7 @@ export class PlannedPolicy extends ReplayPolicy {
   override passed(atMs: number): void {
     // Nothing is planned for before the first pull: nobody has asked for anything.
     if (this.#planAtMs === Number.NEGATIVE_INFINITY) return;
-    if (atMs >= this.#planAtMs) return this.#planAll(atMs);
-    for (const [n, region] of this.#regions.entries()) if (region.passed.size > 0 && atMs >= region.plannedAtMs + AFTER_PASSING_MS) this.#planAfterPassing(n, atMs);
+    if (atMs >= this.#planAtMs) this.#planAll(atMs);
   }
 
   #planAll(atMs: number): void {
@@ -130,27 +124,29 @@ export class PlannedPolicy extends ReplayPolicy {
     }
   }
 
-  /** Plans for a region as it is after what passed there; forecasts are made anew for what did. */
-  #planAfterPassing(n: number, atMs: number): void {
-    const region = this.#regions[n]!;
-    const own = this.#foretold(this.#imagesOf(region.passed), atMs, false)[n]!;
-    region.forecasts = new Map([...region.forecasts, ...own]);
-    this.#plan(n, atMs);
-  }
-
   /** Keeps what a pull brought, as the gateway does: each layer by itself. */
-  #keepPassing(image: number, n: number): void {
+  #keepPassing(image: number, n: number, atMs: number): void {
     const { catalogue, shares } = this.#world;
     const [share, region] = [shares[n]!, this.#regions[n]!];
-    const passingBytesMax = this.#options.parameters.reactiveRatio * share.capacityBytes;
+    const { bytesMax } = windowLimits(this.#options.parameters.reactiveRatio, share.capacityBytes);
     for (const layer of catalogue.layersOf[image]!) {
       const bytes = catalogue.sizes[layer]!;
-      if (share.has(layer) || share.heldBytes + bytes > share.capacityBytes || region.passedBytes + bytes > passingBytesMax) continue;
+      if (share.has(layer) || bytes > bytesMax) continue;
+      for (const oldest of region.passed.keys()) {
+        if (region.passedBytes + bytes <= bytesMax) break;
+        this.#forgetPassed(n, oldest);
+        share.remove(oldest);
+      }
+      if (share.heldBytes + bytes > share.capacityBytes) continue;
       share.keepPulled(layer);
-      region.passedLayers.add(layer);
+      region.passed.set(layer, atMs);
       region.passedBytes += bytes;
     }
-    region.passed.add(catalogue.images[image]!.repository);
+  }
+
+  #forgetPassed(n: number, layer: number): void {
+    const region = this.#regions[n]!;
+    if (region.passed.delete(layer)) region.passedBytes -= this.#world.catalogue.sizes[layer]!;
   }
 
   #allImages(): readonly PlacementImage[] {
@@ -167,7 +163,7 @@ export class PlannedPolicy extends ReplayPolicy {
     const { parameters } = this.#options;
     const [share, region] = [shares[n]!, this.#regions[n]!];
     const replicas: HeldReplica[] = [];
-    for (const [layer, digest] of catalogue.layers.entries()) if (share.has(layer)) replicas.push({ layer: digest, sizeBytes: catalogue.sizes[layer] ?? 0, state: 'ready', leased: false, passed: region.passedLayers.has(layer) });
+    for (const [layer, digest] of catalogue.layers.entries()) if (share.has(layer)) replicas.push({ layer: digest, sizeBytes: catalogue.sizes[layer] ?? 0, state: 'ready', leased: false, passedAt: passedAtOf(region, layer) });
     const facts: RegionFacts = {
       region: share.region.region,
       home: false,
@@ -186,14 +182,11 @@ export class PlannedPolicy extends ReplayPolicy {
     if (beganMs !== undefined) this.planMs.push(this.#options.stopwatch!() - beganMs);
     for (const { layer: digest } of plan.drains) {
       const layer = catalogue.layerNumber.get(digest) ?? -1;
+      this.#forgetPassed(n, layer);
       share.remove(layer);
-      region.passedLayers.delete(layer);
     }
-    for (const { layer } of plan.adoptions) region.passedLayers.delete(catalogue.layerNumber.get(layer) ?? -1);
+    for (const { layer } of plan.adoptions) this.#forgetPassed(n, catalogue.layerNumber.get(layer) ?? -1);
     for (const { layer } of plan.wants) share.copy(catalogue.layerNumber.get(layer) ?? -1);
-    region.plannedAtMs = atMs;
-    region.passedBytes = 0;
-    region.passed.clear();
   }
 
   /** By region: what is expected of some images. As the planner has it, every plan by the clock learns from what came since the last one. */
@@ -219,4 +212,9 @@ export class PlannedPolicy extends ReplayPolicy {
       return [imageKey(image), { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: Math.min(1, pulls), low: pulls, high: pulls }];
     })));
   }
+}
+
+function passedAtOf({ passed }: RegionState, layer: number): Date | undefined {
+  const atMs = passed.get(layer);
+  return atMs === undefined ? undefined : new Date(atMs);
 }
