@@ -113,6 +113,13 @@ export abstract class ReplicaStore {
    */
   abstract takePassing(share: ShareCapacity, passing: PassingLayer, request: Pick<ClaimRequest, 'owner' | 'now' | 'leaseMs'>): Promise<PassingOutcome>;
 
+  /**
+   * Has a replica that passed and drains ready again because its layer passes once more, as what passed last: its file is whole, and nothing has to be made. Not on a share that is being drained, nor once its
+   * removal has begun.
+   * @returns whether it was recalled.
+   */
+  abstract recallPassed(replica: ReplicaKey, now: Date): Promise<boolean>;
+
   /** Gives up a replica that its holder makes and nobody ordered: what was written for it is removed. @returns false when the claim was lost. */
   abstract abandon(claimId: string, reason: string, now: Date): Promise<boolean>;
 

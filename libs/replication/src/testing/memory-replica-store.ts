@@ -124,6 +124,14 @@ export class MemoryReplicaStore extends ReplicaStore {
     return gone.map((row) => row.layer).toSorted();
   }
 
+  async recallPassed(replica: ReplicaKey, now: Date): Promise<boolean> {
+    const row = this.#rows.get(replica);
+    if (row?.keptAt === undefined || !isRecallable(row) || this.drains.isDraining(replica.share)) return false;
+    this.#rows.recall(row, 'it passed again');
+    row.keptAt = now;
+    return true;
+  }
+
   async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
     const row = this.#rows.claimed(claimId);
     if (row?.state !== 'copying') return false;

@@ -166,6 +166,29 @@ export function passingConforms(make: () => PassingStores): void {
     expect([await order(), await passedAt()]).toEqual([['recalled'], null]);
   });
 
+  it('that drain are ready again, as the last that passed, when their layer passes once more', async () => {
+    const recalled = (share = EAST.name): Promise<boolean> => store.recallPassed({ layer: LAYER, share }, later(50));
+    expect(await recalled()).toBe(false);
+    await keep('a layer');
+    expect(await recalled()).toBe(false);
+    await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'gave way', now: NOW, graceMs: 0 });
+    expect([await recalled(), await recalled()]).toEqual([true, false]);
+    expect([(await replica())?.state, await passedAt()]).toEqual(['ready', later(50)]);
+    await store.drain({ layer: LAYER, share: EAST.name }, { reason: 'gave way', now: NOW, graceMs: 0 });
+    const [removal] = await store.removals.claim({ owner: 'worker', limit: 1, now: later(60), leaseMs: LEASE_MS });
+    await store.beginRemoval(removal!.claim.id);
+    expect(await recalled()).toBe(false);
+  });
+
+  it('are not ready again on a share that is being drained, nor where they were ordered', async () => {
+    for (const name of ['passed', 'ordered']) await keep(name);
+    await order('ordered');
+    for (const name of ['passed', 'ordered']) await store.drain({ layer: digestOf(name), share: EAST.name }, { reason: 'drain', now: NOW, graceMs: 0 });
+    expect(await store.recallPassed({ layer: digestOf('ordered'), share: EAST.name }, NOW)).toBe(false);
+    await stores.drains.begin({ share: 'east', reason: 'maintenance', orderedBy: 'admin' });
+    expect(await store.recallPassed({ layer: digestOf('passed'), share: EAST.name }, NOW)).toBe(false);
+  });
+
   it('do not hold up copies of the layer to other shares', async () => {
     await order('a layer', { ...EAST, name: 'asia' });
     await taken(take());

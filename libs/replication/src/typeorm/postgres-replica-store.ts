@@ -90,6 +90,15 @@ export class PostgresReplicaStore extends ReplicaStore {
     return this.#dataSource.transaction((manager) => takePassingRow(manager, share, passing, { ...request, clock: this.#clock }));
   }
 
+  recallPassed({ layer, share }: ReplicaKey, now: Date): Promise<boolean> {
+    return this.#dataSource.transaction(async (manager) => {
+      await lockCapacity(manager, share);
+      if (await isDraining(manager, share)) return false;
+      const sql = `UPDATE replicas SET ${RECALL}, kept_at = ${NOW}, reason = 'it passed again' WHERE layer = $1 AND share = $2 AND kept_at IS NOT NULL AND ${RECALLABLE}`;
+      return affected(await manager.query(sql, [layer, share, callersNow(this.#clock, now)]));
+    });
+  }
+
   async abandon(claimId: string, reason: string, now: Date): Promise<boolean> {
     const sql = `UPDATE replicas SET ${GIVE_UP} WHERE claim_id = $1 AND ${takes('complete')}`;
     return affected(await this.#dataSource.query(sql, [claimId, reason, callersNow(this.#clock, now)]));

@@ -204,6 +204,30 @@ describe('a gateway', () => {
     expect(await outcomes()).toEqual({ 'declined UNORDERED_FULL': 1, 'gave-way PASSED_EARLIER': 1 });
   });
 
+  it('has ready again what gave way and passes once more, without its bytes, and what was ordered never', async () => {
+    const kept = gateway();
+    await pass(kept);
+    await kept.make((await claim(kept))!, never);
+    map.putReplica({ layer: LAYER, share: east.name, state: 'draining' });
+    const drain = () => store.drain({ layer: LAYER, share: east.name }, { reason: 'gave way', now: clock.now(), graceMs: MINUTE_MS });
+    await drain();
+    expect(await pass(kept)).toBe(false);
+    await expect.poll(replica).toMatchObject({ state: 'ready', reason: 'it passed again' });
+    await expect.poll(outcomes).toEqual({ 'kept UNORDERED': 1, 'declined DRAINING': 1, 'recalled PASSED_AGAIN': 1 });
+    await order();
+    await drain();
+    expect(await pass(kept)).toBe(false);
+    expect(await replica()).toMatchObject({ state: 'draining' });
+  });
+
+  it('says when what passes again could not be recalled, and lets it pass', async () => {
+    const kept = gateway();
+    map.putReplica({ layer: LAYER, share: east.name, state: 'draining' });
+    store.recallPassed = () => Promise.reject(new Error('the database is down'));
+    expect(await pass(kept)).toBe(false);
+    expect(await outcomes()).toEqual({ 'declined DRAINING': 1 });
+  });
+
   it('declines what the share has no room for by the account, and pauses when the share itself turns out full', async () => {
     const small = new MemoryShare({ name: 'eastus', region: 'eastus', clock, capacityBytes: expanded.vhd.sizeBytes - 1 });
     const kept = gateway({ share: small });

@@ -22,6 +22,9 @@ export const FAILED_PAUSE_MS = 10 * MINUTE_MS;
 /** Layers that are remembered for that; the oldest go. */
 const FAILED_MAX = 1000;
 
+/** Layers that are recalled at the same time, at most. */
+const RECALLS_MAX = 16;
+
 /** A layer that passed, and the replica that is made of it. */
 export interface PassedLayer {
   readonly blob: SpooledBlob;
@@ -61,6 +64,8 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
   readonly #spool: BlobSpool;
   /** By claim: whether it was ordered. */
   readonly #held = new Map<string, boolean>();
+  /** Layers that are being recalled. */
+  readonly #recalling = new Set<Digest>();
   /** Until when layers are let pass. */
   readonly #paused = new Map<Digest, number>();
 
@@ -101,6 +106,7 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
       here: map.replicaState(blob.digest, share.name),
     };
     const why = keepOrNot(answer, layer, { region: share.region, unorderedBytesMax: terms.unordered.bytesMax }) ?? this.#pauseOf(blob.digest);
+    if (why === 'DRAINING') void this.#recall(blob.digest);
     const opened = why ?? this.#spool.open({ ...blob, sizeBytes: answer.lengthBytes ?? 0 });
     if (typeof opened !== 'string') return opened;
     this.#declined(opened);
@@ -182,6 +188,20 @@ export class KeptLayers extends ClaimSource<PassedLayer> {
     const { claimed: { item: replica, claim }, ordered } = outcome;
     this.#held.set(claim.id, ordered);
     return { item: { blob, replica, ordered }, claim };
+  }
+
+  /** What passed, gave way and passes again has its file still: nothing has to be made. */
+  async #recall(layer: Digest): Promise<void> {
+    const { share, store, clock, metrics, logger } = this.#parts;
+    if (this.#recalling.has(layer) || this.#recalling.size >= RECALLS_MAX) return;
+    this.#recalling.add(layer);
+    try {
+      if (await store.recallPassed({ layer, share: share.name }, clock.now())) metrics.gatewayLayers.inc({ outcome: 'recalled', reason: 'PASSED_AGAIN' });
+    } catch (error) {
+      logger.warn({ error, layer }, 'a layer that passes again could not be recalled');
+    } finally {
+      this.#recalling.delete(layer);
+    }
   }
 
   /** Their removals wait until their grace is over. */
