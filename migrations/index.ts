@@ -30,6 +30,7 @@ import { PassingLayers1765400000001 } from './1765400000001-passing-layers.js';
 import { NamedReservations1765500000001 } from './1765500000001-named-reservations.js';
 import { ListedLeases1765600000001 } from './1765600000001-listed-leases.js';
 import { RefusedLayers1765600000002 } from './1765600000002-refused-layers.js';
+import { FailedWork1765600000003 } from './1765600000003-failed-work.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -65,6 +66,7 @@ export const MIGRATIONS = [
   NamedReservations1765500000001,
   ListedLeases1765600000001,
   RefusedLayers1765600000002,
+  FailedWork1765600000003,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

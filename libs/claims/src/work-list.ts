@@ -71,7 +71,7 @@ export type RetryOutcome = 'due' | 'NOT_FAILED' | 'NOT_OPEN';
 
 /** One kind of work, for operators: what is open, in the order in which workers are given it. What moves in that order between two pages may be shown twice, or not at all. */
 export abstract class WorkList {
-  /** One page. Cost follows `limit`, and with filters besides `layer` {@link WORK_PASSED_MAX}, however much is open. */
+  /** One page. Cost follows `limit`, and with filters besides `layer` and `hasFailed` {@link WORK_PASSED_MAX}, however much is open. */
   abstract list(query: WorkQuery, now: Date): Promise<WorkPage>;
 
   /** Ends the wait of work that has failed. A wait by order, such as the grace of a removal, stands: that work has not failed. Idempotent. */

@@ -27,9 +27,9 @@ export class MemoryWorkList<Row extends MemoryWork> extends WorkList {
 
   async list({ after, limit, filter = {} }: WorkQuery, now: Date): Promise<WorkPage> {
     const { orderOf, subjectOf } = this.#kind;
-    const { layer, ...judged } = filter;
+    const { layer, hasFailed = false, ...judged } = filter;
     const max = limit + (Object.values(judged).some((value) => value !== undefined) ? WORK_PASSED_MAX : 0);
-    const open = this.#open().filter((row) => (layer === undefined || subjectOf(row).layer === layer) && (after === undefined || compareMarks(orderOf(row), after) > 0));
+    const open = this.#open().filter((row) => (layer === undefined || subjectOf(row).layer === layer) && (!hasFailed || this.#errorOf(row) !== undefined) && (after === undefined || compareMarks(orderOf(row), after) > 0));
     const passed = open.toSorted((a, b) => compareMarks(orderOf(a), orderOf(b))).slice(0, max);
     const shown = passed.map((row) => ({ row, entry: this.#entry(row, now) })).filter(({ entry }) => isWanted(entry, judged)).slice(0, limit);
     const last = shown.length === limit ? shown.at(-1)?.row : passed.length === max ? passed.at(-1) : undefined;
@@ -48,11 +48,15 @@ export class MemoryWorkList<Row extends MemoryWork> extends WorkList {
     return [...this.#kind.rows()].filter(this.#kind.isOpen);
   }
 
+  #errorOf(row: Row): string | undefined {
+    return this.#kind.refusalOf?.(row) ?? row.lastError;
+  }
+
   #entry(row: Row, now: Date): WorkEntry {
     const { keyOf, subjectOf, wantedAt, blockedBy, refusalOf } = this.#kind;
     const claim = row.claim !== undefined && row.claim.expiresAt > now ? row.claim : undefined;
     const blocked = claim === undefined ? blockedBy?.(row, now) : undefined;
-    const lastError = refusalOf?.(row) ?? row.lastError;
+    const lastError = this.#errorOf(row);
     const waits = row.notBefore > now;
     return {
       key: keyOf(row), subject: subjectOf(row), wantedAt: wantedAt(row), attempts: row.attempts,
@@ -65,8 +69,8 @@ export class MemoryWorkList<Row extends MemoryWork> extends WorkList {
   }
 }
 
-function isWanted({ standing, lastError, subject }: WorkEntry, { standing: wanted, hasFailed, ...about }: WorkFilter): boolean {
-  if ((wanted !== undefined && standing !== wanted) || (hasFailed === true && lastError === undefined)) return false;
+function isWanted({ standing, subject }: WorkEntry, { standing: wanted, ...about }: WorkFilter): boolean {
+  if (wanted !== undefined && standing !== wanted) return false;
   return Object.entries(about).every(([field, value]) => value === undefined || subject[field as keyof WorkSubject] === value);
 }
 

@@ -81,6 +81,18 @@ export function workListConforms<Item>(make: () => WorkListUnderTest<Item> | Pro
       expect(new Set(named([...first.entries, ...second.entries], names)).size).toBe(4);
     });
 
+    it('finds what has failed among much that has not, and pages through it', async () => {
+      await tested.add(6);
+      const failing = await claim(6);
+      for (const { claim: { id } } of failing.slice(3)) await tested.source.postpone(id, { now: NOW, waitMs: 5000, reason: 'the share is busy' });
+      for (const { claim: { id } } of failing.slice(0, 3)) await tested.source.release(id);
+      const first = await tested.work.list({ limit: 2, filter: { hasFailed: true } }, NOW);
+      const second = await tested.work.list({ after: first.next, limit: 2, filter: { hasFailed: true } }, NOW);
+      expect([first.entries.length, second.entries.length, second.next]).toEqual([2, 1, undefined]);
+      const failed = failing.slice(3).map(({ item }) => tested.nameOf(item));
+      expect(new Set(named([...first.entries, ...second.entries], failed))).toEqual(new Set(failed));
+    });
+
     it('ends the wait of what has failed, and of nothing else', async () => {
       await tested.add(2);
       const [failing, held] = await claim(2);

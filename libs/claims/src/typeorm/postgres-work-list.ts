@@ -15,7 +15,7 @@ export interface ListedTable {
   readonly table: string;
   /** The columns of its primary key, all texts. */
   readonly key: readonly string[];
-  /** Which rows are shown: `state IN ('wanted', 'copying')`. An index has to have them in the order of the list. */
+  /** Which rows are shown: `state IN ('wanted', 'copying')`. An index has to have them in the order of the list, and another one those of them with a `last_error`. */
   readonly open: string;
   /** What the order goes by first, the largest first. */
   readonly urgency?: OrderColumn;
@@ -82,8 +82,8 @@ export class PostgresWorkList extends WorkList {
   }
 }
 
-/** Rows that a page looks at. A layer is found by its key and a mark by the index; everything else is judged row by row. */
-function passedMax(limit: number, { layer: _byKey, ...judged }: WorkFilter): number {
+/** Rows that a page looks at. A layer is found by its key, a mark and what has failed by an index; everything else is judged row by row. */
+function passedMax(limit: number, { layer: _byKey, hasFailed: _byIndex, ...judged }: WorkFilter): number {
   return limit + (Object.values(judged).some((value) => value !== undefined) ? WORK_PASSED_MAX : 0);
 }
 
@@ -98,7 +98,7 @@ function pageSql(listed: ListedTable, { after, limit, filter = {} }: WorkQuery, 
     ? `CASE WHEN work.claim_id IS NOT NULL AND work.claim_expires_at > ${now} THEN 'claimed' WHEN blocked.blocked_by IS NOT NULL THEN 'blocked' WHEN work.not_before > ${now} THEN 'waiting' ELSE 'due' END`
     : `'refused'`;
   return `
-    WITH passed AS MATERIALIZED (${passedSql(listed, { after, layer: filter.layer, max: passedMax(limit, filter) }, parameter)}),
+    WITH passed AS MATERIALIZED (${passedSql(listed, { after, filter, max: passedMax(limit, filter) }, parameter)}),
     judged AS MATERIALIZED (
       SELECT row_number() OVER (ORDER BY ${ordered}) AS place, json_build_array(${marks.join(', ')}) AS mark, ARRAY[${listed.key.map((column) => `work.${column}`).join(', ')}]::text[] AS key,
         json_strip_nulls(json_build_object(${subjects.join(', ')})) AS subject, ${standing} AS standing, blocked.blocked_by, work.${listed.wantedAt} AS wanted_at, work.attempts,
@@ -109,11 +109,13 @@ function pageSql(listed: ListedTable, { after, limit, filter = {} }: WorkQuery, 
 }
 
 /** The rows that a page looks at. Those of the mark's own urgency and those of less are two ranges of the index. */
-function passedSql({ table, open, urgency, order, subject }: ListedTable, { after, layer, max }: { readonly after: WorkMark | undefined; readonly layer: string | undefined; readonly max: number }, parameter: (value: unknown) => string): string {
+function passedSql({ table, open, urgency, order, subject, refusal }: ListedTable, { after, filter, max }: { readonly after: WorkMark | undefined; readonly filter: WorkFilter; readonly max: number }, parameter: (value: unknown) => string): string {
+  const { layer, hasFailed = false } = filter;
   const columns = order.map(({ column }) => column).join(', ');
   const byLayer = layer === undefined ? '' : ` AND ${subject.layer === undefined ? 'false' : `${subject.layer} = ${parameter(layer)}`}`;
+  const byFailure = hasFailed && refusal === undefined ? ' AND last_error IS NOT NULL' : '';
   const sorted = urgency === undefined ? columns : `${urgency.column} DESC, ${columns}`;
-  const range = (condition: string): string => `(SELECT work.* FROM ${table} AS work WHERE ${open}${byLayer}${condition} ORDER BY ${sorted} LIMIT ${max})`;
+  const range = (condition: string): string => `(SELECT work.* FROM ${table} AS work WHERE ${open}${byLayer}${byFailure}${condition} ORDER BY ${sorted} LIMIT ${max})`;
   if (after === undefined) return range('');
   const given = [...(urgency === undefined ? [] : [urgency]), ...order].map(({ type }, n) => `${parameter(after[n] ?? null)}::${type}`);
   const beyond = (marks: readonly string[]): string => `(${columns}) > (${marks.join(', ')})`;
@@ -122,10 +124,9 @@ function passedSql({ table, open, urgency, order, subject }: ListedTable, { afte
   return `SELECT * FROM (${range(` AND ${urgency.column} = ${first} AND ${beyond(others)}`)} UNION ALL ${range(` AND ${urgency.column} < ${first}`)}) AS ranges ORDER BY ${sorted} LIMIT ${max}`;
 }
 
-function matches({ layer: _byKey, standing, hasFailed, ...about }: WorkFilter, parameter: (value: unknown) => string): string {
+function matches({ layer: _byKey, hasFailed: _byIndex, standing, ...about }: WorkFilter, parameter: (value: unknown) => string): string {
   const conditions = Object.entries(about).flatMap(([field, value]) => (value === undefined ? [] : [`subject ->> '${field}' = ${parameter(value)}`]));
   if (standing !== undefined) conditions.push(`standing = ${parameter(standing)}`);
-  if (hasFailed === true) conditions.push('last_error IS NOT NULL');
   return conditions.length === 0 ? 'true' : conditions.join(' AND ');
 }
 
