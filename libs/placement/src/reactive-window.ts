@@ -1,6 +1,6 @@
 import { MINUTE_MS } from '#quantities';
 
-import { bytesOf, hasImages, imagesWhere, isWithin, type LayerSet, layerSet, listed, union, without } from './layer-table.js';
+import { bytesOf, hasImages, isWithin, type LayerSet, layerSet, union, without } from './layer-table.js';
 import { keepFitting } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
 
@@ -62,8 +62,8 @@ export function reactiveWindow(region: RegionCase, placed: LayerSet, stuck: Laye
   const staying = numbersIn(passed).filter((layer) => there[layer] !== 1).sort((a, b) => passedAtMs(region, b) - passedAtMs(region, a) || a - b);
   const roomBytes = Math.min(windowBytes(region) - bytesOf(table, without(stuck, placed)), facts.capacityBytes - bytesOf(table, there));
   keepFitting(region, staying, { sets: [there], roomBytes });
-  const whole = new Set(imagesWhere(table, (image) => listed(table.layersOf, image).some((layer) => placed[layer] !== 1) && isWithin(table, image, there)));
-  return { images: Uint8Array.from(table.images, (_, image) => (whole.has(image) ? 1 : 0)), layers: without(there, placed) };
+  const images = Uint8Array.from(table.images, (_, image) => Number(isWithin(table, image, there) && !isWithin(table, image, placed)));
+  return { images, layers: without(there, placed) };
 }
 
 function passedAtMs({ replicaOf }: RegionCase, layer: number): number {
