@@ -1,10 +1,18 @@
 import type { DataSource } from 'typeorm';
 
+/** No change comes after it in its transaction: the largest that the column can have. */
+const LAST_SEQUENCE = '9223372036854775807';
+
 /** A place in the feed: everything up to it has been read. Ordered by transaction, then by sequence. */
 export interface FeedPosition {
   /** A 64-bit transaction id as decimal text. */
   readonly transaction: string;
   readonly sequence: string;
+}
+
+/** Of all transactions up to this one, every change lies at or before the position. */
+export function wholeTransactionsUpTo({ transaction, sequence }: FeedPosition): bigint {
+  return sequence === LAST_SEQUENCE ? BigInt(transaction) : BigInt(transaction) - 1n;
 }
 
 /** Some row changed: what kind, and its key. What it is now must be read from its table. */
@@ -19,6 +27,8 @@ export interface Change {
 export interface ChangeBatch {
   readonly changes: readonly Change[];
   readonly position: FeedPosition;
+  /** Where the feed ended when this was read: where all that was to be told is in this batch, as it is unless the batch is full, it is the better place to read on from. */
+  readonly end?: FeedPosition | undefined;
   /**
    * True when changes between the asked position and the first kept one have been pruned, or the position is one that this server has not reached, because the
    * database was restored from another one: the reader must load everything anew, and read on from the `end()` that it asked for before.
@@ -41,18 +51,20 @@ interface BatchRow {
   readonly changed_at: Date;
   readonly held_back_ms: number | null;
   readonly lost: boolean;
+  readonly complete: string;
 }
 
 /** One statement, and so one view of what has ended: a change that ends meanwhile is either told or held back, never neither. */
 const READ_AFTER = `
   SELECT told.sequence IS NOT NULL AS told, told.transaction::text AS transaction, told.sequence::text AS sequence, told.topic, told.key, told.changed_at,
-         batch.held_back_ms, batch.lost
+         batch.held_back_ms, batch.lost, batch.complete
   FROM (SELECT
           (SELECT (extract(epoch FROM clock_timestamp() - min(changed_at)) * 1000)::float8 FROM changes
            WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction >= pg_snapshot_xmin(pg_current_snapshot())
              AND transaction < pg_snapshot_xmax(pg_current_snapshot())) AS held_back_ms,
           $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot())
-            OR EXISTS (SELECT FROM change_horizon WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmax(pg_current_snapshot())) AS lost
+            OR EXISTS (SELECT FROM change_horizon WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmax(pg_current_snapshot())) AS lost,
+          (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text AS complete
        ) AS batch
   LEFT JOIN (SELECT * FROM changes
              WHERE (transaction, sequence) > ($1::xid8, $2::bigint) AND transaction < pg_snapshot_xmin(pg_current_snapshot())
@@ -66,7 +78,7 @@ const REPAIR = `
                     WHERE EXISTS (SELECT FROM changes WHERE transaction >= server.next) OR EXISTS (SELECT FROM change_horizon WHERE transaction >= server.next)),
        gone AS (DELETE FROM changes USING restored WHERE transaction >= restored.next OR transaction < restored.oldest RETURNING sequence),
        moved AS (INSERT INTO change_horizon (singleton, transaction, sequence)
-                 SELECT true, (oldest::text::bigint - 1)::text::xid8, 9223372036854775807 FROM restored
+                 SELECT true, (oldest::text::bigint - 1)::text::xid8, ${LAST_SEQUENCE} FROM restored
                  ON CONFLICT (singleton) DO UPDATE SET transaction = excluded.transaction, sequence = excluded.sequence)
   SELECT EXISTS (SELECT FROM restored) AS restored`;
 
@@ -93,7 +105,7 @@ export class ChangeFeed {
   async end(): Promise<FeedPosition> {
     const rows = await this.#dataSource.query<{ transaction: string }[]>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS transaction');
     // Every transaction from xmin on may still commit: read on just before its first change.
-    return { transaction: (BigInt(rows[0]?.transaction ?? '0') - 1n).toString(), sequence: '9223372036854775807' };
+    return { transaction: (BigInt(rows[0]?.transaction ?? '0') - 1n).toString(), sequence: LAST_SEQUENCE };
   }
 
   /** Up to `limit` changes after `position`, oldest first. */
@@ -106,6 +118,7 @@ export class ChangeFeed {
     return {
       changes: told.map((row) => ({ topic: row.topic, key: row.key, changedAt: row.changed_at })),
       position: last === undefined ? position : { transaction: last.transaction, sequence: last.sequence },
+      end: batch && { transaction: batch.complete, sequence: LAST_SEQUENCE },
       gap: batch?.lost ?? false,
       // The clock of a server may be set back.
       heldBackMs: heldBackMs === undefined ? undefined : Math.max(0, heldBackMs),
