@@ -1,3 +1,6 @@
+export * from './src/answering-beats.js';
+export * from './src/answering-entry.js';
+export * from './src/answering-processes.js';
 export * from './src/answer-pull.js';
 export * from './src/caller-networks.js';
 export * from './src/first-byte.js';

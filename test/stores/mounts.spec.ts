@@ -1,15 +1,43 @@
 import { randomUUID } from 'node:crypto';
 
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { after } from '#clock';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
-import { digestNamed, leaseStoreConformance } from '#mounts/testing';
-import { PostgresLeaseStore } from '#mounts/typeorm';
+import { answeringProcessesConform, digestNamed, leaseStoreConformance } from '#mounts/testing';
+import { PostgresAnsweringProcesses, PostgresLeaseStore } from '#mounts/typeorm';
 import { MINUTE_MS } from '#quantities';
 
-describeOnEveryDatabase('PostgresLeaseStore', MIGRATIONS, (dataSource) => leaseStoreConformance(() => new PostgresLeaseStore(dataSource(), 'caller')));
+describeOnEveryDatabase('PostgresLeaseStore', MIGRATIONS, (dataSource) => {
+  leaseStoreConformance(() => new PostgresLeaseStore(dataSource(), 'caller'));
+
+  answeringProcessesConform(() => ({
+    store: new PostgresAnsweringProcesses(dataSource(), 'caller'),
+    // What a backup brings along: everything that is there, of another server.
+    restore: async () => void (await dataSource().query(`UPDATE answering_history SET identity = 'another server'`)),
+  }));
+
+  describe('the processes that answer, of a database that had no replicas when it was made', () => {
+    const known = async (): Promise<bigint | undefined> => {
+      const store = new PostgresAnsweringProcesses(dataSource());
+      await dataSource().query(`INSERT INTO answering_history (unbroken_since) VALUES ('-infinity')`);
+      const beat = { name: 'first', countsForMs: MINUTE_MS, knownTo: 5n, isUnleased: false, isEnded: false };
+      await Promise.all(Array.from({ length: 8 }, () => store.heard({ ...beat, id: randomUUID() }, new Date())));
+      return store.knownToAll(new Date());
+    };
+
+    it('know something at once, for nobody was given anything before', async () => {
+      expect(await known()).toBe(5n);
+    });
+
+    it('do not when there are leases all the same', async () => {
+      const now = new Date();
+      await new PostgresLeaseStore(dataSource()).grantMany([{ id: randomUUID(), region: 'eastus', replicas: [], grantedAt: now, expiresAt: now, shared: false }], now);
+      expect(await known()).toBeUndefined();
+    });
+  });
+});
 
 describeOnEveryDatabase('PostgresLeaseStore by the clock of the database', MIGRATIONS, (dataSource) => {
   const SKEW_MS = 10 * MINUTE_MS;

@@ -35,7 +35,7 @@ export interface LeaseBookOptions {
 /**
  * Grants leases without waiting for the database: they are written behind, in batches. A crash loses those that were not written yet, and
  * their first renewal then says so; what protects their mounts until then is that a removal waits at least one lease's length
- * after its replica has left the answers (`removalWaitMs`).
+ * after its replica has left the answers (`removalWaitMs`), unless it is known that they were written (`AnsweringBeats`).
  *
  * Rows do not follow the rate of pulls: the first few pulls of the same replicas in a while get leases of their own, all others share one ({@link SharedLeases}).
  */
@@ -45,6 +45,7 @@ export class LeaseBook {
   readonly #pending = new Map<string, Lease>();
   readonly #shared: SharedLeases;
   #flushing: Promise<void> | undefined;
+  #unleasedCount = 0;
 
   constructor(options: LeaseBookOptions) {
     this.#options = options;
@@ -63,6 +64,11 @@ export class LeaseBook {
     return this.#pending.size;
   }
 
+  /** How often no lease was granted, since the process began: what was given then, nobody knows of. */
+  get unleasedCount(): number {
+    return this.#unleasedCount;
+  }
+
   /** Begins to write behind. */
   start(): void {
     this.#writes.start();
@@ -79,6 +85,14 @@ export class LeaseBook {
    * @returns undefined when too many wait to be written: the mounts are then safe for one lease's length, but cannot be renewed.
    */
   grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
+    // What fails here goes out without a lease as well.
+    this.#unleasedCount += 1;
+    const lease = this.#grant(region, replicas, now);
+    if (lease !== undefined) this.#unleasedCount -= 1;
+    return lease;
+  }
+
+  #grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
     const { ttlMs = LEASE_TTL_MS, pendingMax = PENDING_LEASES_MAX } = this.#options;
     const turn = this.#shared.turn(region, replicas, now);
     const expiresAt = after(now, ttlMs);
@@ -110,6 +124,13 @@ export class LeaseBook {
     await this.#flushing?.catch(() => undefined);
     if (this.#pending.get(id)?.shared !== true) this.#pending.delete(id);
     await this.#options.store.release(id);
+  }
+
+  /** Returns when all leases are written that had been granted when it was called, or were released. @throws what the store throws; they are still to be written. */
+  async settle(): Promise<void> {
+    const granted = [...this.#pending.keys()];
+    // A flush that had begun before does not write the latest of them.
+    while (granted.some((id) => this.#pending.has(id))) await this.flush();
   }
 
   /** Writes all that wait when it begins, in batches. Flushes at the same time are one. @throws what the store throws; the rest stays. */

@@ -32,7 +32,7 @@ export interface RemovalWait {
 }
 
 /**
- * How long after a replica began draining its file may go, if no lease holds it by then, in milliseconds. A lookup whose map is late may
+ * How long after a replica began draining its file may go, if no lease holds it by then, whatever is known of those who answer (`AnsweringProcesses` ends that wait early), in milliseconds. A lookup whose map is late may
  * hand it out until its map is too old; that lease may not be in the store, for leases are written behind and a crash loses
  * those that were not; so every lease of which nothing is known has run out too.
  */

@@ -22,6 +22,19 @@ export type FeedReport =
   | { readonly kind: 'gap' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
+/** A map, and how far it is. */
+export interface HeldMap<Position = unknown> {
+  readonly map: ReplicaMap;
+  /** When it held everything up to `position`. */
+  readonly asOf: Date;
+  /** Up to here it holds everything; changes after it may be in it already. */
+  readonly position: Position;
+  /** How often everything was loaded: positions from before a load are not to be compared with those after it. */
+  readonly loads: number;
+  /** How many replicas it was told of that had left the answers. */
+  readonly withdrawals: number;
+}
+
 /** What a {@link MapFeeder} is made with. */
 export interface MapFeederOptions<Position> {
   readonly source: MapSource<Position>;
@@ -45,6 +58,8 @@ export class MapFeeder<Position = unknown> {
   /** Undefined: a full load is needed. */
   #position: { readonly value: Position } | undefined;
   #polling: Promise<void> | undefined;
+  #loads = 0;
+  #withdrawals = 0;
 
   constructor(options: MapFeederOptions<Position>) {
     this.#options = options;
@@ -62,10 +77,11 @@ export class MapFeeder<Position = unknown> {
     return this.#map;
   }
 
-  /** The map with a place in the feed up to which it holds everything, and when that was so; undefined before the first load. Changes after it may be in the map already. */
-  get held(): { readonly map: ReplicaMap; readonly asOf: Date; readonly position: Position } | undefined {
+  /** The map with a place in the feed up to which it holds everything; undefined before the first load, and while one is needed. */
+  get held(): HeldMap<Position> | undefined {
     const { asOf } = this.#map;
-    return asOf === undefined || this.#position === undefined ? undefined : { map: this.#map, asOf, position: this.#position.value };
+    if (asOf === undefined || this.#position === undefined) return undefined;
+    return { map: this.#map, asOf, position: this.#position.value, loads: this.#loads, withdrawals: this.#withdrawals };
   }
 
   /** Answers from this map, and follows the feed from that place instead of loading everything. Before the first load only: later it changes nothing. */
@@ -118,8 +134,9 @@ export class MapFeeder<Position = unknown> {
         continue;
       }
       await this.#apply(batch.changes);
-      this.#position = { value: batch.position };
-      if (batch.changes.length >= batchMax) continue;
+      const isFull = batch.changes.length >= batchMax;
+      this.#position = { value: isFull ? batch.position : (batch.end ?? batch.position) };
+      if (isFull) continue;
       this.#advanceAsOf(after(askedAt, -(batch.heldBackMs ?? 0)));
       return;
     }
@@ -142,6 +159,7 @@ export class MapFeeder<Position = unknown> {
     const rowCount = counts.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
     fresh.asOf = beganAt;
     this.#map = fresh;
+    this.#loads += 1;
     onReport?.({ kind: 'loaded', rowCount, seconds: (clock.now().getTime() - beganAt.getTime()) / 1000 });
     return { value };
   }
@@ -173,6 +191,7 @@ export class MapFeeder<Position = unknown> {
       const gone = new Map(keys);
       for (const row of rows) {
         this.#map.put(row);
+        if (row.topic === 'replica' && row.state === 'draining') this.#withdrawals += 1;
         gone.delete(keyText(keyOf(row)));
       }
       for (const key of gone.values()) this.#map.remove(topic, key);

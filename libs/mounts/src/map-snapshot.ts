@@ -23,6 +23,10 @@ export interface SnapshotHeader {
   readonly asOf: Date;
   /** Where in the feed to read on: what changed after it may be in the snapshot or not. JSON. */
   readonly position: unknown;
+  /** The process that speaks for this map among those that answer. Undefined in one of an older version. */
+  readonly speaker?: string | undefined;
+  /** Names the file that it was written to, so that a copy of it is of no use: nobody speaks for that. Undefined in one of an older version. */
+  readonly file?: string | undefined;
 }
 
 /** Why a snapshot is of no use. */
@@ -51,7 +55,7 @@ export class SnapshotError extends Error {
  *
  * Numbers are little-endian; columns are in the order of the machine that wrote them, and only read by one of the same.
  */
-export function* writeSnapshot({ tables }: ReplicaMap, { origin, asOf, position }: SnapshotHeader): Generator<Buffer, void> {
+export function* writeSnapshot({ tables }: ReplicaMap, { asOf, ...header }: SnapshotHeader): Generator<Buffer, void> {
   const magic = Buffer.from('TLMAP\0\0\0');
   magic.writeUInt16LE(SNAPSHOT_VERSION, 6);
   yield magic;
@@ -64,7 +68,7 @@ export function* writeSnapshot({ tables }: ReplicaMap, { origin, asOf, position 
     all = crc32(frame.subarray(4, FRAME_HEAD_BYTES), all);
     return frame;
   };
-  yield framed(Buffer.from(JSON.stringify({ origin, asOf: asOf.toISOString(), position, byteOrder: endianness() })));
+  yield framed(Buffer.from(JSON.stringify({ ...header, asOf: asOf.toISOString(), byteOrder: endianness() })));
   using _ = tables.layers.hold();
   // In this order: layers are there when they are named, also those that came while repositories were told.
   for (const frames of [repositoryFrames, layerFrames, shareFrames]) for (const content of frames(tables)) yield framed(content);
@@ -79,6 +83,8 @@ export type SnapshotBytes = (length: number) => Promise<Buffer>;
 /** What a reader expects of a snapshot. */
 export interface SnapshotWanted {
   readonly origin: string;
+  /** The file that is read, as the header names it; undefined where that does not matter. */
+  readonly file?: string | undefined;
   readonly now: Date;
   /** A map that is older answers nothing any more. */
   readonly ageMaxMs: number;
@@ -131,15 +137,16 @@ async function frame(bytes: SnapshotBytes, all: number): Promise<{ readonly cont
   return { content, all: crc32(head.subarray(4), all) };
 }
 
-function headerOf(content: Buffer, { origin, now, ageMaxMs }: SnapshotWanted): SnapshotHeader {
-  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown; readonly byteOrder: string };
+function headerOf(content: Buffer, { origin, file, now, ageMaxMs }: SnapshotWanted): SnapshotHeader {
+  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown; readonly byteOrder: string; readonly speaker?: string; readonly file?: string };
   if (read.origin !== origin) throw new SnapshotError('SNAPSHOT_FOREIGN', 'the snapshot is of another deployment, or of another database');
   if (read.byteOrder !== endianness()) throw new SnapshotError('SNAPSHOT_FOREIGN', `the snapshot is of a machine with the byte order ${read.byteOrder}`);
+  if (file !== undefined && read.file !== file) throw new SnapshotError('SNAPSHOT_FOREIGN', 'the snapshot is a copy of the file that was written, or of an older version: it may be of another machine');
   const asOf = new Date(read.asOf);
   const ageMs = now.getTime() - asOf.getTime();
   // One from the future was written by a clock that went wrong: its age is not known.
   if (!(ageMs >= 0 && ageMs <= ageMaxMs)) throw new SnapshotError('SNAPSHOT_STALE', `the snapshot is as of ${read.asOf}, and may be at most ${ageMaxMs / 1000} s old`);
-  return { origin, asOf, position: read.position };
+  return { origin, asOf, position: read.position, speaker: read.speaker, file: read.file };
 }
 
 function torn(how: string): SnapshotError {

@@ -1,1 +1,2 @@
+export * from './postgres-answering-processes.js';
 export * from './postgres-lease-store.js';
