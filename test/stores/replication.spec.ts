@@ -5,13 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 import { type Digest, digestOf } from '#oci';
-import { linkLedgerConforms, passingConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms, shareDrainsConform } from '#replication/testing';
+import { earlyDrainsConform, linkLedgerConforms, passingConforms, replicaOrder, replicaStoreConforms, roomLedgerConforms, shareDrainsConform } from '#replication/testing';
 import { PostgresLinkLedger, PostgresReplicaStore, PostgresRoomLedger, PostgresShareDrains } from '#replication/typeorm';
 
 import { readToldChanges } from './told-changes.js';
 
 describeOnEveryDatabase('replicas', MIGRATIONS, (dataSource, database) => {
   replicaStoreConforms(() => new PostgresReplicaStore(dataSource(), 'caller'));
+
+  earlyDrainsConform(() => ({
+    store: new PostgresReplicaStore(dataSource(), 'caller'),
+    place: async () => BigInt((await dataSource().query<{ place: string }[]>('SELECT pg_current_xact_id()::text AS place'))[0]!.place),
+  }));
 
   describe('made of what passed', () => {
     passingConforms(() => ({ store: new PostgresReplicaStore(dataSource(), 'caller'), room: new PostgresRoomLedger(dataSource(), 'caller'), drains: new PostgresShareDrains(dataSource()) }));

@@ -58,7 +58,7 @@ export interface RemovalPorts {
  * it is put off, with the reason; when it has drained for too long, the leases on it are not renewed any more, so that the wait ends: what is leased is never removed. It may end anywhere and be repeated: a file that is gone already is fine. A replica that is ordered again before the
  * file is touched is ready again, and loses nothing; after that its removal goes on to the end.
  *
- * No lease can come between the look at the leases and the removal: the replica left the answers a grace time ago.
+ * No lease can come between the look at the leases and the removal: the replica left the answers a grace time ago, or everybody who answers is known to know.
  */
 export async function removeReplica(ports: RemovalPorts, claimed: Claimed<Replica>, signal: AbortSignal): Promise<void> {
   const { store, holds, shares, clock } = ports;

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 
+import { earlyDrainsConform } from './testing/early-drains-conformance.js';
 import { linkLedgerConforms } from './testing/link-ledger-conformance.js';
 import { MemoryLinkLedger } from './testing/memory-link-ledger.js';
 import { MemoryReplicaStore } from './testing/memory-replica-store.js';
@@ -8,6 +9,11 @@ import { replicaStoreConforms } from './testing/replica-store-conformance.js';
 
 describe('replicas in memory', () => {
   replicaStoreConforms(() => new MemoryReplicaStore());
+
+  earlyDrainsConform(() => {
+    const store = new MemoryReplicaStore();
+    return { store, place: () => store.place() };
+  });
 
   describe('made of what passed', () => {
     passingConforms(() => {

@@ -16,7 +16,7 @@ export interface DrainOrder {
   readonly reason: string;
   /** By the clock of who orders it. What counts is that of the store, as for claims. */
   readonly now: Date;
-  /** How long answers that were given before may still be used to mount it, in milliseconds: the file stays at least that long. */
+  /** How long answers that were given before may still be used to mount it, in milliseconds: the file stays that long, unless it is known before that nobody can (`endGraces`). */
   readonly graceMs: number;
   /** Whose right it is to order this: lost, nothing changes. Without one, anybody's. */
   readonly fence?: WriteFence;
@@ -158,6 +158,13 @@ export abstract class ReplicaStore {
    * stays: of two drains at once, one is refused (I2). Draining it again changes nothing.
    */
   abstract drain(replica: ReplicaKey, order: DrainOrder): Promise<DrainOutcome>;
+
+  /**
+   * Ends the grace of up to `limit` replicas that drain, where nobody hands them out any more: those that left the answers in a transaction up to `knownTo`, a place in the feed that everybody who answers knows, as
+   * every lease that was given on them is known by then. What is due anyway, was put off, or is being removed, stays as it is. One statement; repeating it changes nothing.
+   * @returns how many are due now that were not.
+   */
+  abstract endGraces(terms: { readonly knownTo: bigint; readonly limit: number; readonly now: Date }): Promise<number>;
 
   /**
    * Takes a ready replica whose file was found missing or damaged out of the answers and orders it again at once, to be copied from another share. The

@@ -1,3 +1,4 @@
+export * from './early-drains-conformance.js';
 export * from './link-ledger-conformance.js';
 export * from './memory-link-ledger.js';
 export * from './memory-replica-store.js';

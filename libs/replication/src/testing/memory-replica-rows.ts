@@ -21,6 +21,8 @@ export interface ReplicaRow extends MemoryWork {
   removalBegun?: boolean | undefined;
   /** Whether who holds the claim makes it of bytes that passed. */
   fromPassing?: boolean | undefined;
+  /** The place where it left the answers, while it drains. */
+  drainedIn?: bigint | undefined;
   /** Since when it is there although nobody ordered it. */
   keptAt?: Date | undefined;
 }
@@ -35,6 +37,7 @@ export const byKey = (a: ReplicaRow, b: ReplicaRow): number => (keyOf(a) < keyOf
 /** The rows of replicas, and the steps that they take. */
 export class MemoryReplicaRows {
   readonly #rows = new Map<string, ReplicaRow>();
+  #place = 0n;
 
   /** All rows, in no order. */
   all(): ReplicaRow[] {
@@ -90,6 +93,13 @@ export class MemoryReplicaRows {
   /** Takes a row out of the answers; its grace begins. */
   drain(row: ReplicaRow, order: DrainOrder): void {
     this.leave(row, 'drain', order, new Date(order.now.getTime() + order.graceMs));
+    this.#place += 1n;
+    row.drainedIn = this.#place;
+  }
+
+  /** Where the last row left the answers. */
+  get place(): bigint {
+    return this.#place;
   }
 
   /** Hands a row out again. */
@@ -111,7 +121,7 @@ export class MemoryReplicaRows {
   /** Takes a step that ends a claim. */
   settle(row: ReplicaRow, event: ReplicaEvent, notBefore: Date): void {
     this.step(row, event);
-    Object.assign(row, { claim: undefined, attempts: 0, lastError: undefined, checkpoint: undefined, notBefore });
+    Object.assign(row, { claim: undefined, attempts: 0, lastError: undefined, checkpoint: undefined, drainedIn: undefined, notBefore });
   }
 
   /** The stores' own checks come first; a step that the table refuses is a defect of theirs. */

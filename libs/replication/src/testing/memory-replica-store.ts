@@ -20,6 +20,11 @@ import { MemoryShareDrains } from './memory-share-drains.js';
 export class MemoryReplicaStore extends ReplicaStore {
   readonly #rows = new MemoryReplicaRows();
 
+  /** The place in the feed where the last replica left the answers. */
+  async place(): Promise<bigint> {
+    return this.#rows.place;
+  }
+
   /** The account of room that counts these replicas. */
   readonly room = new MemoryRoomLedger((share) => {
     const here = this.#rows.on(share);
@@ -199,6 +204,13 @@ export class MemoryReplicaStore extends ReplicaStore {
     if (!this.#rows.readyElsewhere(row)) return 'LAST_REPLICA';
     this.#rows.drain(row, order);
     return 'draining';
+  }
+
+  async endGraces({ knownTo, limit, now }: { readonly knownTo: bigint; readonly limit: number; readonly now: Date }): Promise<number> {
+    const resting = this.#rows.all().filter((row) => row.drainedIn !== undefined && row.drainedIn <= knownTo && row.lastError === undefined && row.claim === undefined && row.notBefore > now);
+    const due = resting.toSorted((a, b) => Number(a.drainedIn! - b.drainedIn!)).slice(0, limit);
+    for (const row of due) Object.assign(row, { notBefore: now, drainedIn: undefined });
+    return due.length;
   }
 
   async lose(replica: ReplicaKey, reason: string, now: Date): Promise<LossOutcome> {

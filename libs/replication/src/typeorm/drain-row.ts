@@ -14,6 +14,13 @@ const NOW = decidingNow('$3');
 /** Takes a row out of the answers. $2 reason, $3 now, $4 grace. */
 export const DRAIN = `state = 'draining', reason = $2, draining_since = ${NOW}, not_before = ${NOW} + ${millisecondsOf('$4')}, ${UNCLAIM}`;
 
+/** Has those be due that left the answers up to a place in the feed. $1 the place, $2 how many, $3 now. Whoever holds one of them changes it: it is left for the next time. */
+export const END_GRACES = `
+  WITH resting AS MATERIALIZED (
+    SELECT layer, share FROM replicas WHERE drained_in <= $1::xid8 AND state = 'draining' AND last_error IS NULL AND claim_id IS NULL AND not_before > ${NOW}
+    ORDER BY drained_in LIMIT $2 FOR UPDATE SKIP LOCKED)
+  UPDATE replicas SET not_before = ${NOW}, drained_in = NULL FROM resting WHERE replicas.layer = resting.layer AND replicas.share = resting.share`;
+
 /** Locks all replicas of a layer, so that two callers never see the same one as the last but one. */
 export function lockLayer(manager: EntityManager, layer: Digest): Promise<Pick<ReplicaRow, 'share' | 'state'>[]> {
   return manager.query('SELECT share, state FROM replicas WHERE layer = $1 ORDER BY share FOR UPDATE', [layer]);

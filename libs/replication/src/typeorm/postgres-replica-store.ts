@@ -11,7 +11,7 @@ import { type ReplicaEvent, statesThatTake } from '../replica-state.js';
 import {
   type CancelOutcome, type DrainOrder, type DrainOutcome, type HeldLayer, type LayerReplicaStates, type LossOutcome, type PassingLayer, type PassingOutcome, type ReplicaFilter, ReplicaStore, type ReplicaUsage, type ShareCapacity,
 } from '../replica-store.js';
-import { DRAIN, drainRow, lockLayer, UNCLAIM } from './drain-row.js';
+import { DRAIN, drainRow, END_GRACES, lockLayer, UNCLAIM } from './drain-row.js';
 import { takePassingRow } from './passing-rows.js';
 import { copyWork, removalWork } from './listed-replicas.js';
 import { copyOf, drainedOf, replicaOf, type ReplicaRow, ReplicaWork } from './replica-rows.js';
@@ -157,6 +157,10 @@ export class PostgresReplicaStore extends ReplicaStore {
       await order.fence?.hold(manager);
       return outcome;
     });
+  }
+
+  async endGraces({ knownTo, limit, now }: { readonly knownTo: bigint; readonly limit: number; readonly now: Date }): Promise<number> {
+    return (await this.#dataSource.query<[unknown[], number]>(END_GRACES, [knownTo.toString(), limit, callersNow(this.#clock, now)]))[1];
   }
 
   lose({ layer, share }: ReplicaKey, reason: string, now: Date): Promise<LossOutcome> {
