@@ -27,6 +27,7 @@ function feederOn(dataSource: DataSource): MapFeeder {
     catalogue: new PostgresCatalogueReader(dataSource),
     layers: new PostgresExpandedLayerStore(dataSource),
     replicas: new PostgresReplicaStore(dataSource),
+    entry: { ensure: async () => undefined },
   });
   return new MapFeeder({ source, clock: new SystemClock() });
 }

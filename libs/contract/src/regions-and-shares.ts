@@ -32,6 +32,12 @@ export const ShareEntry = z
 /** Why the drain of a region is not done yet. */
 export const DRAIN_WAITS = ['room', 'copies', 'grace', 'leases', 'open-files', 'removals'] as const;
 
+/** Why a process has the grace of drains take its whole time. */
+export const GRACE_HOLDS = ['silent', 'ended', 'unleased', 'nothing'] as const;
+
+/** Such processes that a drain shows, at most. */
+export const GRACE_HOLDERS_MAX = 100;
+
 const ReplicaSum = z.object({ count: Count, sizeBytes: Bytes });
 
 /** How far the drain of a region is. */
@@ -50,7 +56,12 @@ export const RegionDrainBody = z
       openHandles: Count.optional().meta({ description: 'Handles that clients hold open on the share, up to 10,000; absent where the share could not be asked.' }),
     }),
     waitsFor: z.array(z.enum(DRAIN_WAITS)).max(DRAIN_WAITS.length).meta({ description: 'What keeps it from being done: room at home, copies to it, the grace time after the last answers, leases, files that are open, removals under way.' }),
-    restingUntil: Instant.optional().meta({ description: 'Until when the file that is left alone longest is.' }),
+    restingUntil: Instant.optional().meta({ description: 'Until when the file that is left alone longest is, unless everybody who answers knows before that that it drains.' }),
+    graceHeldBy: z
+      .array(z.object({ process: z.string().max(300), standing: z.enum(GRACE_HOLDS), heardAt: Instant }))
+      .max(GRACE_HOLDERS_MAX)
+      .optional()
+      .meta({ description: 'While it waits for the grace: processes because of which it takes its whole time. They were not heard for a while, ended and left a map on disk, gave mounts without a lease, or know nothing yet.' }),
   })
   .meta({ description: 'The drain of a region.' });
 

@@ -41,6 +41,9 @@ export class Metrics {
   readonly drainsForced = this.#counter('translocator_drains_forced_total', 'Looks at replicas that were still leased beyond leases.drainMax: their leases run out', ['region']);
   /** By `outcome`: waited, closed. */
   readonly drainsOpen = this.#counter('translocator_drains_open_total', 'Looks at replicas without leases whose files clients still had open', ['region', 'outcome']);
+  /** By `standing`: follows, silent, ended, unleased, nothing. */
+  readonly answeringProcesses = this.#gauge('translocator_answering_processes', 'Processes that answer mounts, or may have given some not long ago', ['standing']);
+  readonly drainsEndEarly = this.#gauge('translocator_drains_end_early', '1 while a draining replica waits only until all that answer know of it, 0 while it waits its whole grace', []);
   readonly plans = this.#counter('translocator_plans_total', 'Runs of the planner, by what asked for them and what came of them (planned, busy, turn-lost, failed)', ['trigger', 'outcome']);
   readonly planSeconds = this.#histogram('translocator_plan_duration_seconds', 'Time a planning run took', [], [0.01, 0.05, 0.1, 0.5, 1, 5, 30]);
   readonly observations = this.#counter('translocator_observations_total', 'Pulls observed', ['region']);

@@ -29,6 +29,8 @@ export interface SplitDeploymentOptions {
   readonly links?: readonly Readonly<Record<string, unknown>>[];
   /** Of the section `replication`, besides the fast paces of tests. */
   readonly replication?: Overrides;
+  /** Whole sections instead of those of tests. */
+  readonly sections?: Overrides;
   readonly logLevel?: 'debug' | 'info';
   /** Called before the service starts. */
   readonly prepare?: (emulator: TemporaryEmulator) => Promise<void>;
@@ -63,7 +65,7 @@ export class SplitDeployment implements AsyncDisposable {
   }
 
   /** Starts everything but workers. */
-  static async start({ serverUrl, home, regions, links = [], replication, logLevel = 'info', prepare }: SplitDeploymentOptions): Promise<SplitDeployment> {
+  static async start({ serverUrl, home, regions, links = [], replication, sections = {}, logLevel = 'info', prepare }: SplitDeploymentOptions): Promise<SplitDeployment> {
     await using undo = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), 'translocator-split-'));
     undo.defer(() => rm(folder, { recursive: true, force: true }));
@@ -80,6 +82,7 @@ export class SplitDeployment implements AsyncDisposable {
       shares: { kind: 'azure', credential: 'key' },
       regions: { home, links, list: regions.map((name) => ({ name, share: { account: name, endpoint: `${emulator.url}/${name}` } })) },
       replication: { ...(FAST['replication'] as object), bytesPerLinkDay: '100TiB', ...replication },
+      ...sections,
     };
     const environment = { TRANSLOCATOR_DATABASE_URL: database.url, TRANSLOCATOR_SHARE_KEYS: regions.map((name) => `${name}=${TEST_KEY}`).join(',') };
     const start = (role: Role, name: string, more: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 
 import { Clock } from '#clock';
-import type { RegionDrainBody } from '#contract';
-import { LeaseStore } from '#mounts';
+import { GRACE_HOLDERS_MAX, type RegionDrainBody } from '#contract';
+import { AnsweringProcesses, LeaseStore } from '#mounts';
 import { SECOND_MS } from '#quantities';
 import { type DrainLeft, type ShareDrain, ShareDrains } from '#replication';
 import { ShareError } from '#shares';
@@ -18,6 +18,7 @@ export class DrainProgressReader {
   constructor(
     private readonly drains: ShareDrains,
     private readonly leases: LeaseStore,
+    private readonly answering: AnsweringProcesses,
     private readonly clock: Clock,
     private readonly shares: ShareSet,
   ) {}
@@ -29,6 +30,7 @@ export class DrainProgressReader {
     const [left, leases] = [await this.drains.left(share), await this.leases.countOn(share, this.clock.now())];
     const openHandles = await this.#openHandles(share);
     const { ready, last, ordered, draining, restingUntil } = left;
+    const waitsFor = waitsOf(drain, left, { leases, openHandles });
     return {
       state: drain.state,
       reason: drain.reason,
@@ -40,9 +42,16 @@ export class DrainProgressReader {
         last, draining, leases,
         ...(openHandles === undefined ? {} : { openHandles }),
       },
-      waitsFor: waitsOf(drain, left, { leases, openHandles }),
+      waitsFor,
       ...(restingUntil === undefined ? {} : { restingUntil: restingUntil.toISOString() }),
+      ...(waitsFor.includes('grace') ? { graceHeldBy: await this.#graceHeldBy() } : {}),
     };
+  }
+
+  async #graceHeldBy(): Promise<NonNullable<RegionDrainBody['graceHeldBy']>> {
+    const all = await this.answering.list(this.clock.now());
+    const holding = all.flatMap(({ name, standing, heardAt }) => (standing === 'follows' ? [] : [{ process: name, standing, heardAt: heardAt.toISOString() }]));
+    return holding.slice(0, GRACE_HOLDERS_MAX);
   }
 
   /** Undefined where the share does not answer, or not this. */

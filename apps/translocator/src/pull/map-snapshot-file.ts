@@ -2,11 +2,13 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import type { Clock } from '#clock';
-import { type MapFeeder, readSnapshot, SnapshotError, writeSnapshot } from '#mounts';
+import { type HeldMap, type MapFeeder, type MapOnDisk, readSnapshot, SnapshotError, writeSnapshot } from '#mounts';
 import { GiB, KiB, MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 
 /** How long to rest between two snapshots at least. */
 export const SNAPSHOT_EVERY_MS = MINUTE_MS;
+/** The same where one is wanted, because the drains of replicas wait for it. */
+export const SNAPSHOT_WANTED_MS = 10 * SECOND_MS;
 /** A large map rests longer: of all time, this part at most is spent on writing. */
 const WRITING_RATIO_MAX = 0.1;
 /** Bytes of a snapshot at most; a million layers in sixty regions take a quarter of it. */
@@ -37,6 +39,8 @@ export interface MapSnapshotFileOptions {
   /** A snapshot that is older is refused: nothing could be mounted by it. */
   readonly ageMaxMs: number;
   readonly onReport: (report: SnapshotReport) => void;
+  /** Who speaks for the map among the processes that answer, when it is written. Default nobody. */
+  readonly speaker?: () => string;
   /** Default {@link SNAPSHOT_BYTES_MAX}. */
   readonly bytesMax?: number;
 }
@@ -49,9 +53,29 @@ export class MapSnapshotFile {
   readonly #options: MapSnapshotFileOptions;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  #onDisk: MapOnDisk = { kind: 'none' };
+  #speaker: string | undefined;
+  #wanted = false;
+  #wake: (() => void) | undefined;
 
   constructor(options: MapSnapshotFileOptions) {
     this.#options = options;
+  }
+
+  /** What a start without a database would find now, at the oldest. */
+  get onDisk(): MapOnDisk {
+    return this.#onDisk;
+  }
+
+  /** Who spoke for the map that was read; undefined before that, and where there was none of use. */
+  get speaker(): string | undefined {
+    return this.#speaker;
+  }
+
+  /** Has one be written sooner. */
+  want(): void {
+    this.#wanted = true;
+    this.#wake?.();
   }
 
   /** Gives the feeder the map of the file, where there is one that is of use. Never throws; for the time before the feeder starts. */
@@ -60,12 +84,17 @@ export class MapSnapshotFile {
     const startedAt = clock.now();
     try {
       await using file = await open(path, 'r');
+      this.#onDisk = { kind: 'unknown' };
       const { size } = await file.stat();
       if (size > this.#bytesMax) throw new SnapshotError('SNAPSHOT_FOREIGN', `the file has ${size} bytes, and a snapshot at most ${this.#bytesMax}`);
-      const { map, header } = await readSnapshot(readerOf(file), { origin, now: startedAt, ageMaxMs });
+      const { map, header } = await readSnapshot(readerOf(file), { origin, file: await nameOf(file), now: startedAt, ageMaxMs });
       feeder.adopt(map, header.position);
+      this.#onDisk = { kind: 'held', position: header.position, loads: 0, withdrawals: 0 };
+      this.#speaker = header.speaker;
       onReport({ kind: 'read', asOf: header.asOf, seconds: secondsSince(startedAt, clock) });
     } catch (error) {
+      // What could not even be looked at may be there.
+      if (!isAbsent(error)) this.#onDisk = { kind: 'unknown' };
       onReport({ kind: 'refused', error });
     }
   }
@@ -85,12 +114,25 @@ export class MapSnapshotFile {
   async #writeForever(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
-    for (let restMs = SNAPSHOT_EVERY_MS; ;) {
-      await clock.sleep(restMs, signal).catch(() => undefined);
+    for (let restMs = 0; ;) {
+      const soonMs = Math.max(SNAPSHOT_WANTED_MS, restMs);
+      await clock.sleep(soonMs, signal).catch(() => undefined);
+      if (!this.#wanted) await this.#untilWanted(Math.max(SNAPSHOT_EVERY_MS, restMs) - soonMs);
       if (signal.aborted) return;
+      this.#wanted = false;
       const seconds = await this.#write(BYTES_PER_SECOND_MAX);
-      restMs = Math.max(SNAPSHOT_EVERY_MS, (seconds * SECOND_MS) / WRITING_RATIO_MAX);
+      restMs = (seconds * SECOND_MS) / WRITING_RATIO_MAX;
     }
+  }
+
+  async #untilWanted(withinMs: number): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    const resting = new AbortController();
+    await Promise.race([woken, this.#options.clock.sleep(withinMs, AbortSignal.any([resting.signal, this.#stopping.signal])).catch(() => undefined)]);
+    this.#wake = undefined;
+    resting.abort();
   }
 
   /** @returns how long it took, in seconds. */
@@ -100,30 +142,40 @@ export class MapSnapshotFile {
     if (held === undefined) return 0;
     const startedAt = clock.now();
     const partial = `${path}.partial`;
+    const before = this.#onDisk;
+    const written: MapOnDisk = { kind: 'held', position: held.position, loads: held.loads, withdrawals: held.withdrawals };
+    let isRenamed = false;
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await rm(partial, { force: true });
+      // From the rename on, this is what would be found, and nothing newer may have been acknowledged by then.
+      if (before.kind === 'none') this.#onDisk = written;
       const sizeBytes = await this.#writeTo(partial, held, bytesPerSecond);
-      if (sizeBytes === undefined) return secondsSince(startedAt, clock);
-      await rename(partial, path);
-      await flushFolder(dirname(path));
-      onReport({ kind: 'written', sizeBytes, seconds: secondsSince(startedAt, clock) });
+      if (sizeBytes !== undefined) {
+        isRenamed = true;
+        await rename(partial, path);
+        await flushFolder(dirname(path));
+        // Until here the one from before may be found as well.
+        this.#onDisk = written;
+        onReport({ kind: 'written', sizeBytes, seconds: secondsSince(startedAt, clock) });
+      }
     } catch (error) {
       await rm(partial, { force: true }).catch(() => undefined);
       onReport({ kind: 'failed', error });
     }
+    if (!isRenamed) this.#onDisk = before;
     return secondsSince(startedAt, clock);
   }
 
   /** @returns its bytes; undefined when it was given up because the process stops: the last one follows. */
-  async #writeTo(path: string, held: NonNullable<MapFeeder['held']>, bytesPerSecond: number): Promise<number | undefined> {
-    const { clock, origin } = this.#options;
+  async #writeTo(path: string, held: HeldMap, bytesPerSecond: number): Promise<number | undefined> {
+    const { clock, origin, speaker } = this.#options;
     const { signal } = this.#stopping;
     const isLast = bytesPerSecond === Number.POSITIVE_INFINITY;
     // Others on the machine need not know which images there are.
     await using file = await open(path, 'wx', 0o600);
     let sizeBytes = 0;
-    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position }), isLast ? LARGE_BYTES : WRITE_BYTES)) {
+    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position, speaker: speaker?.(), file: await nameOf(file) }), isLast ? LARGE_BYTES : WRITE_BYTES)) {
       if (!isLast && signal.aborted) return undefined;
       sizeBytes += bytes.length;
       if (sizeBytes > this.#bytesMax) throw new Error(`the map takes more than ${this.#bytesMax} bytes: no snapshot is kept of it`);
@@ -165,6 +217,15 @@ function readerOf(file: FileHandle): (length: number) => Promise<Buffer> {
     rest = rest.subarray(length);
     return taken;
   };
+}
+
+/** Names a file by its place on its disk, which a copy of it does not have, and which stays when it is renamed. */
+async function nameOf(file: FileHandle): Promise<string> {
+  return String((await file.stat({ bigint: true })).ino);
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 async function flushFolder(path: string): Promise<void> {

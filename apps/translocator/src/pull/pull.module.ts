@@ -1,13 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
 import { Module } from '@nestjs/common';
 
 import { FailureBuckets, TokenBook } from '#access';
 import { Clock } from '#clock';
-import { ChangeFeed } from '#database';
+import { ChangeFeed, type FeedPosition, wholeTransactionsUpTo } from '#database';
 import { DemandRecorder } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, ShareHealth, ShareMountSources } from '#mounts';
+import { AnsweringBeats, AnsweringEntry, AnsweringProcesses, CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, removalWaitMs, ShareHealth, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
 import { ReplicaStore, ShareDrains } from '#replication';
@@ -16,7 +17,7 @@ import { type Logger, Metrics } from '#telemetry';
 import { DemandRecordingModule } from '../demand/demand-recording.module.js';
 import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
-import { LOGGER } from '../foundation/tokens.js';
+import { LOGGER, ProcessName } from '../foundation/tokens.js';
 import { ReportController } from './report.controller.js';
 import { ShareProbing } from './share-probing.js';
 import { LeaseController } from './lease.controller.js';
@@ -41,10 +42,11 @@ import { UnwaitedProbe } from './unwaited-probe.js';
   controllers: [MountController, LookupController, LeaseController, ReportController],
   providers: [
     { provide: PullAuthority, useFactory: pullAuthority, inject: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, LOGGER] },
+    { provide: AnsweringEntry, useFactory: answeringEntry, inject: [AnsweringProcesses, ProcessName, Clock, Settings] },
     {
       provide: StoredMapSource,
-      useFactory: (feed: ChangeFeed, catalogue: CatalogueReader, layers: ExpandedLayerStore, replicas: ReplicaStore) => new StoredMapSource({ feed, catalogue, layers, replicas }),
-      inject: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore],
+      useFactory: (...[feed, catalogue, layers, replicas, entry]: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry]) => new StoredMapSource({ feed, catalogue, layers, replicas, entry }),
+      inject: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry],
     },
     { provide: MapFeeder, useFactory: mapFeeder, inject: [StoredMapSource, Clock, Settings, LOGGER] },
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
@@ -60,7 +62,8 @@ import { UnwaitedProbe } from './unwaited-probe.js';
       inject: [Lookup, TokenBook, Metrics, Settings],
     },
     DoorKeeping,
-    { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, Clock, Settings, LOGGER] },
+    { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, AnsweringEntry, Clock, Settings, LOGGER] },
+    { provide: AnsweringBeats, useFactory: answeringBeats, inject: [AnsweringEntry, MapFeeder, LeaseBook, MapSnapshotFile, Clock, LOGGER] },
     MapFollowing,
   ],
   exports: [LoopLoad, MapFeeder, MapFollowing],
@@ -88,19 +91,29 @@ function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, 
   });
 }
 
-function mapSnapshot(feeder: MapFeeder, clock: Clock, { config, secrets }: Settings, logger: Logger): MapSnapshotFile {
+function mapSnapshot(...[feeder, entry, clock, { config, secrets }, logger]: [MapFeeder, AnsweringEntry, Clock, Settings, Logger]): MapSnapshotFile {
   return new MapSnapshotFile({
     path: join(config.folder, 'lookup', 'map.snapshot'),
     origin: originOf(config, secrets.databaseUrl),
     feeder,
     clock,
     ageMaxMs: config.lookup.staleMax,
+    speaker: () => entry.speaker,
     onReport: (report) => {
       if (report.kind === 'failed') logger.warn({ error: report.error }, 'the snapshot of the lookup map could not be written; the one from before stays');
       else if (report.kind === 'refused') logger.info({ reason: (report.error as Error).message }, 'no snapshot of the lookup map is used');
       else logger.info({ ...report }, 'the snapshot of the lookup map');
     },
   });
+}
+
+function answeringEntry(store: AnsweringProcesses, { text }: ProcessName, clock: Clock, { config }: Settings): AnsweringEntry {
+  return new AnsweringEntry({ store, id: randomUUID(), name: text, clock, removalWaitMs: removalWaitMs({ leaseTtlMs: config.leases.ttl, mapAgeMaxMs: config.lookup.staleMax }) });
+}
+
+function answeringBeats(...[entry, feeder, leases, disk, clock, logger]: [AnsweringEntry, MapFeeder, LeaseBook, MapSnapshotFile, Clock, Logger]): AnsweringBeats {
+  const onFailure = (error: unknown): void => logger.warn({ error }, 'it could not be acknowledged what is known: drains wait their whole grace meanwhile');
+  return new AnsweringBeats({ entry, feeder, leases, disk, clock, placeOf: (position) => wholeTransactionsUpTo(position as FeedPosition), onFailure });
 }
 
 function drainFollowing(drains: ShareDrains, health: ShareHealth, { config }: Settings, logger: Logger): DrainFollowing {

@@ -22,13 +22,15 @@ let catalogue: MemoryCatalogue;
 let images: MemoryImageStore;
 let layers: MemoryExpandedLayerStore;
 let replicas: MemoryReplicaStore;
+/** Heard a moment ago. */
+const entry = { ensure: async () => undefined };
 let source: StoredMapSource;
 beforeEach(() => {
   catalogue = new MemoryCatalogue();
   images = new MemoryImageStore(catalogue);
   layers = new MemoryExpandedLayerStore();
   replicas = new MemoryReplicaStore();
-  source = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas });
+  source = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, entry });
 });
 
 async function loaded(topic: MapTopic): Promise<MapRow[]> {
@@ -136,7 +138,7 @@ describe('the rows of the lookup map', () => {
         return layers.standingsAfter(after, limit);
       }
     }
-    const failing = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers: new Failing(), replicas });
+    const failing = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers: new Failing(), replicas, entry });
     const all = failing.load('layer')[Symbol.asyncIterator]();
     expect((await all.next()).value).toHaveLength(1000);
     expect(asked).toHaveLength(2);

@@ -1,6 +1,6 @@
 import type { ChangeFeed, FeedPosition } from '#database';
 import type { ExpandedLayerStore, LayerStanding } from '#expansion';
-import type { ImageRow, LayerReplicasRow, LayerRow, LoadedRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
+import type { AnsweringEntry, ImageRow, LayerReplicasRow, LayerRow, LoadedRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
 import { MapSource } from '#mounts';
 import type { Digest } from '#oci';
 import type { CatalogueReader, ImageContent } from '#registry';
@@ -18,6 +18,8 @@ export interface MapStores {
   readonly catalogue: CatalogueReader;
   readonly layers: ExpandedLayerStore;
   readonly replicas: ReplicaStore;
+  /** Of this process among those that answer: it learns nothing new while that is not up to date. */
+  readonly entry: Pick<AnsweringEntry, 'ensure'>;
 }
 
 /** Feeds the lookup map from the stores of the rooms, which know nothing of each other. */
@@ -29,11 +31,13 @@ export class StoredMapSource extends MapSource<FeedPosition> {
     this.#stores = stores;
   }
 
-  position(): Promise<FeedPosition> {
+  async position(): Promise<FeedPosition> {
+    await this.#stores.entry.ensure();
     return this.#stores.feed.end();
   }
 
   async changesAfter(position: FeedPosition, limit: number): Promise<MapChanges<FeedPosition>> {
+    await this.#stores.entry.ensure();
     const batch = await this.#stores.feed.readAfter(position, limit);
     return { ...batch, changes: batch.changes.map(({ topic, key }) => ({ topic: topic === PROGRESS_TOPIC ? 'layer' : topic, key })) };
   }

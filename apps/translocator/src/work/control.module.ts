@@ -6,7 +6,7 @@ import { ServiceTokenStore, TrailStore } from '#access';
 import { ChangeFeed } from '#database';
 import { DemandStore, PullHistory, StoredForecasts } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { LeaseStore } from '#mounts';
+import { AnsweringProcesses, LeaseStore } from '#mounts';
 import { PinStore } from '#pins';
 import { FollowedSurprises, ForecastLedger, ForecastOutcomes, Planner, PlannerTurn, PlanStore } from '#placement';
 import { RegionMap } from '#regions';
@@ -73,18 +73,18 @@ import { WorkSurroundings } from './work-surroundings.js';
     {
       provide: 'clocked tasks',
       useFactory: (
-        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource]: [
-          WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
+        ...[surroundings, schedules, planning, layers, replicas, images, feed, examinations, backfills, leases, answering, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource]: [
+          WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, AnsweringProcesses, PinStore,
           PlanStore, ForecastLedger, ForecastOutcomes, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
         ]
       ) => {
-        refreshRecordGauges(surroundings, layers, replicas);
-        const stores = { layers, replicas, images, feed, examinations, backfills, leases, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource };
+        refreshRecordGauges(surroundings, { layers, replicas, answering });
+        const stores = { layers, replicas, images, feed, examinations, backfills, leases, answering, pins, plans, forecasts, outcomes, demand, history, ledger, shares, tokens, trail, dataSource };
         const demandWatch = new DemandWatch(surroundings, { demand: new FollowedSurprises(forecasts, outcomes), planning, regions: [...shares.byName.values()].map(({ region }) => region) });
         return new ClockedTasks(schedules, surroundings.logger, [planning.scheduled(), demandWatch.scheduled(), ...housekeepingTasks(surroundings, stores)]);
       },
       inject: [
-        WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, PinStore,
+        WorkSurroundings, SchedulerRegistry, Planning, ExpandedLayerStore, ReplicaStore, ImageStore, ChangeFeed, ExaminationStore, BackfillStore, LeaseStore, AnsweringProcesses, PinStore,
         PlanStore, ForecastLedger, ForecastOutcomes, DemandStore, PullHistory, LinkLedger, ShareSet, ServiceTokenStore, TrailStore, DataSource,
       ],
     },

@@ -5,7 +5,7 @@ import { after } from '#clock';
 import { type ChangeFeed, maintainEmbeddedDatabase } from '#database';
 import type { DemandStore, PullHistory } from '#demand';
 import type { ExpandedLayerStore } from '#expansion';
-import type { LeaseStore } from '#mounts';
+import type { AnsweringProcesses, LeaseStore } from '#mounts';
 import type { PinStore } from '#pins';
 import type { ForecastLedger, ForecastOutcomes, PlanStore } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
@@ -58,6 +58,7 @@ export interface HousekeepingStores {
   readonly examinations: ExaminationStore;
   readonly backfills: BackfillStore;
   readonly leases: LeaseStore;
+  readonly answering: AnsweringProcesses;
   readonly pins: PinStore;
   readonly plans: PlanStore;
   readonly forecasts: ForecastLedger;
@@ -121,6 +122,7 @@ function prunings({ clock, config }: WorkSurroundings, stores: HousekeepingStore
     pruning('changes', () => stores.feed.prune(before(CHANGES_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('events', () => stores.examinations.pruneEvents(before(EVENT_ID_RETENTION_MS), PRUNE_ROWS_MAX)),
     pruning('leases', () => stores.leases.prune(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
+    pruning('answering processes', () => stores.answering.prune(clock.now(), PRUNE_ROWS_MAX)),
     pruning('pins', () => stores.pins.pruneExpired(before(EXPIRED_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('tokens', () => stores.tokens.prune(before(TOKENS_KEPT_MS), PRUNE_ROWS_MAX)),
     pruning('trail', () => stores.trail.prune({ before: before(TRAIL_KEPT_MS), keepMax: TRAIL_ENTRIES_MAX, limit: PRUNE_ROWS_MAX })),

@@ -1,16 +1,19 @@
 import { Module } from '@nestjs/common';
+import { SchedulerRegistry } from '@nestjs/schedule';
 
 import { EventStore } from '#events';
 import { ExpandedLayerStore } from '#expansion';
-import { LeaseStore } from '#mounts';
+import { AnsweringProcesses, LeaseStore } from '#mounts';
 import { RegionMap } from '#regions';
 import { ImageStore, RegistryReader } from '#registry';
 import { LinkLedger, ReplicaStore, RoomLedger } from '#replication';
 import { FullShares } from '#shares';
 
 import { ShareSet } from '../foundation/share-set.js';
+import { ClockedTasks } from './clocked-tasks.js';
 import { replicationLoops } from './copying.js';
 import { CountedLinkBudget } from './counted-link-budget.js';
+import { endingGraces } from './early-drains.js';
 import { expansionLoops } from './expanding.js';
 import { toldFullShares } from './full-shares.js';
 import { ExpandedLayerRecords, LeasedReplicas, StoredHomeReplicas } from './ports-between-rooms.js';
@@ -54,6 +57,12 @@ import { WorkSurroundings } from './work-surroundings.js';
           full,
         }),
       inject: [WorkSurroundings, RegionMap, ShareSet, ReplicaStore, LinkLedger, ExpandedLayerStore, LeaseStore, FullShares],
+    },
+    {
+      provide: 'early drains',
+      useFactory: (surroundings: WorkSurroundings, schedules: SchedulerRegistry, answering: AnsweringProcesses, replicas: ReplicaStore) =>
+        new ClockedTasks(schedules, surroundings.logger, [endingGraces(surroundings, { answering, replicas })]),
+      inject: [WorkSurroundings, SchedulerRegistry, AnsweringProcesses, ReplicaStore],
     },
   ],
 })
