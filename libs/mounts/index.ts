@@ -4,6 +4,7 @@ export * from './src/answering-processes.js';
 export * from './src/answer-pull.js';
 export * from './src/caller-networks.js';
 export * from './src/first-byte.js';
+export { HeldList } from './src/held-list.js';
 export type { LayerRecord, MappedImageLayer } from './src/layer-record.js';
 export type { MappedImage, MappedIndex, MappedManifest } from './src/mapped-image.js';
 export * from './src/lease.js';

@@ -64,7 +64,7 @@ describe('LeaseBook', () => {
     const sizes: number[] = [];
     store.beforeGrant = async (leases) => void sizes.push(leases.length);
     const many = (name: string, count: number): typeof HELD => Array.from({ length: count }, (_, n) => ({ layer: digestNamed(`${name} ${n}`), share: 'east' }));
-    for (const [name, count] of [['a', 600], ['b', 400], ['c', 1], ['d', LEASE_BATCH_REPLICAS_MAX + 1], ['e', 1]] as const) book.grant('eastus', many(name, count), clock.now());
+    for (const [name, count] of [['a', 0.6 * LEASE_BATCH_REPLICAS_MAX], ['b', 0.4 * LEASE_BATCH_REPLICAS_MAX], ['c', 1], ['d', LEASE_BATCH_REPLICAS_MAX + 1], ['e', 1]] as const) book.grant('eastus', many(name, count), clock.now());
     await book.flush();
     expect(sizes).toEqual([2, 1, 1, 1]);
   });

@@ -4,7 +4,8 @@ import { after, type Clock, type RetryPolicy } from '#clock';
 import { SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
-import { type HeldReplica, type Lease, LEASE_TTL_MS } from './lease.js';
+import { HeldList } from './held-list.js';
+import { type GrantedLease, type HeldReplica, type Lease, LEASE_TTL_MS } from './lease.js';
 import type { LeaseStore } from './lease-store.js';
 import { SharedLeases } from './lease-sharing.js';
 import { Repeating } from './repeating.js';
@@ -32,6 +33,11 @@ export interface LeaseBookOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
+/** A lease that waits to be written: its replicas are made objects only then. */
+interface PendingLease extends Omit<Lease, 'replicas'> {
+  readonly held: HeldList;
+}
+
 /**
  * Grants leases without waiting for the database: they are written behind, in batches. A crash loses those that were not written yet, and
  * their first renewal then says so; what protects their mounts until then is that a removal waits at least one lease's length
@@ -42,7 +48,7 @@ export interface LeaseBookOptions {
 export class LeaseBook {
   readonly #options: LeaseBookOptions;
   readonly #writes: Repeating;
-  readonly #pending = new Map<string, Lease>();
+  readonly #pending = new Map<string, PendingLease>();
   readonly #shared: SharedLeases;
   #flushing: Promise<void> | undefined;
   #unleasedCount = 0;
@@ -81,29 +87,29 @@ export class LeaseBook {
   }
 
   /**
-   * Grants a lease on `replicas`, in memory. Returns at once. Cheaper when the same list is given again.
+   * Grants a lease on `replicas`, in memory. Returns at once. Cheaper with a list that was made before.
    * @returns undefined when too many wait to be written: the mounts are then safe for one lease's length, but cannot be renewed.
    */
-  grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
+  grant(region: RegionName, replicas: HeldList | readonly HeldReplica[], now: Date): GrantedLease | undefined {
     // What fails here goes out without a lease as well.
     this.#unleasedCount += 1;
-    const lease = this.#grant(region, replicas, now);
+    const lease = this.#grant(region, replicas instanceof HeldList ? replicas : HeldList.of(replicas), now);
     if (lease !== undefined) this.#unleasedCount -= 1;
     return lease;
   }
 
-  #grant(region: RegionName, replicas: readonly HeldReplica[], now: Date): Lease | undefined {
+  #grant(region: RegionName, held: HeldList, now: Date): GrantedLease | undefined {
     const { ttlMs = LEASE_TTL_MS, pendingMax = PENDING_LEASES_MAX } = this.#options;
-    const turn = this.#shared.turn(region, replicas, now);
+    const turn = this.#shared.turn(region, held, now);
     const expiresAt = after(now, ttlMs);
-    if (turn.lease !== undefined) return { ...turn.lease, expiresAt };
+    if (turn.lease !== undefined) return { id: turn.lease.id, shared: true, expiresAt };
     if (this.#pending.size >= pendingMax) return undefined;
     // A shared one is written once, to hold for the last of those who will be given it.
-    const lease = { id: randomUUID(), region, replicas, grantedAt: now, expiresAt: turn.until === undefined ? expiresAt : after(turn.until, ttlMs), shared: turn.until !== undefined };
+    const lease = { id: randomUUID(), region, held, grantedAt: now, expiresAt: turn.until === undefined ? expiresAt : after(turn.until, ttlMs), shared: turn.until !== undefined };
     this.#pending.set(lease.id, lease);
     if (!lease.shared) return lease;
     turn.share(lease);
-    return { ...lease, expiresAt };
+    return { id: lease.id, shared: true, expiresAt };
   }
 
   /** Renews one lease. @returns until when it holds; undefined when it cannot return. @throws what the store throws */
@@ -143,21 +149,25 @@ export class LeaseBook {
 
   async #writeAll(): Promise<void> {
     for (const batch of inBatches([...this.#pending.values()])) {
-      await this.#options.store.grantMany(batch, this.#options.clock.now());
+      await this.#options.store.grantMany(batch.map(leaseOf), this.#options.clock.now());
       for (const lease of batch) this.#pending.delete(lease.id);
     }
   }
 }
 
-function* inBatches(leases: readonly Lease[]): Generator<Lease[], void> {
-  let [batch, replicas]: [Lease[], number] = [[], 0];
+function leaseOf({ held, ...lease }: PendingLease): Lease {
+  return { ...lease, replicas: held.replicas };
+}
+
+function* inBatches(leases: readonly PendingLease[]): Generator<PendingLease[], void> {
+  let [batch, replicas]: [PendingLease[], number] = [[], 0];
   for (const lease of leases) {
-    if (batch.length >= LEASE_BATCH_MAX || (batch.length > 0 && replicas + lease.replicas.length > LEASE_BATCH_REPLICAS_MAX)) {
+    if (batch.length >= LEASE_BATCH_MAX || (batch.length > 0 && replicas + lease.held.count > LEASE_BATCH_REPLICAS_MAX)) {
       yield batch;
       [batch, replicas] = [[], 0];
     }
     batch.push(lease);
-    replicas += lease.replicas.length;
+    replicas += lease.held.count;
   }
   if (batch.length > 0) yield batch;
 }

@@ -1,6 +1,7 @@
 import type { RegionName } from '#regions';
 
-import type { HeldReplica, Lease } from './lease.js';
+import type { HeldList } from './held-list.js';
+import type { GrantedLease } from './lease.js';
 
 /** Leases of their own that pulls of the same replicas get in one window, before others share one. */
 export const OWN_LEASES_MAX = 4;
@@ -12,23 +13,17 @@ export const COUNTED_LISTS_MAX = 20_000;
 /** What one pull is to be given. */
 export interface LeaseTurn {
   /** The lease to share; undefined when one is to be made. */
-  readonly lease: Lease | undefined;
+  readonly lease: GrantedLease | undefined;
   /** Until when the one to be made will be shared; undefined when it is the pull's own. */
   readonly until: Date | undefined;
   /** Notes the shared lease that was made. */
-  share(lease: Lease): void;
-}
-
-/** A list of replicas that pulls are given: as one text, and when its windows begin. */
-interface KnownList {
-  readonly text: string;
-  readonly offsetMs: number;
+  share(lease: GrantedLease): void;
 }
 
 interface Count {
   readonly untilMs: number;
   pulls: number;
-  lease: Lease | undefined;
+  lease: GrantedLease | undefined;
 }
 
 type Counts = Map<string, Map<RegionName, Count>>;
@@ -45,8 +40,6 @@ export class SharedLeases {
   /** By list and region. A list's text is the same string each time where the list is, so that finding it does not read it again. */
   #young: Counts = new Map();
   #old: Counts = new Map();
-  /** Of lists that are given again and again, such as those of prepared answers. */
-  readonly #known = new WeakMap<readonly HeldReplica[], KnownList>();
 
   /** `ttlMs`: the length of a lease. */
   constructor(ttlMs: number) {
@@ -54,10 +47,10 @@ export class SharedLeases {
   }
 
   /** The turn of a pull at `now`. A clock that was set back begins a new window. */
-  turn(region: RegionName, replicas: readonly HeldReplica[], now: Date): LeaseTurn {
+  turn(region: RegionName, held: HeldList, now: Date): LeaseTurn {
     const nowMs = now.getTime();
     this.#turnGenerations(nowMs);
-    const counted = this.#countOf(this.#knownOf(replicas), region, nowMs);
+    const counted = this.#countOf(held, region, nowMs);
     counted.pulls += 1;
     return {
       lease: counted.lease,
@@ -75,7 +68,7 @@ export class SharedLeases {
     [this.#old, this.#young] = [this.#young, new Map()];
   }
 
-  #countOf({ text, offsetMs }: KnownList, region: RegionName, nowMs: number): Count {
+  #countOf({ text, spread }: HeldList, region: RegionName, nowMs: number): Count {
     let regions = this.#young.get(text);
     if (regions === undefined) {
       regions = this.#old.get(text) ?? new Map<RegionName, Count>();
@@ -83,26 +76,10 @@ export class SharedLeases {
     }
     const known = regions.get(region);
     if (known !== undefined && nowMs < known.untilMs && known.untilMs - nowMs <= this.#windowMs) return known;
+    const offsetMs = Math.floor(spread * this.#windowMs);
     const untilMs = (Math.floor((nowMs + offsetMs) / this.#windowMs) + 1) * this.#windowMs - offsetMs;
     const count: Count = { untilMs, pulls: 0, lease: undefined };
     regions.set(region, count);
     return count;
   }
-
-  #knownOf(replicas: readonly HeldReplica[]): KnownList {
-    let known = this.#known.get(replicas);
-    if (known === undefined) {
-      const text = replicas.map(({ layer, share }) => `${share} ${layer}`).join('\n');
-      known = { text, offsetMs: Math.floor((hashOf(text) / 2 ** 32) * this.#windowMs) };
-      this.#known.set(replicas, known);
-    }
-    return known;
-  }
-}
-
-/** FNV-1a of the text's characters: 0 to 2^32 - 1. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let place = 0; place < text.length; place += 1) hash = Math.imul(hash ^ text.charCodeAt(place), 0x01000193);
-  return hash >>> 0;
 }

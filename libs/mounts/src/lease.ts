@@ -24,6 +24,9 @@ export interface Lease {
   readonly shared: boolean;
 }
 
+/** A lease as it is given with an answer. */
+export type GrantedLease = Pick<Lease, 'id' | 'expiresAt' | 'shared'>;
+
 /** What the wait before a removal is made of. */
 export interface RemovalWait {
   readonly leaseTtlMs: number;

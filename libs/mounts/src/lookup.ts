@@ -85,7 +85,7 @@ export class Lookup {
     const { region, repository, image, held } = prepared;
     const wants = wantsOf(context);
     if (wants.observe) this.#observe({ region, repository, image, client: wants.client, at: answers.now });
-    const lease = wants.lease && held.length > 0 ? this.#grant(region, held, answers.now) : undefined;
+    const lease = wants.lease && held.count > 0 ? this.#grant(region, held, answers.now) : undefined;
     return { pieces: writeAnswer(prepared, answers.map.asOf?.toISOString() ?? '', lease), tally: prepared.tally };
   }
 

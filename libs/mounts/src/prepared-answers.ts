@@ -3,7 +3,8 @@ import { MiB, MINUTE_MS, SECOND_MS } from '#quantities';
 import type { RegionName } from '#regions';
 
 import { type AnswerContext, answerLookup, type LookupRequest } from './answer-pull.js';
-import type { HeldReplica, Lease } from './lease.js';
+import { HeldList } from './held-list.js';
+import type { Lease } from './lease.js';
 import type { Transport } from './mount-answer.js';
 import type { MappedImage } from './mapped-image.js';
 import { spreadOf } from './spread.js';
@@ -40,7 +41,7 @@ export interface PreparedAnswer {
   readonly repository: string;
   readonly image: Digest;
   readonly region: RegionName;
-  readonly held: readonly HeldReplica[];
+  readonly held: HeldList;
   readonly tally: readonly LayerTally[];
   /** Up to the value of `asOf`; ASCII, as the names of repositories and regions are. */
   readonly opening: string;
@@ -138,7 +139,7 @@ export class PreparedAnswers {
       repository: own.repository,
       image: own.digest,
       region: own.region,
-      held,
+      held: HeldList.of(held),
       tally: tallyOf(answer.layers),
       opening: `${opening.slice(0, -1)},"asOf":"`,
       rest: Buffer.from(`",${JSON.stringify(rest).slice(1, -1)}`),
