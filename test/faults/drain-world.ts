@@ -165,9 +165,9 @@ export class AnsweringWorld {
   write(): void {
     const { feeder: { held }, entry } = this.#parts;
     if (held === undefined) return;
-    const { map, asOf, position, loads, withdrawals } = held;
-    const bytes = Buffer.concat([...writeSnapshot(map, { origin: 'here', asOf, position, speaker: entry.speaker })]);
-    this.#onDisk = { kind: 'held', position, loads, withdrawals };
+    const { map, asOf, position, knownTo, loads, withdrawals } = held;
+    const bytes = Buffer.concat([...writeSnapshot(map, { origin: 'here', asOf, position, knownTo, speaker: entry.speaker })]);
+    this.#onDisk = { kind: 'held', knownTo, loads, withdrawals };
     this.#disk = { bytes, held: this.#onDisk };
   }
 
@@ -191,7 +191,7 @@ export class AnsweringWorld {
       const { map, header } = await readSnapshot(async (length) => bytes.subarray(read, (read += length)), { origin: 'here', now: this.#world.clock.now(), ageMaxMs: STALE_MAX_MS });
       this.#parts.feeder.adopt(map, header.position as number);
       this.#parts.entry.follow(header.speaker);
-      this.#onDisk = { kind: 'held', position: header.position as number, loads: 0, withdrawals: 0 };
+      this.#onDisk = { kind: 'held', knownTo: header.knownTo as number, loads: 0, withdrawals: 0 };
     } catch {
       // Too old: it loads everything.
     }

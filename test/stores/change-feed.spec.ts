@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { ChangeFeed } from '#database';
+import { ChangeFeed, wholeTransactionsUpTo } from '#database';
 import { describeOnEveryDatabase } from '#database/testing';
 import { MIGRATIONS } from '#migrations';
 
@@ -22,6 +22,22 @@ describeOnEveryDatabase('the change feed', MIGRATIONS, (dataSource, database) =>
     const second = await feed.readAfter(first.position, 2);
     expect(second.changes.map((change) => change.key)).toEqual([['c', 'share']]);
     expect((await feed.readAfter(second.position, 2)).changes).toEqual([]);
+  });
+
+  it('says of a batch how far it is known, which goes on while nothing changes, and of a change that others of its transaction may follow', async () => {
+    const feed = new ChangeFeed(dataSource());
+    const start = await endBehindAll(dataSource());
+    await write('replica', 'a');
+    const end = await endBehindAll(dataSource());
+    const batch = await feed.readAfter(start, 1);
+    expect(wholeTransactionsUpTo(batch.end!)).toBeGreaterThanOrEqual(wholeTransactionsUpTo(end));
+    expect(wholeTransactionsUpTo(batch.position)).toBe(BigInt(batch.position.transaction) - 1n);
+    expect(wholeTransactionsUpTo(end)).toBe(BigInt(end.transaction));
+    await dataSource().query('SELECT pg_current_xact_id()');
+    const later = await endBehindAll(dataSource());
+    const quiet = await feed.readAfter(batch.position, 1);
+    expect([quiet.changes, quiet.position]).toEqual([[], batch.position]);
+    expect(wholeTransactionsUpTo(quiet.end!)).toBeGreaterThanOrEqual(wholeTransactionsUpTo(later));
   });
 
   it('says that there is a gap when the changes after a position have been pruned', async () => {

@@ -27,7 +27,7 @@ export interface Change {
 export interface ChangeBatch {
   readonly changes: readonly Change[];
   readonly position: FeedPosition;
-  /** Where the feed ended when this was read: where all that was to be told is in this batch, as it is unless the batch is full, it is the better place to read on from. */
+  /** Where the feed ended when this was read. Unless the batch is full, everything before that is told, and nothing more can appear there. */
   readonly end?: FeedPosition | undefined;
   /**
    * True when changes between the asked position and the first kept one have been pruned, or the position is one that this server has not reached, because the

@@ -35,8 +35,8 @@ function setUp({ pendingMax }: { pendingMax?: number } = {}) {
   };
   const drain = (name: string): void => source.write({ topic: 'replica', layer: digestNamed(name), share: 'east', state: 'draining' });
   const write = (): void => {
-    const { position, loads, withdrawals } = feeder.held!;
-    disk.onDisk = { kind: 'held', position, loads, withdrawals };
+    const { knownTo, loads, withdrawals } = feeder.held!;
+    disk.onDisk = { kind: 'held', knownTo, loads, withdrawals };
   };
   return { clock, source, leaseStore, store, said, feeder, leases, disk, entry, beats, failures, next, drain, write };
 }

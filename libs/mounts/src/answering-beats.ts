@@ -16,7 +16,7 @@ export type MapOnDisk<Position = unknown> =
   | { readonly kind: 'none' }
   /** There is one that was of no use when it was read, and that may be of use again: a clock was wrong, or a configuration. */
   | { readonly kind: 'unknown' }
-  | ({ readonly kind: 'held' } & Pick<HeldMap<Position>, 'position' | 'loads' | 'withdrawals'>);
+  | ({ readonly kind: 'held' } & Pick<HeldMap<Position>, 'knownTo' | 'loads' | 'withdrawals'>);
 
 /** What {@link AnsweringBeats} are made with. */
 export interface AnsweringBeatsOptions<Position> {
@@ -94,14 +94,14 @@ export class AnsweringBeats<Position = unknown> {
     const { disk, placeOf } = this.#options;
     const { onDisk } = disk;
     if (held === undefined) return undefined;
-    const place = placeOf(held.position);
+    const place = placeOf(held.knownTo);
     if (onDisk.kind === 'none') return place;
     if (onDisk.kind === 'unknown' || onDisk.loads !== held.loads) {
       disk.want();
       return undefined;
     }
     if (onDisk.withdrawals !== held.withdrawals) disk.want();
-    const kept = placeOf(onDisk.position);
+    const kept = placeOf(onDisk.knownTo);
     return kept < place ? kept : place;
   }
 }

@@ -218,6 +218,34 @@ describe('MapFeeder', () => {
     await clock.advance(60_000);
     expect(polled.count).toBe(2);
   });
+
+  it('knows beyond its position that nothing changed, where a batch is not full, and reads on from its position all the same', async () => {
+    const { source, feeder } = setUp(2);
+    const asked: number[] = [];
+    const after = source.changesAfter.bind(source);
+    source.changesAfter = async (position, limit) => {
+      asked.push(position);
+      const batch = await after(position, limit);
+      return { ...batch, end: batch.position + 100 };
+    };
+    await feeder.poll();
+    expect(feeder.held).toMatchObject({ position: 0, knownTo: 100, loads: 1, withdrawals: 0 });
+    source.write(expandedRow('a'), { ...ready('a', 'east'), state: 'draining' });
+    let inTheMiddle: unknown;
+    source.before = (call) => {
+      if (call === 'changesAfter' && asked.at(-1) === 2) inTheMiddle = feeder.held;
+    };
+    await feeder.poll();
+    expect(inTheMiddle).toMatchObject({ position: 2, knownTo: 2 });
+    expect(feeder.held).toMatchObject({ position: 2, knownTo: 102, loads: 1, withdrawals: 1 });
+    expect(asked).toEqual([0, 0, 2]);
+    source.loseChanges();
+    source.tell('tag', ['a', 'b']);
+    source.loseChanges();
+    await feeder.poll();
+    await feeder.poll();
+    expect(feeder.held).toMatchObject({ position: 3, knownTo: 103, loads: 2 });
+  });
 });
 
 /** Lets everything that waits for nothing but each other run, until the feeder rests. */

@@ -27,8 +27,10 @@ export interface HeldMap<Position = unknown> {
   readonly map: ReplicaMap;
   /** When it held everything up to `position`. */
   readonly asOf: Date;
-  /** Up to here it holds everything; changes after it may be in it already. */
+  /** Where to read on in the feed: up to here it holds everything; changes after it may be in it already. */
   readonly position: Position;
+  /** The last place up to which it is known to hold everything: `position`, or beyond it where nothing has changed since. */
+  readonly knownTo: Position;
   /** How often everything was loaded: positions from before a load are not to be compared with those after it. */
   readonly loads: number;
   /** How many replicas it was told of that had left the answers. */
@@ -58,6 +60,8 @@ export class MapFeeder<Position = unknown> {
   /** Undefined: a full load is needed. */
   #position: { readonly value: Position } | undefined;
   #polling: Promise<void> | undefined;
+  /** Undefined: as the position. Nothing is read on from here: after a standby took over, places that it had not heard of may come again. */
+  #knownTo: { readonly value: Position } | undefined;
   #loads = 0;
   #withdrawals = 0;
 
@@ -81,7 +85,7 @@ export class MapFeeder<Position = unknown> {
   get held(): HeldMap<Position> | undefined {
     const { asOf } = this.#map;
     if (asOf === undefined || this.#position === undefined) return undefined;
-    return { map: this.#map, asOf, position: this.#position.value, loads: this.#loads, withdrawals: this.#withdrawals };
+    return { map: this.#map, asOf, position: this.#position.value, knownTo: this.#knownTo?.value ?? this.#position.value, loads: this.#loads, withdrawals: this.#withdrawals };
   }
 
   /** Answers from this map, and follows the feed from that place instead of loading everything. Before the first load only: later it changes nothing. */
@@ -135,7 +139,8 @@ export class MapFeeder<Position = unknown> {
       }
       await this.#apply(batch.changes);
       const isFull = batch.changes.length >= batchMax;
-      this.#position = { value: isFull ? batch.position : (batch.end ?? batch.position) };
+      this.#position = { value: batch.position };
+      this.#knownTo = isFull || batch.end === undefined ? undefined : { value: batch.end };
       if (isFull) continue;
       this.#advanceAsOf(after(askedAt, -(batch.heldBackMs ?? 0)));
       return;
@@ -159,6 +164,7 @@ export class MapFeeder<Position = unknown> {
     const rowCount = counts.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
     fresh.asOf = beganAt;
     this.#map = fresh;
+    this.#knownTo = undefined;
     this.#loads += 1;
     onReport?.({ kind: 'loaded', rowCount, seconds: (clock.now().getTime() - beganAt.getTime()) / 1000 });
     return { value };

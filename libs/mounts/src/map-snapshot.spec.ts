@@ -7,7 +7,7 @@ import { ReplicaMap } from './replica-map.js';
 import { digestNamed, expandedRow, imageRow, rowsOfMap, viewedRows } from './testing/index.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
-const HEADER: SnapshotHeader = { origin: 'here', asOf: NOW, position: { transaction: '7', sequence: '9' } };
+const HEADER: SnapshotHeader = { origin: 'here', asOf: NOW, position: { transaction: '7', sequence: '9' }, knownTo: { transaction: '8', sequence: '9' }, speaker: 'a process', file: '11' };
 const WANTED = { origin: 'here', now: new Date(NOW.getTime() + 5000), ageMaxMs: 10_000 };
 
 function written(rows: Iterable<MapRow>, header = HEADER): Buffer {

@@ -23,6 +23,8 @@ export interface SnapshotHeader {
   readonly asOf: Date;
   /** Where in the feed to read on: what changed after it may be in the snapshot or not. JSON. */
   readonly position: unknown;
+  /** A place like `position`, or beyond it: up to there nothing else changed. JSON. Undefined in one of an older version. */
+  readonly knownTo?: unknown;
   /** The process that speaks for this map among those that answer. Undefined in one of an older version. */
   readonly speaker?: string | undefined;
   /** Names the file that it was written to, so that a copy of it is of no use: nobody speaks for that. Undefined in one of an older version. */
@@ -138,7 +140,7 @@ async function frame(bytes: SnapshotBytes, all: number): Promise<{ readonly cont
 }
 
 function headerOf(content: Buffer, { origin, file, now, ageMaxMs }: SnapshotWanted): SnapshotHeader {
-  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown; readonly byteOrder: string; readonly speaker?: string; readonly file?: string };
+  const read = JSON.parse(content.toString()) as { readonly origin: string; readonly asOf: string; readonly position: unknown; readonly knownTo?: unknown; readonly byteOrder: string; readonly speaker?: string; readonly file?: string };
   if (read.origin !== origin) throw new SnapshotError('SNAPSHOT_FOREIGN', 'the snapshot is of another deployment, or of another database');
   if (read.byteOrder !== endianness()) throw new SnapshotError('SNAPSHOT_FOREIGN', `the snapshot is of a machine with the byte order ${read.byteOrder}`);
   if (file !== undefined && read.file !== file) throw new SnapshotError('SNAPSHOT_FOREIGN', 'the snapshot is a copy of the file that was written, or of an older version: it may be of another machine');
@@ -146,7 +148,7 @@ function headerOf(content: Buffer, { origin, file, now, ageMaxMs }: SnapshotWant
   const ageMs = now.getTime() - asOf.getTime();
   // One from the future was written by a clock that went wrong: its age is not known.
   if (!(ageMs >= 0 && ageMs <= ageMaxMs)) throw new SnapshotError('SNAPSHOT_STALE', `the snapshot is as of ${read.asOf}, and may be at most ${ageMaxMs / 1000} s old`);
-  return { origin, asOf, position: read.position, speaker: read.speaker, file: read.file };
+  return { origin, asOf, position: read.position, knownTo: read.knownTo, speaker: read.speaker, file: read.file };
 }
 
 function torn(how: string): SnapshotError {

@@ -10,7 +10,7 @@ export interface MapChange {
 export interface MapChanges<Position> {
   readonly changes: readonly MapChange[];
   readonly position: Position;
-  /** Where the feed ended when it was asked: the place to read on from instead where the batch is not full, because nothing more can appear before it. Default: `position`. */
+  /** Where the feed ended when it was asked: where the batch is not full nothing more can appear before it. Default: `position`. */
   readonly end?: Position | undefined;
   /** True when changes after the asked position are lost: everything must be loaded anew. */
   readonly gap: boolean;

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,7 +8,7 @@ import { ManualClock } from '#clock/testing';
 import { MapFeeder } from '#mounts';
 import { digestNamed, expandedRow, MemoryMapSource } from '#mounts/testing';
 
-import { MapSnapshotFile, SNAPSHOT_EVERY_MS, type SnapshotReport } from './map-snapshot-file.js';
+import { MapSnapshotFile, SNAPSHOT_EVERY_MS, SNAPSHOT_WANTED_MS, type SnapshotReport } from './map-snapshot-file.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -23,7 +23,7 @@ interface Opened {
   readonly path: string;
 }
 
-function openFile(source: MemoryMapSource, clock: ManualClock, options: { origin?: string; bytesMax?: number } = {}): Opened {
+function openFile(source: MemoryMapSource, clock: ManualClock, options: { origin?: string; bytesMax?: number; speaker?: () => string } = {}): Opened {
   const feeder = new MapFeeder({ source, clock });
   const reports: SnapshotReport[] = [];
   const path = join(folder, 'state', 'map.snapshot');
@@ -112,6 +112,76 @@ describe('the snapshot of the map on disk', () => {
     expect(reports).toEqual([]);
     await feeder.poll();
     await clock.advance(SNAPSHOT_EVERY_MS);
+    const stopped = file.stop();
+    await clock.advance(1000);
+    await stopped;
+    expect(reports.at(-1)?.kind).toBe('written');
+  });
+
+  it('tells who spoke for it, wherever it was moved to, and is refused where it was copied', async () => {
+    const { source, clock, feeder, path } = await filled();
+    const speaking = openFile(source, clock, { speaker: () => 'a process' });
+    await speaking.feeder.poll();
+    await speaking.file.stop();
+    expect(speaking.file.onDisk).toMatchObject({ kind: 'held', knownTo: feeder.held?.position });
+    await rename(path, `${path}.moved`);
+    await rename(`${path}.moved`, path);
+    const again = openFile(source, clock);
+    await again.file.restore();
+    expect([again.file.speaker, again.file.onDisk]).toMatchObject(['a process', { kind: 'held', knownTo: feeder.held?.position, loads: 0 }]);
+    await copyFile(path, `${path}.copied`);
+    await rename(`${path}.copied`, path);
+    const elsewhere = openFile(source, clock);
+    await elsewhere.file.restore();
+    expect(elsewhere.reports).toMatchObject([{ kind: 'refused', error: { code: 'SNAPSHOT_FOREIGN' } }]);
+    expect([elsewhere.file.speaker, elsewhere.file.onDisk]).toEqual([undefined, { kind: 'unknown' }]);
+  });
+
+  it('is none where none was, is of any age where one was refused, until it is written, and then as old as its map', async () => {
+    const { source, clock, file, path } = await filled();
+    await file.restore();
+    expect(file.onDisk).toEqual({ kind: 'none' });
+    await file.stop();
+    await clock.advance(600_001);
+    const next = openFile(source, clock);
+    await next.file.restore();
+    expect(next.file.onDisk).toEqual({ kind: 'unknown' });
+    await next.feeder.poll();
+    source.write({ topic: 'replica', layer: digestNamed('a'), share: 'east', state: 'draining' });
+    await next.feeder.poll();
+    await next.file.stop();
+    expect(next.file.onDisk).toEqual({ kind: 'held', knownTo: 2, loads: 1, withdrawals: 1 });
+    const full = openFile(source, clock, { bytesMax: 10 });
+    await rm(path);
+    await full.feeder.poll();
+    await full.file.stop();
+    expect([full.reports, full.file.onDisk]).toMatchObject([[{ kind: 'failed' }], { kind: 'none' }]);
+  });
+
+  it('is what a start would find from the moment its first writing begins', async () => {
+    const { source, clock, file, feeder } = await filled();
+    file.start();
+    await clock.advance(SNAPSHOT_WANTED_MS);
+    expect(file.onDisk).toEqual({ kind: 'none' });
+    file.want();
+    await expect.poll(() => file.onDisk).toMatchObject({ kind: 'held', knownTo: 1 });
+    source.tell('tag', ['team/app', 'v1']);
+    await feeder.poll();
+    expect(file.onDisk).toMatchObject({ kind: 'held', knownTo: 1 });
+    const stopped = file.stop();
+    await clock.advance(1000);
+    await stopped;
+    expect(file.onDisk).toMatchObject({ kind: 'held', knownTo: 2 });
+  });
+
+  it('is written soon where it is wanted, and not before its rest is over', async () => {
+    const { clock, file, reports } = await filled();
+    file.start();
+    file.want();
+    await clock.advance(SNAPSHOT_WANTED_MS - 1);
+    expect(clock.sleeperCount).toBe(1);
+    await clock.advance(1);
+    await expect.poll(() => file.onDisk.kind).toBe('held');
     const stopped = file.stop();
     await clock.advance(1000);
     await stopped;

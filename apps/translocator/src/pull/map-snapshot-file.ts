@@ -89,7 +89,7 @@ export class MapSnapshotFile {
       if (size > this.#bytesMax) throw new SnapshotError('SNAPSHOT_FOREIGN', `the file has ${size} bytes, and a snapshot at most ${this.#bytesMax}`);
       const { map, header } = await readSnapshot(readerOf(file), { origin, file: await nameOf(file), now: startedAt, ageMaxMs });
       feeder.adopt(map, header.position);
-      this.#onDisk = { kind: 'held', position: header.position, loads: 0, withdrawals: 0 };
+      this.#onDisk = { kind: 'held', knownTo: header.knownTo ?? header.position, loads: 0, withdrawals: 0 };
       this.#speaker = header.speaker;
       onReport({ kind: 'read', asOf: header.asOf, seconds: secondsSince(startedAt, clock) });
     } catch (error) {
@@ -143,7 +143,7 @@ export class MapSnapshotFile {
     const startedAt = clock.now();
     const partial = `${path}.partial`;
     const before = this.#onDisk;
-    const written: MapOnDisk = { kind: 'held', position: held.position, loads: held.loads, withdrawals: held.withdrawals };
+    const written: MapOnDisk = { kind: 'held', knownTo: held.knownTo, loads: held.loads, withdrawals: held.withdrawals };
     let isRenamed = false;
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -175,7 +175,7 @@ export class MapSnapshotFile {
     // Others on the machine need not know which images there are.
     await using file = await open(path, 'wx', 0o600);
     let sizeBytes = 0;
-    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position, speaker: speaker?.(), file: await nameOf(file) }), isLast ? LARGE_BYTES : WRITE_BYTES)) {
+    for (const bytes of inPieces(writeSnapshot(held.map, { origin, asOf: held.asOf, position: held.position, knownTo: held.knownTo, speaker: speaker?.(), file: await nameOf(file) }), isLast ? LARGE_BYTES : WRITE_BYTES)) {
       if (!isLast && signal.aborted) return undefined;
       sizeBytes += bytes.length;
       if (sizeBytes > this.#bytesMax) throw new Error(`the map takes more than ${this.#bytesMax} bytes: no snapshot is kept of it`);

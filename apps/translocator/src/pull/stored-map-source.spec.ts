@@ -150,4 +150,10 @@ describe('the rows of the lookup map', () => {
     expect(await source.position()).toEqual({ transaction: '7', sequence: '0' });
     expect(await source.changesAfter({ transaction: '7', sequence: '0' }, 10)).toMatchObject({ changes: [], gap: false, position: { transaction: '7', sequence: '0' } });
   });
+
+  it('are not told while the process cannot say that it answers', async () => {
+    const unheard = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, entry: { ensure: async () => Promise.reject(new Error('nobody hears')) } });
+    await expect(unheard.position()).rejects.toThrow('nobody hears');
+    await expect(unheard.changesAfter({ transaction: '7', sequence: '0' }, 10)).rejects.toThrow('nobody hears');
+  });
 });
