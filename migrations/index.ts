@@ -32,6 +32,7 @@ import { ListedLeases1765600000001 } from './1765600000001-listed-leases.js';
 import { RefusedLayers1765600000002 } from './1765600000002-refused-layers.js';
 import { FailedWork1765600000003 } from './1765600000003-failed-work.js';
 import { EarlyDrains1765600000004 } from './1765600000004-early-drains.js';
+import { DatabaseIdentity1765600000005 } from './1765600000005-database-identity.js';
 
 /** Every migration, oldest first. A landed one is never edited: what follows is a new one. */
 export const MIGRATIONS = [
@@ -69,6 +70,7 @@ export const MIGRATIONS = [
   RefusedLayers1765600000002,
   FailedWork1765600000003,
   EarlyDrains1765600000004,
+  DatabaseIdentity1765600000005,
 ] as const;
 
 export { DemandModel1764700000000, FileVersion21763800000000 };

@@ -28,6 +28,7 @@ describe.skipIf(serverUrl === undefined)('the drain of a region, with two proces
   const undo = new AsyncDisposableStack();
   let deployment: SplitDeployment;
   let way: CutConnection;
+  let farDatabase: string;
   let far: ServiceProcess;
   let db: pg.Client;
 
@@ -37,7 +38,8 @@ describe.skipIf(serverUrl === undefined)('the drain of a region, with two proces
     const url = new URL(deployment.databaseUrl);
     way = undo.use(await CutConnection.to({ host: url.hostname, port: Number(url.port || 5432) }));
     url.host = `127.0.0.1:${way.port}`;
-    [far] = await Promise.all([deployment.startProcess('front', 'far', { TRANSLOCATOR_DATABASE_URL: url.toString(), ...wrongClock(-10) }), deployment.startProcess('worker')]);
+    farDatabase = url.toString();
+    [far] = await Promise.all([startFar(), deployment.startProcess('worker')]);
     db = new pg.Client({ connectionString: deployment.databaseUrl });
     await db.connect();
     undo.defer(() => db.end());
@@ -48,6 +50,7 @@ describe.skipIf(serverUrl === undefined)('the drain of a region, with two proces
   }, 2 * WITHIN_MS);
   afterAll(() => undo.disposeAsync());
 
+  const startFar = (): Promise<ServiceProcess> => deployment.startProcess('front', 'far', { TRANSLOCATOR_DATABASE_URL: farDatabase, ...wrongClock(-10) });
   const rows = async (): Promise<{ state: string; rests: boolean }[]> =>
     (await db.query(`SELECT state, not_before > clock_timestamp() + $2 * interval '1 millisecond' AS rests FROM replicas WHERE share = $1`, [EAST, GRACE_MS - WITHIN_MS])).rows;
   const status = async (): Promise<RegionStatus> => (await deployment.client.admin<RegionStatus>(`regions/${EAST}`)).body;
@@ -60,6 +63,18 @@ describe.skipIf(serverUrl === undefined)('the drain of a region, with two proces
   it('is over long before the grace is, when nobody holds anything and all know', async () => {
     const [row] = (await db.query<{ heard: number }>('SELECT count(*)::int AS heard FROM answering_processes')).rows;
     expect(row).toEqual({ heard: 2 });
+    await act('drain');
+    await drained();
+  });
+
+  it('goes on to be over early when one of them was stopped and started again where it was', async () => {
+    const standing = async (): Promise<unknown[]> => (await db.query('SELECT known_to IS NOT NULL AS knows, ended FROM answering_processes ORDER BY ended')).rows;
+    expect(await far.stop()).toBe(0);
+    expect(await standing()).toEqual([{ knows: true, ended: false }, { knows: true, ended: true }]);
+    far = await startFar();
+    await eventually('its successor speaks for it', async () => JSON.stringify(await standing()) === JSON.stringify([{ knows: true, ended: false }, { knows: true, ended: false }]));
+    await act('undrain');
+    await filled();
     await act('drain');
     await drained();
   });

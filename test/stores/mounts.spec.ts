@@ -31,6 +31,18 @@ describeOnEveryDatabase('PostgresLeaseStore', MIGRATIONS, (dataSource) => {
       expect(await known()).toBe(5n);
     });
 
+    it('know nothing where the server does not tell which one it is, and are heard all the same', async () => {
+      await dataSource().query('ALTER FUNCTION database_identity RENAME TO told_identity');
+      await dataSource().query(`CREATE FUNCTION database_identity() RETURNS text LANGUAGE sql AS 'SELECT NULL::text'`);
+      try {
+        expect(await known()).toBeUndefined();
+        expect(await new PostgresAnsweringProcesses(dataSource()).list(new Date())).toHaveLength(8);
+      } finally {
+        await dataSource().query('DROP FUNCTION database_identity');
+        await dataSource().query('ALTER FUNCTION told_identity RENAME TO database_identity');
+      }
+    });
+
     it('do not when there are leases all the same', async () => {
       const now = new Date();
       await new PostgresLeaseStore(dataSource()).grantMany([{ id: randomUUID(), region: 'eastus', replicas: [], grantedAt: now, expiresAt: now, shared: false }], now);

@@ -4,12 +4,8 @@ import { callersNow, type DecidingClock, decidingNow, millisecondsOf, onCallersC
 
 import { type AnsweringBeat, type AnsweringProcess, AnsweringProcesses, type AnsweringStanding, SILENCE_MAX_MS } from '../answering-processes.js';
 
-/**
- * What is another one once a dump was restored (database or table), a copy of the server was started from a base backup and its log, or a standby took over (timeline). Where commits are not waited for,
- * a server that was started again may have lost the last of them, too.
- */
-const IDENTITY = `concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), (SELECT oid FROM pg_database WHERE datname = current_database()),
-  'leases'::regclass::oid, CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_postmaster_start_time()::text END)`;
+/** As the migration defines it; null where the server does not tell, which is equal to nothing. */
+const IDENTITY = 'database_identity()';
 
 const COUNTS_MS = millisecondsOf('counts_ms');
 /** Whether it handed out what nobody knows of, not long ago. */
