@@ -63,6 +63,14 @@ export class LookupService implements AsyncDisposable {
     return { nowBytes: kib('VmRSS'), mostBytes: kib('VmHWM') };
   }
 
+  /** How often its old space was searched for garbage since it began, as it says itself. @throws {BenchError} when it does not say. */
+  async oldSearches(): Promise<number> {
+    const metrics = await (await fetch(`http://127.0.0.1:${this.port}/metrics`)).text();
+    if (!metrics.includes('nodejs_gc_duration_seconds')) throw new BenchError(`the service does not tell of its searches for garbage: ${metrics.slice(0, 200)}`);
+    // Absent before the first.
+    return Number(/^nodejs_gc_duration_seconds_count\{.*kind="major".*\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  }
+
   /** Waits until it writes a snapshot that it was not writing before. @param meanwhile is done again and again until then. @throws {BenchError} when it does not. */
   async beginsSnapshot(meanwhile: () => Promise<unknown>): Promise<void> {
     await this.#snapshotIs(true, meanwhile);

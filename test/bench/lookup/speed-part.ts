@@ -47,13 +47,13 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
   await service.endsSnapshot();
   // The load goes on until it begins: a process that rests cleans up, and is cold afterwards.
   await service.beginsSnapshot(() => atPace(service.port, first.service / 2, 1));
-  const during = await atPace(service.port, first.service / 2);
+  const [during, searchesDuring] = await withSearches(service, () => atPace(service.port, first.service / 2));
   await service.endsSnapshot();
   const rates = await besideBare(sides, ROUNDS);
   // The same load on the bare server says what this machine, and Node, make of it.
   const bareHalf = await atPace(ports[0], rates.service / 2);
   await atPace(service.port, rates.service / 2, SETTLE_SECONDS);
-  const half = await atPace(service.port, rates.service / 2);
+  const [half, searches] = await withSearches(service, () => atPace(service.port, rates.service / 2));
   const memory = await service.memory();
   tell(`${size}: ${Math.round(rates.service)} requests/s against ${Math.round(rates.bare)}; at half ${JSON.stringify(half)}, with a snapshot ${JSON.stringify(during)}, the bare server ${JSON.stringify(bareHalf)}`);
   return {
@@ -67,9 +67,17 @@ async function atSize(place: BenchPlace, layerCount: number): Promise<{ readonly
       measured(`p99 of bare node:http with JSON and a Map at the same rate, ${size}`, bareHalf.p99, 'ms'),
       measured(`p99 at half of that, ${size}: how late the load itself was`, half.ownP99, 'ms'),
       valueAtMost(`p99 at half, from the beginning of a snapshot, ${size}`, during.p99, { unit: 'ms', bound: P99_MAX_MS }),
+      measured(`searches of the old space in both windows, ${size}`, searchesDuring + searches, 'searches'),
       valueAtMost(`memory at most with lookups and a snapshot, ${size}`, memory.mostBytes / 1e9, { unit: 'GB', bound: MEMORY_MAX_GB }),
     ],
   };
+}
+
+/** What a load came to, and how often the old space was searched for garbage meanwhile. */
+async function withSearches(service: LookupService, load: () => Promise<PacedOutcome>): Promise<readonly [PacedOutcome, number]> {
+  const before = await service.oldSearches();
+  const outcome = await load();
+  return [outcome, (await service.oldSearches()) - before];
 }
 
 interface Sides {
