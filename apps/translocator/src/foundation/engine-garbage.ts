@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /**
  * What is said to V8 of a process that answers pulls, by flags that it looks at while it runs.
@@ -15,7 +16,22 @@ import { setFlagsFromString } from 'node:v8';
  */
 export const ENGINE_FLAGS: readonly string[] = ['--memory-reducer-gc-count=0', '--gc-memory-reducer-start-delay-ms=2147483647', '--no-allocation-site-pretenuring', '--heap-growing-percent=300', '--no-parallel-scavenge'];
 
+let seldom = false;
+
 /** Has V8 keep what is old small, and look for garbage in it only when it has grown. For the whole process, and for good: called once, before anything else is begun. Memory that is free again stays with the process. */
 export function collectSeldom(): void {
   for (const flag of ENGINE_FLAGS) setFlagsFromString(flag);
+  seldom = true;
+}
+
+/**
+ * Where garbage is collected seldom, looks for it now, in one turn: for the moment when much has been loaded and hardly anybody asks yet. The old space may then grow to four times what is alive now; otherwise it was
+ * searched early in the load, when little was alive, and would be full of what is alive a minute later. Does nothing in any other process.
+ */
+export function searchAfterLoad(): void {
+  if (!seldom) return;
+  setFlagsFromString('--expose-gc');
+  const search = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  search();
 }

@@ -15,6 +15,7 @@ import { ReplicaStore, ShareDrains } from '#replication';
 import { type Logger, Metrics } from '#telemetry';
 
 import { DemandRecordingModule } from '../demand/demand-recording.module.js';
+import { searchAfterLoad } from '../foundation/engine-garbage.js';
 import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER, ProcessName } from '../foundation/tokens.js';
@@ -80,6 +81,7 @@ function pullAuthority(...[registry, clock, failures, metrics, { config }, logge
 }
 
 function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, logger: Logger): MapFeeder {
+  let answers = false;
   return new MapFeeder({
     source,
     clock,
@@ -87,6 +89,9 @@ function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, 
     onReport: (report) => {
       if (report.kind === 'failed') logger.warn({ error: report.error }, 'the lookup map could not follow the database; it answers from what it knows');
       else if (report.kind !== 'followed') logger.info({ ...report }, 'the lookup map');
+      // A load after a gap has others waiting for answers.
+      if (report.kind === 'loaded' && !answers) searchAfterLoad();
+      answers ||= report.kind !== 'failed';
     },
   });
 }
