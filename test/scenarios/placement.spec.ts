@@ -128,53 +128,53 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     An hour later app:v2 is pushed; nobody has pulled it yet.
       eastus: 145 MiB of 250 MiB; copy 1, drain 0
-        team/app:v1 kept (DEMAND): 195.0 pulls expected, adds 120 MiB
-        team/app:v2 placed (REPOSITORY_DEMAND): 40.7 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 24.8 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v2 placed (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
         team/app:v2 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 125 MiB, 0.9 pulls too few
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     An operator pins batch:v1 to eastus and southeastasia; eastus has no room for it and app together.
       eastus: 180 MiB of 250 MiB; copy 1, drain 3
-        team/batch:v1 pinned (PIN): 24.8 pulls expected, adds 180 MiB
-        team/app:v1 refused (OVER_CAPACITY): 195.0 pulls expected, adds 120 MiB, 50 MiB too many
-        team/app:v2 refused (OVER_CAPACITY): 40.7 pulls expected, adds 125 MiB, 55 MiB too many
+        team/batch:v1 pinned (PIN): 24.9 pulls expected, adds 180 MiB
+        team/app:v1 refused (OVER_CAPACITY): 184.7 pulls expected, adds 120 MiB, 50 MiB too many
+        team/app:v2 refused (OVER_CAPACITY): 45.9 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 1, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
         team/app:v2 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 125 MiB, 0.9 pulls too few
     A second pin asks southeastasia for more than is left there.
       eastus: 180 MiB of 250 MiB; copy 0, drain 0
-        team/batch:v1 pinned (PIN): 24.8 pulls expected, adds 180 MiB
-        team/app:v1 refused (OVER_CAPACITY): 195.0 pulls expected, adds 120 MiB, 50 MiB too many
-        team/app:v2 refused (OVER_CAPACITY): 40.7 pulls expected, adds 125 MiB, 55 MiB too many
+        team/batch:v1 pinned (PIN): 24.9 pulls expected, adds 180 MiB
+        team/app:v1 refused (OVER_CAPACITY): 184.7 pulls expected, adds 120 MiB, 50 MiB too many
+        team/app:v2 refused (OVER_CAPACITY): 45.9 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
         team/app:v2 unmet (PIN_OVER_CAPACITY): 0.1 pulls expected, adds 125 MiB, 55 MiB too many
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
     The first pin is removed while a node in southeastasia has batch:v1 mounted.
       eastus: 145 MiB of 250 MiB; copy 3, drain 1
-        team/app:v1 placed (DEMAND): 195.0 pulls expected, adds 120 MiB
-        team/app:v2 placed (REPOSITORY_DEMAND): 40.7 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 24.8 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 placed (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v2 placed (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 kept (LAYERS_HELD): 0.0 pulls expected, adds 0 B
         team/app:v2 unmet (PIN_OVER_CAPACITY): 0.1 pulls expected, adds 125 MiB, 55 MiB too many
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
     The node unmounts it.
       eastus: 145 MiB of 250 MiB; copy 0, drain 0
-        team/app:v1 kept (DEMAND): 195.0 pulls expected, adds 120 MiB
-        team/app:v2 kept (REPOSITORY_DEMAND): 40.7 pulls expected, adds 25 MiB
-        team/batch:v1 refused (OVER_CAPACITY): 24.8 pulls expected, adds 180 MiB, 75 MiB too many
+        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v2 kept (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 125 MiB of 250 MiB; copy 2, drain 1
         team/app:v2 pinned (PIN): 0.1 pulls expected, adds 125 MiB
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 20 MiB, 0.1 pulls too few
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
     Five weeks pass without a pull.
       eastus: 0 B of 250 MiB; copy 0, drain 3
+        team/app:v2 refused (DEMAND_TOO_SMALL): 0.3 pulls expected, adds 125 MiB, 0.7 pulls too few
         team/app:v1 refused (DEMAND_TOO_SMALL): 0.2 pulls expected, adds 120 MiB, 0.8 pulls too few
-        team/app:v2 refused (DEMAND_TOO_SMALL): 0.2 pulls expected, adds 125 MiB, 0.8 pulls too few
         team/batch:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 180 MiB, 0.9 pulls too few
       southeastasia: 125 MiB of 250 MiB; copy 0, drain 0
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB

@@ -170,7 +170,7 @@ export const configSchema = z
         plansKept: z.number().int().min(1).max(10_000).default(96),
         forecastsKeptFor: duration('30d', DAY_MS, 365 * DAY_MS),
         leastExpectedPulls: z.number().min(0).max(1e6).default(0.2),
-        hitGigabytes: z.number().min(0).max(1000).default(0),
+        hitImages: z.number().min(0).max(1000).default(0),
         keepRatio: z.number().min(0).max(1).default(0.5),
         heldBytesRatio: z.number().min(0.01).max(1).default(0.5),
         switchGainRatio: z.number().min(0).max(100).default(0.1),

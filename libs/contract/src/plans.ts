@@ -138,7 +138,7 @@ export const DryRunRequest = z
       .strictObject({
         minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied of which every byte is new.' }),
         leastExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls without which no image is copied, however little it adds.' }),
-        hitGigabytes: z.number().min(0).max(1000).optional().meta({ description: 'What a pull that finds its image there is worth in gigabytes, besides those that it saves.' }),
+        hitImages: z.number().min(0).max(1000).optional().meta({ description: 'What a pull that finds its image there is worth besides the bytes that it saves, in images of the usual size.' }),
         keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
         heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
         gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),

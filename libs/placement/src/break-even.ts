@@ -1,5 +1,3 @@
-import { GB } from '#quantities';
-
 import { include, isWithin, type LayerSet, type LayerTable, marginal } from './layer-table.js';
 import type { PlacementParameters } from './region-facts.js';
 
@@ -20,9 +18,15 @@ export interface BreakEven {
   readonly easedRatio?: number;
 }
 
-/** The rule of the parameters, eased by `ratio` for all. */
-export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls, hitGigabytes }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitGigabytes'>, of: Pick<BreakEven, 'pulls' | 'imageBytes'>, ratio = 1): BreakEven {
-  return { pulls: of.pulls, imageBytes: of.imageBytes, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio, hitBytes: hitGigabytes * GB };
+/** The rule of the parameters, eased by `ratio` for all. @param of all images that there are: what a hit is worth goes by their mean. */
+export function breakEvenOf({ minimumExpectedPulls, leastExpectedPulls, hitImages }: Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitImages'>, of: Pick<BreakEven, 'pulls' | 'imageBytes'>, ratio = 1): BreakEven {
+  return { pulls: of.pulls, imageBytes: of.imageBytes, minimumPulls: minimumExpectedPulls * ratio, leastPulls: Math.min(leastExpectedPulls, minimumExpectedPulls) * ratio, hitBytes: hitImages * meanOf(of.imageBytes) };
+}
+
+function meanOf(bytes: Float64Array): number {
+  let sum = 0;
+  for (const each of bytes) sum += each;
+  return sum / Math.max(1, bytes.length);
 }
 
 /** The pulls that are asked of an image which adds some of its bytes: as many as bring these back when every pull saves all of the image's bytes, and is worth some besides. Never more for fewer bytes. */

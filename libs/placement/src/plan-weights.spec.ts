@@ -32,13 +32,13 @@ describe('what an image must bring back', () => {
     expect(of(scene(expecting({ 'team/often:v1': 5, 'team/seldom:v1': 0.3 }), { leastExpectedPulls: 1 }), seldom)).toMatchObject({ reason: 'DEMAND_TOO_SMALL' });
   });
 
-  it('asks less of a small image than of a large one where a hit is worth bytes by itself', () => {
+  it('asks less of a small image than of a large one where a hit is worth images of the usual size by itself, whatever the unit', () => {
     const [small, large] = [anImage('team/small:v1', [aLayer('few', 10)]), anImage('team/large:v1', [aLayer('many', 1000)])];
-    const facts = (hitGigabytes: number): RegionFacts => aRegion({ capacityBytes: 2000 * MiB, images: [small, large], forecasts: expecting({ 'team/small:v1': 0.4, 'team/large:v1': 0.4 }), parameters: parameters({ hitGigabytes }) });
-    const [none, some, much] = [0, 0.1, 10].map((hitGigabytes) => planRegion(facts(hitGigabytes)));
+    const facts = (hitImages: number): RegionFacts => aRegion({ capacityBytes: 2000 * MiB, images: [small, large], forecasts: expecting({ 'team/small:v1': 0.4, 'team/large:v1': 0.4 }), parameters: parameters({ hitImages }) });
+    const [none, some, much] = [0, 0.2, 20].map((hitImages) => planRegion(facts(hitImages)));
     expect([of(none!, small)?.reason, of(none!, large)?.reason]).toEqual(['DEMAND_TOO_SMALL', 'DEMAND_TOO_SMALL']);
     expect([of(some!, small)?.verdict, of(some!, large)?.reason]).toEqual(['placed', 'DEMAND_TOO_SMALL']);
-    expect(of(some!, large)?.missingPulls).toBeCloseTo((1000 * MiB) / (1000 * MiB + 1e8) - 0.4, 9);
+    expect(of(some!, large)?.missingPulls).toBeCloseTo(1000 / (1000 + 0.2 * 505) - 0.4, 9);
     expect([of(much!, small)?.verdict, of(much!, large)?.verdict]).toEqual(['placed', 'placed']);
   });
 

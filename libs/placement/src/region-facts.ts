@@ -81,10 +81,10 @@ export interface PlacementParameters {
   /** However little it adds, an image is placed only with at least so many expected pulls; from `minimumExpectedPulls` on that alone counts. >= 0. */
   readonly leastExpectedPulls: number;
   /**
-   * What a pull that finds its image there is worth in gigabytes besides those that it saves: with 0 a copy is worth what it saves on the way, and with more a chance to be pulled is enough for a
-   * small image, while a large one still has to bring back most of its bytes. >= 0.
+   * What a pull that finds its image there is worth besides the bytes that it saves, in images of the usual size, which is the mean of all: with 0 a copy is worth what it saves on the way, and with
+   * more a chance to be pulled is enough for a small image, while a large one still has to bring back most of its bytes. >= 0.
    */
-  readonly hitGigabytes: number;
+  readonly hitImages: number;
   /** An image that is there is kept down to this share of what it would need to come; 0..1. */
   readonly keepRatio: number;
   /** What a byte that is there already counts for, against a new one, when images compete; above 0, up to 1. */
@@ -110,7 +110,7 @@ export interface PlacementParameters {
 export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   horizonMs: 7 * DAY_MS,
   minimumExpectedPulls: 1,
-  hitGigabytes: 0,
+  hitImages: 0,
   keepRatio: 0.5,
   heldBytesRatio: 0.5,
   switchGainRatio: 0.1,

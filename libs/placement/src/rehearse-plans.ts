@@ -9,7 +9,7 @@ import type { PlacementParameters } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
 
 /** The parameters that a rehearsal may change. */
-export type RehearsedParameters = Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitGigabytes' | 'keepRatio' | 'heldBytesRatio' | 'switchGainRatio' | 'gigabyteWeight' | 'firstPullWeight' | 'smallLayersRatio' | 'reactiveRatio'>;
+export type RehearsedParameters = Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitImages' | 'keepRatio' | 'heldBytesRatio' | 'switchGainRatio' | 'gigabyteWeight' | 'firstPullWeight' | 'smallLayersRatio' | 'reactiveRatio'>;
 
 /** What a rehearsal changes; everything else is as it is. */
 export interface RehearsedChanges {

@@ -7,7 +7,7 @@ const FIRST_SHARES: readonly number[] = [0.55, 0.16, 0.09, 0.06, 0.04, 0.03, 0.0
 /** What the first shares are worth, in pulls. */
 const FIRST_PULLS = 200;
 /** How many pulls of a repository count as much as the shares of all. */
-const SHARED_PULLS = 30;
+const SHARED_PULLS = 100;
 /** No generation is taken to get less than this of all pulls. */
 const SHARE_MIN = 0.002;
 const HALF_LIFE_MS = 28 * DAY_MS;

@@ -34,7 +34,7 @@ export const arbitraryRegion: fc.Arbitrary<RegionFacts> = fc.tuple(layers, views
       capacityMiB: fc.nat({ max: 160 }),
       parameters: fc.record({
         minimumExpectedPulls: fc.constantFrom(0, 1, 3), keepRatio: fc.constantFrom(0, 0.5, 1), heldBytesRatio: fc.constantFrom(0.3, 0.5, 1), switchGainRatio: fc.constantFrom(0, 0.1, 1),
-        leastExpectedPulls: fc.constantFrom(0, 0.5, 5), hitGigabytes: fc.constantFrom(0, 0.02), gigabyteWeight: fc.constantFrom(0, 20), firstPullWeight: fc.constantFrom(0, 3),
+        leastExpectedPulls: fc.constantFrom(0, 0.5, 5), hitImages: fc.constantFrom(0, 0.8), gigabyteWeight: fc.constantFrom(0, 20), firstPullWeight: fc.constantFrom(0, 3),
         smallLayerBytes: fc.constantFrom(0, 12 * MiB), smallLayersRatio: fc.constantFrom(0.1, 1),
         reactiveRatio: fc.constantFrom(0, 0.15, 0.5),
       }),
