@@ -97,7 +97,7 @@ export class Lookup {
 
   /** What is asked for, or less while this process is busy. */
   #affordable<Request extends PullCaller>(request: Request): Request {
-    return this.#options.isBusy?.() === true ? { ...request, onlyBlobs: request.onlyBlobs ?? 'SERVICE_BUSY' } : request;
+    return request.onlyBlobs === undefined && this.#options.isBusy?.() === true ? { ...request, onlyBlobs: 'SERVICE_BUSY' } : request;
   }
 
   #context(): AnswerContext & { readonly mapAgeMaxMs: number } {

@@ -11,6 +11,8 @@ export class Metrics {
   readonly lookupLayers = this.#counter('translocator_lookup_layers_total', 'Layers answered in lookups', ['kind', 'reason']);
   /** Lookups by `outcome` (ok, expanding, not_enabled, unknown, denied, not_loaded). */
   readonly lookups = this.#counter('translocator_lookups_total', 'Lookups answered', ['outcome']);
+  /** Answers that were blobs because this process was busy, by `cause`: line (they had stood in line for too long), loop (turns of the event loop were late). */
+  readonly lookupsShed = this.#counter('translocator_lookups_shed_total', 'Lookups answered by blobs because the process was busy', ['cause']);
   readonly lookupSeconds = this.#histogram('translocator_lookup_duration_seconds', 'Time to answer a lookup', [], [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
   /** Notification events by `outcome` (accepted, repeated, unreadable; noticed: seen in what passed through to the registry). */
   readonly notifications = this.#counter('translocator_notification_events_total', 'Registry events received', ['outcome']);

@@ -19,6 +19,7 @@ import { searchAfterLoad } from '../foundation/engine-garbage.js';
 import { Settings } from '../foundation/settings.js';
 import { ShareSet } from '../foundation/share-set.js';
 import { LOGGER, ProcessName } from '../foundation/tokens.js';
+import { AnswerLine } from './answer-line.js';
 import { ReportController } from './report.controller.js';
 import { ShareProbing } from './share-probing.js';
 import { LeaseController } from './lease.controller.js';
@@ -55,12 +56,12 @@ import { UnwaitedProbe } from './unwaited-probe.js';
     { provide: ShareHealth, useFactory: (shares: ShareSet) => new ShareHealth(shares.byName.keys()), inject: [ShareSet] },
     { provide: DrainFollowing, useFactory: drainFollowing, inject: [ShareDrains, ShareHealth, Settings, LOGGER] },
     { provide: ShareProbing, useFactory: shareProbing, inject: [ShareSet, ShareHealth, Clock, Metrics, Settings, LOGGER] },
-    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, LOGGER] },
+    { provide: Lookup, useFactory: lookup, inject: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Metrics, Settings, LOGGER] },
     { provide: LoopLoad, useFactory: ({ config }: Settings) => new LoopLoad(config.lookup.busyAfter), inject: [Settings] },
     {
       provide: LookupDoor,
-      useFactory: (answers: Lookup, book: TokenBook, metrics: Metrics, { config }: Settings) => new LookupDoor({ lookup: answers, book, metrics, bodyWithinMs: config.server.requestWithin }),
-      inject: [Lookup, TokenBook, Metrics, Settings],
+      useFactory: (answers: Lookup, load: LoopLoad, book: TokenBook, metrics: Metrics, { config }: Settings) => new LookupDoor({ lookup: answers, line: new AnswerLine(), load, book, metrics, bodyWithinMs: config.server.requestWithin }),
+      inject: [Lookup, LoopLoad, TokenBook, Metrics, Settings],
     },
     DoorKeeping,
     { provide: MapSnapshotFile, useFactory: mapSnapshot, inject: [MapFeeder, AnsweringEntry, Clock, Settings, LOGGER] },
@@ -134,7 +135,7 @@ function leaseBook(store: LeaseStore, clock: Clock, { config }: Settings, logger
 }
 
 // One argument for each part that an answer is made of; Nest injects them by position.
-function lookup(...[feeder, regions, shares, health, leases, observer, load, clock, { config }, logger]: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Settings, Logger]): Lookup {
+function lookup(...[feeder, regions, shares, health, leases, observer, load, clock, metrics, { config }, logger]: [MapFeeder, RegionMap, ShareSet, ShareHealth, LeaseBook, RecordedPulls, LoopLoad, Clock, Metrics, Settings, Logger]): Lookup {
   const nfsShares = config.regions.list.filter(({ share }) => share.protocol === 'nfs').map(({ name }) => name);
   return new Lookup({
     feeder,
@@ -146,7 +147,10 @@ function lookup(...[feeder, regions, shares, health, leases, observer, load, clo
     observer,
     clock,
     mapAgeMaxMs: config.lookup.staleMax,
-    isBusy: () => load.isLoaded,
+    isBusy: () => {
+      if (load.isLoaded) metrics.lookupsShed.inc({ cause: 'loop' });
+      return load.isLoaded;
+    },
     onFailure: (error) => logger.warn({ error }, 'an answer went out without its lease or its observation'),
   });
 }
