@@ -13,6 +13,7 @@ import { eventually } from './support/eventually.js';
 import { smallImage } from './support/real-layers.js';
 import type { ServiceProcess } from './support/service-process.js';
 import { SplitDeployment } from './support/split-deployment.js';
+import { FAST } from './support/start-service.js';
 import { wrongClock } from './support/wrong-clock.js';
 
 const serverUrl = process.env['TRANSLOCATOR_TEST_POSTGRES_URL'];
@@ -40,7 +41,7 @@ describe.skipIf(serverUrl === undefined)('the drain of a region, its files remov
   let layers: readonly Digest[];
 
   beforeAll(async () => {
-    deployment = undo.use(await SplitDeployment.start({ serverUrl: serverUrl!, home: HOME, regions: [HOME, EAST], replication: { unreferencedGrace: '1d' } }));
+    deployment = undo.use(await SplitDeployment.start({ serverUrl: serverUrl!, home: HOME, regions: [HOME, EAST], replication: { unreferencedGrace: '1d' }, sections: { lookup: { ...(FAST['lookup'] as object), staleMax: '2s' } } }));
     workers = await Promise.all([SKEW_MINUTES, -SKEW_MINUTES].map((minutes) => deployment.startProcess('worker', `off-by-${minutes}`, wrongClock(minutes))));
     [db, gate] = [await connected(), await connected()];
     await deployment.client.enable(IMAGE.repository);

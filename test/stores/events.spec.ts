@@ -10,7 +10,7 @@ import { type Digest, digestOf } from '#oci';
 import { MINUTE_MS } from '#quantities';
 import { PostgresReplicaStore } from '#replication/typeorm';
 
-import { endBehindAll } from './told-changes.js';
+import { endBehindAll, PATIENCE } from './told-changes.js';
 
 const LEASE_MS = MINUTE_MS;
 const OWNER = '0b9f6c52-3b0e-4d53-9d5c-0f2a6f6f3f10';
@@ -94,7 +94,7 @@ describeOnEveryDatabase('events', MIGRATIONS, (dataSource: () => DataSource) => 
       await vi.waitFor(async () => {
         await removed();
         expect(await store.find([layer('a')])).toHaveLength(1);
-      });
+      }, PATIENCE);
       expect(await told()).toEqual([]);
       for (const name of ['a', 'b']) {
         await replica(name, 'eastus', 'wanted');

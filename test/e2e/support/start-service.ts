@@ -17,7 +17,8 @@ export const FAST: Overrides = {
   demand: { flushEvery: '100ms' },
   // The layers of test images are small, and would be everywhere.
   placement: { every: '300ms', smallLayersRatio: 0 },
-  lookup: { followEvery: '50ms', staleMax: '2s', busyAfter: '10s', registryPatience: '10s' },
+  // Tests of other files have transactions open on the same server, which hold the feed back: what is known grows old meanwhile, and is right all the same.
+  lookup: { followEvery: '50ms', staleMax: '30s', busyAfter: '10s', registryPatience: '10s' },
 };
 
 /** The environment of a service that listens on free ports and knows {@link TOKENS}. */
