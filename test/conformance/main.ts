@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { startDebianRegistry } from '../e2e/support/debian-registry.js';
-import { freePort } from '../e2e/support/programs.js';
+import { freePort } from '../e2e/support/free-port.js';
 import { startService } from '../e2e/support/start-service.js';
 
 /** Nobody listens there. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { REGISTRY_PROGRAM, startDebianRegistry } from './support/debian-registry.js';
 import { callDistribution } from './support/distribution-calls.js';
-import { freePort } from './support/programs.js';
+import { freePort } from './support/free-port.js';
 import { startService } from './support/start-service.js';
 
 /** Nobody listens there: what the gateway notices, it notices by itself. */

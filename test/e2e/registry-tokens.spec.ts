@@ -13,7 +13,7 @@ import { type PushedManifest, pushImage } from '#registry/local';
 import { type Certificate, Certificates } from './support/certificates.js';
 import { REGISTRY_PROGRAM, startDebianRegistry } from './support/debian-registry.js';
 import { eventually } from './support/eventually.js';
-import { freePort } from './support/programs.js';
+import { freePort } from './support/free-port.js';
 import { sendRaw } from './support/raw-http.js';
 import { smallImage } from './support/real-layers.js';
 import type { ServiceClient } from './support/service-client.js';
@@ -91,15 +91,15 @@ describe.skipIf(!available)('tokens of a registry: Debian\'s docker-registry and
   });
 
   it.each([
-    ['signed by a key of the bundle', {}, 200],
-    ['for several repositories', { access: [pullOf('team/other'), ...APP] }, 200],
-    ['that ended within the leeway of clocks', { claims: { exp: seconds(-5) } }, 200],
-    ['with every right', { access: [pullOf('team/app', '*')] }, 200],
+    ['signed by a key of the bundle', () => ({}), 200],
+    ['for several repositories', () => ({ access: [pullOf('team/other'), ...APP] }), 200],
+    ['that ended within the leeway of clocks', () => ({ claims: { exp: seconds(-5) } }), 200],
+    ['with every right', () => ({ access: [pullOf('team/app', '*')] }), 200],
     // What the specifications of tokens allow, and this registry does not take: a list of audiences, and no key id.
-    ['for several audiences', { claims: { aud: ['elsewhere', AUDIENCE] } }, 401],
-    ['without a key id', { header: { kid: undefined } }, 401],
-  ] as readonly [string, TokenWish, number][])('%s open the repository', async (_title, wish, there) => {
-    const token = await issuer.token({ access: APP, ...wish });
+    ['for several audiences', () => ({ claims: { aud: ['elsewhere', AUDIENCE] } }), 401],
+    ['without a key id', () => ({ header: { kid: undefined } }), 401],
+  ] as readonly [string, () => TokenWish, number][])('%s open the repository', async (_title, wish, there) => {
+    const token = await issuer.token({ access: APP, ...wish() });
     expect([await registrySays('team/app', token), (await pull('team/app', 'v1', token)).status]).toEqual([there, 200]);
   });
 

@@ -12,7 +12,7 @@ import { hasProgram } from '#expansion/testing';
 import type { Translocator } from '../../apps/translocator/src/translocator.js';
 import { type Certificate, Certificates } from './support/certificates.js';
 import { eventually } from './support/eventually.js';
-import { freePort } from './support/programs.js';
+import { freePort } from './support/free-port.js';
 import { sendRaw } from './support/raw-http.js';
 import { converse, statusesIn } from './support/raw-socket.js';
 import { TOKENS } from './support/service-client.js';

@@ -62,11 +62,7 @@ const atServer = (url: string) => ({ kind: 'server', url, poolSize: 2 }) as cons
 
 describe('opening a database', () => {
   it('that nobody listens for says that it cannot be reached, and that this may pass', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    await expect(openDataSource(atServer(`postgres://somebody@127.0.0.1:${port}/any`), [])).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE', transient: true });
+    await expect(openDataSource(atServer('postgres://somebody@127.0.0.1:9/any'), [])).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE', transient: true });
   });
 
   it(`older than PostgreSQL ${POSTGRES_MAJOR_VERSION_MIN} is refused with its version`, async () => {
@@ -188,7 +184,7 @@ describe('opening a database', () => {
     url.pathname = `/${name}`;
     await expect(openDataSource(atServer(url.toString()), [Wrong1700000000003])).rejects.toThrow('no_such_table_at_all');
     const sessions = async (): Promise<unknown> => (await admin.query('SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = $1', [name])).rows;
-    await expect.poll(sessions, { timeout: 10_000 }).toEqual([{ count: 0 }]);
+    await expect.poll(sessions).toEqual([{ count: 0 }]);
     await admin.query(`DROP DATABASE ${name}`);
   });
 });

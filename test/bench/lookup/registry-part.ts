@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { freePort } from '../../e2e/support/programs.js';
+import { freePort } from '../../e2e/support/free-port.js';
 import { type Figure, measured, ratioAtLeast } from '../bench.js';
 import { askedOf } from './asked.js';
 import { startDockerRegistry } from './docker-registry.js';

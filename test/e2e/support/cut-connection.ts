@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+import { freePort } from './free-port.js';
 
 /** A way to a server on loopback that can be cut and mended: everything that goes by it fails at once while it is cut. */
 export class CutConnection implements AsyncDisposable {
@@ -9,18 +11,16 @@ export class CutConnection implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
 
-  private constructor(target: { readonly host: string; readonly port: number }, server: Server) {
+  private constructor(target: { readonly host: string; readonly port: number }, port: number) {
     this.#target = target;
-    this.#server = server;
-    this.port = (server.address() as AddressInfo).port;
-    server.on('connection', (socket) => this.#carry(socket));
+    this.port = port;
   }
 
   static async to(target: { readonly host: string; readonly port: number }): Promise<CutConnection> {
-    const server = createServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new CutConnection(target, server);
+    // Not one that others are given while it is cut.
+    const way = new CutConnection(target, await freePort());
+    await way.mend();
+    return way;
   }
 
   /** Ends every connection, and takes no new ones. */

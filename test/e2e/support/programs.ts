@@ -1,6 +1,5 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -14,15 +13,6 @@ const END_MAX_MS = 60_000;
 export async function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
   const { stdout } = await execute(program, [...args], { timeout: PROGRAM_MAX_MS, env: { ...process.env, ...env } });
   return stdout.trim();
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const socket = createServer();
-  await new Promise<void>((resolve) => socket.listen(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
-  await new Promise((resolve) => socket.close(resolve));
-  return port;
 }
 
 /** Ends a process of our own: politely, and by force when that takes too long. Returns its exit code; null when a signal ended it. */

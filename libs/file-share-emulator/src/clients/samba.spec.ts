@@ -1,9 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +9,7 @@ import { promisify } from 'node:util';
 import type { ShareClient } from '@azure/storage-file-share';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { freePort } from '../../../../test/e2e/support/free-port.js';
 import { sdkClient } from '../testing/sdk-clients.js';
 import { startTemporaryEmulator, type TemporaryEmulator } from '../testing/temporary-emulator.js';
 
@@ -20,14 +19,6 @@ const SMBCLIENT = '/usr/bin/smbclient';
 const START_MAX_MS = 20_000;
 /** Needs Debian's samba and smbclient, and root, as which alone smbd runs. */
 const isMissing = !existsSync(SMBD) || !existsSync(SMBCLIENT) || process.getuid?.() !== 0;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 describe.skipIf(isMissing)('the folder of a share, exported by Samba', () => {
   let emulator: TemporaryEmulator;

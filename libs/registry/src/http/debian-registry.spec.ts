@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createSocket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SystemClock } from '#clock';
 import { OCI_INDEX, OCI_MANIFEST } from '#oci';
 
+import { freePort } from '../../../../test/e2e/support/free-port.js';
 import { isRegistryEnvelope, parseRegistryEnvelope } from '../parse-registry-envelope.js';
 import { isUnknown } from '../registry-error.js';
 import { type RegistryEvent, referenceToExamine } from '../registry-event.js';
@@ -21,14 +22,6 @@ import { RegistryClient } from './registry-client.js';
 
 /** Debian's package `docker-registry`: the CNCF distribution registry. */
 const REGISTRY_PROGRAM = '/usr/bin/docker-registry';
-
-async function freePort(): Promise<number> {
-  const socket = createSocket();
-  await new Promise<void>((resolve) => socket.listen(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
-  await new Promise((resolve) => socket.close(resolve));
-  return port;
-}
 
 describe.skipIf(!existsSync(REGISTRY_PROGRAM))('against Debian\'s docker-registry', () => {
   let folder: string;
