@@ -48,7 +48,7 @@ beforeAll(async () => {
     pushed.set(name, await pushImage({ url: client.url, repository: `team/${name}` }, 'v1', image));
   }
   for (const name of pushed.keys()) await eventually(`${name} is whole at home`, () => client.readyIn(HOME!, `team/${name}`, 'v1'));
-}, 60_000);
+});
 afterAll(() => undo.disposeAsync());
 
 const layersOf = (name: string): readonly Digest[] => pushed.get(name)!.layers;
@@ -134,7 +134,7 @@ describe('a layer that passes', () => {
     await fetchBlob('broken', later);
     await keptOf(3);
     expect(await readdir(join(translocator.resources.emulator!.shareFolder(EAST!, 'layers'), '.partial'))).toEqual([]);
-    expect(await counted('translocator_gateway_spooled_bytes')).toBe(0);
-    expect(await readdir(join(folder, 'gateway'))).toEqual([]);
+    // It is let go after it was counted as kept.
+    await eventually('nothing is set aside any more', async () => (await counted('translocator_gateway_spooled_bytes')) === 0 && (await readdir(join(folder, 'gateway'))).length === 0);
   });
 });

@@ -19,6 +19,8 @@ const DIGEST = `sha256:${'a'.repeat(64)}`;
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 /** Requests that the gateway passes on at the same time. */
 const CONCURRENT = 4;
+/** A registry that answers is heard within this also on a busy machine. */
+const NAMESPACE_ANSWER_MAX_MS = 2000;
 /** A registry that says nothing is given up after the time that is configured; the rest is this machine's slowness. */
 const ANSWER_MAX_MS = 20_000;
 /** What may be on its way in sockets and streams while the far end reads nothing: some megabytes of the kernel's on loopback, and a little of ours. */
@@ -32,7 +34,7 @@ beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'translocator-e2e-'));
   undo.defer(() => rm(folder, { recursive: true, force: true }));
   registry = undo.use(await RawRegistry.start());
-  const gateway = { enabled: true, hosts: ['registry.test'], realm: 'own', namespaceAnswerMax: '300ms', concurrent: CONCURRENT };
+  const gateway = { enabled: true, hosts: ['registry.test'], realm: 'own', namespaceAnswerMax: `${NAMESPACE_ANSWER_MAX_MS}ms`, concurrent: CONCURRENT };
   const service = await startService({ folder, registryUrl: registry.url }, { overrides: { gateway } });
   undo.defer(() => service.translocator.stop());
   client = service.client;

@@ -28,7 +28,7 @@ beforeAll(async () => {
   undo.defer(() => service.translocator.stop());
   client = service.client;
   await eventually('the map is loaded', async () => (await client.call('/readyz')).status === 200);
-}, 60_000);
+});
 afterAll(() => undo.disposeAsync());
 
 /** A request head of these lines, and what comes behind it. */

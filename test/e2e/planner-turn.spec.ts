@@ -140,7 +140,8 @@ describe.skipIf(POSTGRES_URL === undefined)('two planners on one PostgreSQL', ()
     const ordered = await ordersOf('southeastasia');
     first.resume();
     await eventually('the first one notices', () => first.log().some(({ msg }) => msg === 'no plan could be made; it is tried again'));
-    expect(await plansOf('southeastasia')).toMatchObject([{ isOrdered: false }, { isOrdered: true }]);
+    // It tries again in seconds, which is a third plan, and no more orders.
+    expect((await plansOf('southeastasia')).slice(0, 2)).toMatchObject([{ isOrdered: false }, { isOrdered: true }]);
     expect(await ordersOf('southeastasia')).toEqual(ordered);
     await expectWhole(second);
   }, 300_000);

@@ -115,7 +115,11 @@ describe('a dry run', () => {
   });
 
   it('is made one at a time', async () => {
-    const replies = await Promise.all([dryRun({}), dryRun({})]);
+    // On a busy machine one may be over before the other comes.
+    const replies = await eventually('two meet', async () => {
+      const both = await Promise.all([dryRun({}), dryRun({})]);
+      return both.some(({ status }) => status !== 200) && both;
+    });
     expect(replies.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 503]);
     expect(replies.find(({ status }) => status === 503)?.headers['retry-after']).toBe('5');
   });
@@ -124,7 +128,9 @@ describe('a dry run', () => {
 describe('forecasts', () => {
   it('are held against what came, of one plan a day', async () => {
     const list = await world.client.admin<{ items: { planId: string }[] }>(`plans/${EAST}/outcomes`);
-    expect(list.body.items).toHaveLength(1);
+    // One, unless this runs over midnight.
+    const days = new Set((await history()).filter(({ trigger }) => trigger === 'operator').map(({ plannedAt }) => plannedAt.slice(0, 'YYYY-MM-DD'.length)));
+    expect(list.body.items).toHaveLength(days.size);
     const planId = list.body.items[0]!.planId;
     const { body } = await world.client.admin<PlanOutcomeBody>(`plans/${planId}/outcome`);
     expect(body).toMatchObject({ planId, region: EAST, pulls: 0, images: [{ repository: 'team/app', pulls: 0 }] });

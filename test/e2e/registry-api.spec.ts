@@ -5,8 +5,9 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import type { RegistryErrorsBody, RepositoryAttributes } from '#contract';
+import type { RegistryErrorsBody, RepositoryAttributes, RepositoryEntry } from '#contract';
 
+import { eventually } from './support/eventually.js';
 import { sendRaw } from './support/raw-http.js';
 import { RawRegistry } from './support/raw-registry.js';
 import type { ServiceClient } from './support/service-client.js';
@@ -135,6 +136,7 @@ describe('the attributes of a repository', () => {
     expect(seen.find(({ line }) => line.startsWith('PATCH'))).toMatchObject({ body: '{"deleteEnabled":false}', headers: PUSHER });
     const { body: trail } = await client.admin<{ items: { actor: string; path: string; status: number }[] }>('audit');
     expect(trail.items[0]).toMatchObject({ actor: 'registry', path: '/acr/v1/team/app', status: 200 });
+    await eventually('the service itself asks no more', async () => (await client.admin<RepositoryEntry>('repositories/team/app')).body.backfill.state === 'done');
     expect((await attributes('PATCH', PUSHER, { teleportEnabled: false })).body.changeableAttributes.teleportEnabled).toBe(false);
   });
 

@@ -84,7 +84,11 @@ describe.skipIf(serverUrl === undefined)('two worker processes', () => {
     const outOfHomeBytes = after[HOME]!.copyOutBytes - before[HOME]!.copyOutBytes;
     expect([outOfHomeBytes >= moved[0]!, outOfHomeBytes <= moved[0]! + images.length * FAR.length * PIECE_BYTES]).toEqual([true, true]);
     for (const region of [HOME, ...FAR]) expect([after[region]!.ingressBytes, after[region]!.egressBytes]).toEqual([before[region]!.ingressBytes, before[region]!.egressBytes]);
-    const copies = copiesByLayer();
+    // A worker logs a copy after others may see that it is there.
+    const copies = await eventually('all copies are logged', () => {
+      const logged = copiesByLayer();
+      return logged.flat().reduce((sum, count) => sum + count, 0) >= images.length * FAR.length && logged;
+    });
     expect(copies).toHaveLength(2);
     for (const whole of [[0, FAR.length], [FAR.length, 0]]) expect(copies).toContainEqual(whole);
     expect(answered.broken).toEqual([]);

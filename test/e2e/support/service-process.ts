@@ -38,11 +38,14 @@ export class ServiceProcess implements AsyncDisposable {
   readonly client: ServiceClient;
   readonly #child: ChildProcess;
   readonly #lines: readonly string[];
+  /** It has ended, and all that it wrote was read: that may be later. */
+  readonly #closed: Promise<unknown>;
 
   private constructor(child: ChildProcess, url: string, lines: readonly string[]) {
     this.#child = child;
     this.client = new ServiceClient(url);
     this.#lines = lines;
+    this.#closed = new Promise((resolve) => child.once('close', resolve));
   }
 
   /** Starts it, and returns when it answers. @throws with everything it said when it ends before that. */
@@ -79,7 +82,7 @@ export class ServiceProcess implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  /** What it logged so far, each line as an object. */
+  /** What it logged, as far as that has been read, each line as an object: all of it once it was killed or has stopped. While it runs, a line may come later than the answers by which its cause was seen. */
   log(): Record<string, unknown>[] {
     return this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }
@@ -96,16 +99,22 @@ export class ServiceProcess implements AsyncDisposable {
 
   /** Ends it as a crash does. */
   async kill(): Promise<void> {
-    await end(this.#child, 'SIGKILL');
+    await this.#end('SIGKILL');
   }
 
   /** Asks it to stop. @returns its exit code. */
   stop(): Promise<number | null> {
-    return end(this.#child, 'SIGTERM');
+    return this.#end('SIGTERM');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const code = await end(this.#child, signal);
+    await this.#closed;
+    return code;
   }
 }
 
