@@ -14,6 +14,8 @@ export default defineConfig({
     // Bounds against hanging, beyond what `eventually` waits on a machine that is busy with much else: what is slow by itself is measured by benches.
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // The same for `expect.poll`, which gives up after a second where nothing is said.
+    expect: { poll: { timeout: 90_000 } },
     pool: 'forks',
     maxWorkers: 2,
     // A machine-readable report, for whoever counts over several suites.

@@ -88,7 +88,7 @@ const SHAPES: readonly [string, readonly Stretch[]][] = [
 ];
 
 describe('sealFile', () => {
-  it.each(SHAPES)('records the bytes that the share holds of %s', { timeout: 60_000 }, async (_, stretches) => {
+  it.each(SHAPES)('records the bytes that the share holds of %s', async (_, stretches) => {
     const { sealed, share, path } = await seal(stretches);
     const blocks = stretches.reduce((sum, [, count]) => sum + count, 0);
     const sizeBytes = blocks * BLOCK_BYTES + shapeHashTree(blocks).sizeBytes + 512;
@@ -120,7 +120,7 @@ describe('sealFile', () => {
     expect(share.traffic.readBytes).toBeLessThan(sealed.dataBytes + PIECE_BYTES);
   });
 
-  it('holds no more of a file of 4 GiB than a few pieces at a time', { timeout: 60_000 }, async () => {
+  it('holds no more of a file of 4 GiB than a few pieces at a time', async () => {
     const share = new MemoryShare({ name: 'home' });
     let reading = 0;
     let most = 0;
@@ -218,7 +218,7 @@ describe('sealFile, failing', () => {
 });
 
 describe.skipIf(!hasProgram('veritysetup'))('a sealed file, in the eyes of veritysetup', () => {
-  it.each(SHAPES)('is whole with %s, and is not once a bit of its data or of its tree is another', { timeout: 60_000 }, async (_, stretches) => {
+  it.each(SHAPES)('is whole with %s, and is not once a bit of its data or of its tree is another', async (_, stretches) => {
     await using folder = await temporaryFolder();
     const made = await seal(stretches);
     const path = `${folder.path}/file.vhd`;

@@ -330,5 +330,5 @@ describe('copies that are disturbed at random', () => {
       }),
       { numRuns: 15 },
     );
-  }, 60_000);
+  });
 });

@@ -31,13 +31,16 @@ function workedOut({ repository, manifest, layers, region, onlyBlobs }: LookupRe
 /** For repositories of the team alone, in one region. */
 const LIMITED = aKeptToken({ scopes: ['lookup'], repositories: ['team/*'], regions: ['eastus'] });
 
+/** For bodies that come in pieces on a busy machine. */
+const PATIENT_MS = 60_000;
+
 /** A door before a server that says what reached it. Only what names team/app is written already. */
-async function start({ load = { isLoaded: false }, line = new AnswerLine() } = {}): Promise<{ port: number; door: LookupDoor; metrics: Metrics; post: (body: string, headers?: Record<string, string>, path?: string) => Promise<string> }> {
+async function start({ load = { isLoaded: false }, line = new AnswerLine(), bodyWithinMs = PATIENT_MS } = {}): Promise<{ port: number; door: LookupDoor; metrics: Metrics; post: (body: string, headers?: Record<string, string>, path?: string) => Promise<string> }> {
   const answers = { lookup: workedOut, written: (asked: PlainLookup): WrittenAnswer | undefined => (asked.repository === 'team/app' ? { pieces: { opening: '"at ', rest: Buffer.from('the'), closing: ' door"' }, tally: [{ kind: 'mount', reason: '', count: 1 }] } : undefined) };
   const metrics = new Metrics();
   const book = new TokenBook({ clock: new ManualClock(), bootstrap: [{ actor: 'service', secretText: SECRET, scopes: ['lookup'] }] });
   book.replace({ tokens: [LIMITED] });
-  const door = new LookupDoor({ lookup: answers, line, load, book, metrics, bodyWithinMs: 300 });
+  const door = new LookupDoor({ lookup: answers, line, load, book, metrics, bodyWithinMs });
   const server = createServer((request, response) => void text(request).then((body) => response.end(`behind it: ${body}`)));
   servers.push(server);
   door.standBefore(server);
@@ -98,7 +101,7 @@ describe('the door for lookups', () => {
   });
 
   it('answers a body that does not come whole in time with 408', async () => {
-    const { port, post } = await start();
+    const { port, post } = await start({ bodyWithinMs: 300 });
     const answer = await sendPieces(port, [`POST /v1/lookup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n`, BODY.slice(0, 40)]);
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(await post(BODY)).toBe('"at the door"');

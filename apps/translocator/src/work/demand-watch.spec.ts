@@ -143,7 +143,7 @@ describe('what the planner and its model foretold', () => {
     await deployment.pull('eastus', deployment.images[9]!, 40);
     await deployment.pass(90, noise(deployment));
     expect(deployment.early).toEqual([new Date(at.getTime() + MINUTE_MS)]);
-  }, 60_000);
+  });
 
   it('is no surprise of a region without any history but that of others, for days', async () => {
     const deployment = new Deployment(['eastus', 'brazilsouth']);
@@ -151,7 +151,7 @@ describe('what the planner and its model foretold', () => {
     deployment.early.length = 0;
     await deployment.pass(2 * 24 * 60, noise(deployment));
     expect(deployment.early).toEqual([]);
-  }, 60_000);
+  });
 });
 
 it('plans for surprises become rarer through a day, whatever comes', async () => {
@@ -159,4 +159,4 @@ it('plans for surprises become rarer through a day, whatever comes', async () =>
   for (let minute = 0; minute < 24 * 60; minute += 30) await deployment.pass(30, () => deployment.pull('eastus', deployment.images[0]!, 10 + minute ** 2));
   expect(deployment.early.length).toBeGreaterThan(1);
   expect(deployment.early.length).toBeLessThanOrEqual(9);
-}, 60_000);
+});

@@ -22,6 +22,8 @@ const LAYER_BYTES = 4_000_000;
 /** Room for four of the layers, at the size in which their files begin. */
 const CAPACITY_BYTES = 18_000_000;
 const clock = new SystemClock();
+/** A bound against hanging, for a busy machine. */
+const PATIENCE = { timeout: 90_000, interval: 20 };
 
 class Tars extends LayerBlobs {
   readonly byDigest = new Map<Digest, Buffer>();
@@ -74,8 +76,8 @@ it('begins at once only what fits together, and the share never turns out full',
   const homeShare = new MemoryShare({ name: 'home', capacityBytes: CAPACITY_BYTES });
   await want(8);
   const metrics = start(homeShare);
-  await vi.waitFor(async () => expect(await outcomes(metrics)).toMatchObject({ settled: 4, postponed: expect.any(Number) as number }), { timeout: 20_000, interval: 20 });
-  await vi.waitFor(() => expect(layers.countByState()).resolves.toMatchObject({ expanded: 4, expanding: 0 }), { timeout: 5000, interval: 20 });
+  await vi.waitFor(async () => expect(await outcomes(metrics)).toMatchObject({ settled: 4, postponed: expect.any(Number) as number }), PATIENCE);
+  await vi.waitFor(() => expect(layers.countByState()).resolves.toMatchObject({ expanded: 4, expanding: 0 }), PATIENCE);
   expect(told).toEqual([]);
   expect(homeShare.usedBytes).toBeLessThanOrEqual(CAPACITY_BYTES);
   expect(await replicas.room.reservedBytes('home', clock.now())).toBe(0);
@@ -86,7 +88,7 @@ it('lets a share that turned out full be for a while, tells of it once, and goes
   homeShare.failNext('createFile', 'SHARE_FULL');
   await want(1);
   start(homeShare);
-  await vi.waitFor(() => expect(layers.countByState()).resolves.toMatchObject({ expanded: 1 }), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(() => expect(layers.countByState()).resolves.toMatchObject({ expanded: 1 }), PATIENCE);
   expect(told).toMatchObject([{ share: 'home' }]);
   expect(homeShare.calls.filter((call) => call.operation === 'createFile')).toHaveLength(2);
 });

@@ -31,7 +31,7 @@ function signed(name: string): string {
 }
 
 async function settled(file: ShareFileClient): Promise<Awaited<ReturnType<ShareFileClient['getProperties']>>> {
-  await expect.poll(async () => (await file.getProperties()).copyStatus, { timeout: 10_000 }).not.toBe('pending');
+  await expect.poll(async () => (await file.getProperties()).copyStatus).not.toBe('pending');
   return file.getProperties();
 }
 

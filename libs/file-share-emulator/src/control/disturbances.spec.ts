@@ -48,6 +48,16 @@ async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
+/** Tries of {@link quickestMs}. */
+const TRIES_MAX = 20;
+
+/** The shortest time of some tries, which end when one took less than `enoughMs`: a machine that is busy with much else may be late, but not every time. */
+async function quickestMs(enoughMs: number, work: () => Promise<unknown>): Promise<number> {
+  let quickest = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < TRIES_MAX && quickest >= enoughMs; tries += 1) quickest = Math.min(quickest, await elapsedMs(work));
+  return quickest;
+}
+
 describe('a token bucket', () => {
   it('lets no more through than its rate allows, in order', async () => {
     const clock = new ManualClock(new Date(1_000_000));
@@ -79,19 +89,20 @@ describe('limits', () => {
   it('make an account or a share as far as they say, and no other', async () => {
     emulator.control.disturb({ limits: [{ account: 'acct1', latencyMs: 60 }, { account: 'acct1', share: 'layers', latencyMs: 40 }] });
     expect(await elapsedMs(() => file().getProperties())).toBeGreaterThanOrEqual(98);
-    expect(await elapsedMs(() => theirs.rootDirectoryClient.getFileClient('file').getProperties())).toBeLessThan(90);
+    expect(await quickestMs(90, () => theirs.rootDirectoryClient.getFileClient('file').getProperties())).toBeLessThan(90);
   });
 
   it('make reading and writing as slow as they say, together', async () => {
     emulator.control.disturb({ limits: [{ account: 'acct1', bytesPerSecond: 10 * MiB }] });
-    const both = await elapsedMs(() => Promise.all([file().downloadToBuffer(), share.rootDirectoryClient.getFileClient('other').uploadData(Buffer.alloc(MiB, 'o'))]));
+    const both = await quickestMs(1500, () => Promise.all([file().downloadToBuffer(), share.rootDirectoryClient.getFileClient('other').uploadData(Buffer.alloc(MiB, 'o'))]));
     expect(both).toBeGreaterThanOrEqual(175);
     expect(both).toBeLessThan(1500);
   });
 
   it('refuse more requests than they allow, with the words of the real service', async () => {
     emulator.control.disturb({ limits: [{ account: 'acct1', requestsPerSecond: 3 }] });
-    const answers = await Promise.all(Array.from({ length: 6 }, () => sendRaw({ method: 'HEAD', url: emulator.url, target: '/acct1/layers/file', signAs })));
+    // So many that they are too many also when it takes seconds to send them.
+    const answers = await Promise.all(Array.from({ length: 60 }, () => sendRaw({ method: 'HEAD', url: emulator.url, target: '/acct1/layers/file', signAs })));
     const busy = answers.filter(({ status }) => status === 503);
     expect(busy.length).toBeGreaterThanOrEqual(2);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(3);
@@ -106,14 +117,14 @@ describe('links', () => {
     await target.create(MiB);
     expect(await elapsedMs(() => target.uploadRangeFromURL(signed(), 0, 0, MiB))).toBeGreaterThanOrEqual(125);
     emulator.control.disturb({ links: [{ from: 'eastus', to: 'japaneast', latencyMs: 5000 }] });
-    expect(await elapsedMs(() => target.uploadRangeFromURL(signed(), 0, 0, MiB))).toBeLessThan(4000);
+    expect(await quickestMs(4000, () => target.uploadRangeFromURL(signed(), 0, 0, MiB))).toBeLessThan(4000);
   });
 
   it('are filled by parallel pieces', async () => {
     emulator.control.disturb({ links: [{ from: 'japaneast', to: 'eastus', latencyMs: 40, bytesPerSecond: 16 * MiB }] });
     const target = share.rootDirectoryClient.getFileClient('parallel');
     await target.create(8 * MiB);
-    const ms = await elapsedMs(() => Promise.all(Array.from({ length: 8 }, (_, index) => target.uploadRangeFromURL(signed(), 0, index * MiB, MiB))));
+    const ms = await quickestMs(1000, () => Promise.all(Array.from({ length: 8 }, (_, index) => target.uploadRangeFromURL(signed(), 0, index * MiB, MiB))));
     expect(ms).toBeGreaterThanOrEqual(500);
     expect(ms).toBeLessThan(1000);
   });
@@ -187,11 +198,18 @@ describe('faults', () => {
   it('let the name of a deleted share be taken for a while', async () => {
     const brief = sdkClient(`${emulator.url}/acct1`).getShareClient('brief');
     await brief.create();
-    emulator.control.disturb({ faults: [{ kind: 'slow-deletion', ms: 200 }] });
+    emulator.control.disturb({ faults: [{ kind: 'slow-deletion', ms: 600_000 }] });
     await brief.delete();
     await expect(brief.create()).rejects.toMatchObject({ statusCode: 409, code: 'ShareBeingDeleted' });
     await expect(brief.getStatistics()).rejects.toMatchObject({ statusCode: 404, code: 'ShareNotFound' });
-    await expect.poll(() => brief.create().then(() => 'created', (error: { code: string }) => error.code), { timeout: 10_000 }).toBe('created');
+  });
+
+  it('give the name of a deleted share free when that while is over', async () => {
+    const brief = sdkClient(`${emulator.url}/acct1`).getShareClient('briefer');
+    await brief.create();
+    emulator.control.disturb({ faults: [{ kind: 'slow-deletion', ms: 200 }] });
+    await brief.delete();
+    await expect.poll(() => brief.create().then(() => 'created', (error: { code: string }) => error.code)).toBe('created');
   });
 
   it('strike at their rate, and the same ones again for the same seed', () => {
