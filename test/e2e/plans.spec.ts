@@ -51,7 +51,7 @@ async function plan(): Promise<PlanBody> {
 describe('plans', () => {
   it('tell the numbers behind every decision, and what they went by', async () => {
     const made = await plan();
-    expect(made).toMatchObject({ region: EAST, terms: { breakEvenPulls: 1, keepPulls: 0.5, horizonMs: 7 * 86_400_000 }, counts: { refused: 0 } });
+    expect(made).toMatchObject({ region: EAST, terms: { breakEvenPulls: 1, keepPulls: 0.5, horizonMs: 7 * 86_400_000, parameters: { minimumExpectedPulls: 1, smallLayersRatio: 0, reactiveRatio: 0, hitImages: 0, firstPullWeight: 0, gigabyteWeight: 0 } }, counts: { refused: 0 } });
     const [decision] = made.decisions;
     expect(decision).toMatchObject({ repository: 'team/app', rank: 1 });
     expect(decision!.expectedPulls).toBeGreaterThan(1);
@@ -77,7 +77,7 @@ describe('plans', () => {
     const kept = await history();
     const [newest, oldest] = [kept[0]!.id, kept.at(-1)!.id];
     const { body } = await world.client.admin<PlanComparisonBody>(`plans/${oldest}/compare/${newest}`);
-    expect(body).toMatchObject({ region: EAST, counts: { goes: 0 }, usedBytes: { after: kept[0]!.usedBytes } });
+    expect(body).toMatchObject({ region: EAST, counts: { goes: 0 }, usedBytes: { after: kept[0]!.usedBytes }, parameters: [] });
     const other = await latest(ASIA);
     expect((await world.client.admin<Problem>(`plans/${oldest}/compare/${other.id}`)).body.errors).toEqual([{ field: '/after', value: `"${other.id}"`, rule: `must be a plan of the region ${EAST}, and is one of ${ASIA}` }]);
   });
@@ -97,6 +97,7 @@ describe('a dry run', () => {
   it('tells what other parameters would bring', async () => {
     const { body } = await dryRun({ parameters: { minimumExpectedPulls: 1000, leastExpectedPulls: 1000 } });
     expect(body.items.map(({ region, counts }) => [region, counts.goes])).toEqual([[EAST, 1], [ASIA, 0], [HOME, 0]]);
+    expect(body.items[0]!.parameters).toEqual([{ name: 'minimumExpectedPulls', before: 1, after: 1000 }, { name: 'leastExpectedPulls', before: expect.any(Number), after: 1000 }]);
   });
 
   it.each([

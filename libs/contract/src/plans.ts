@@ -11,6 +11,8 @@ const FORECASTS_MAX = 1000;
 export const OUTCOMES_MAX = 30;
 /** Images of each kind named in one comparison. */
 const COMPARED_MAX = 500;
+/** Parameters named in one comparison: more than there are. */
+const PARAMETERS_MAX = 100;
 /** Pins named in one plan. */
 const UNRESOLVED_PINS_MAX = 1000;
 
@@ -53,6 +55,27 @@ export const DecisionBody = z
   })
   .meta({ description: 'What was decided about one image, and why.' });
 
+const ratio = z.number().min(0).max(1);
+/** The parameters of plans that a rehearsal may change. */
+const changeable = {
+  minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied of which every byte is new.' }),
+  leastExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls without which no image is copied, however little it adds.' }),
+  hitImages: z.number().min(0).max(1000).optional().meta({ description: 'What a pull that finds its image there is worth besides the bytes that it saves, in images of the usual size.' }),
+  keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
+  heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
+  gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),
+  firstPullWeight: z.number().min(0).max(1000).optional().meta({ description: 'What the first pull of an image counts besides where it was never pulled.' }),
+  smallLayersRatio: ratio.optional().meta({ description: 'The part of a share for small layers of all images.' }),
+  reactiveRatio: z.number().min(0).max(0.5).optional().meta({ description: 'The part of a share for what passes through its region’s gateway.' }),
+  switchGainRatio: z.number().min(0).max(100).optional().meta({ description: 'By how much what comes has to be worth more than what goes.' }),
+};
+/** All of them. Each may lack: plans of an earlier version went by fewer. */
+const parameters = {
+  ...changeable,
+  horizonMs: Count.optional().meta({ description: 'How far ahead pulls are expected.' }),
+  smallLayerBytes: Bytes.optional().meta({ description: 'Layers smaller than this are wanted of all images.' }),
+};
+
 const summary = {
   id: Id,
   region: RegionText,
@@ -61,7 +84,10 @@ const summary = {
   repositories: z.array(RepositoryName).max(REPOSITORIES_MAX).optional().meta({ description: 'The only repositories that were planned for; absent where all were.' }),
   orderedAt: Instant.optional().meta({ description: 'When the last of its orders had been given; absent while that goes on, and for good when its planner ended in the middle: a later plan orders what is lacking.' }),
   terms: z
-    .object({ horizonMs: Count, breakEvenPulls: z.number().min(0), keepPulls: z.number().min(0) })
+    .object({
+      horizonMs: Count, breakEvenPulls: z.number().min(0), keepPulls: z.number().min(0),
+      parameters: z.object(parameters).optional().meta({ description: 'Everything by which it weighed, under the names that a dry run takes; absent from plans of earlier versions.' }),
+    })
     .optional()
     .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on an image of which every byte is new is copied, and down to how many it stays.' }),
   capacityBytes: Bytes,
@@ -99,6 +125,10 @@ export const PlanComparisonBody = z
     region: RegionText,
     capacityBytes: BeforeAndAfter,
     usedBytes: BeforeAndAfter,
+    parameters: z
+      .array(z.object({ name: z.string().max(100), before: z.number().optional(), after: z.number().optional() }))
+      .max(PARAMETERS_MAX)
+      .meta({ description: 'Every parameter of which they do not tell the same; a side is absent where that plan, of an earlier version, does not tell.' }),
     servedPulls: BeforeAndAfter.meta({ description: 'Pulls expected of the images that are there by the plan.' }),
     comes: ComparedImages.meta({ description: 'Images that are there by the second plan alone, the most pulled first.' }),
     goes: ComparedImages,
@@ -106,8 +136,6 @@ export const PlanComparisonBody = z
     counts: z.object({ comes: Count, goes: Count, otherwise: Count, same: Count }).meta({ description: 'How many images of each kind there are, named or not.' }),
   })
   .meta({ description: 'What the second of two plans of one region does otherwise.' });
-
-const ratio = z.number().min(0).max(1);
 
 const outcome = {
   planId: Id,
@@ -134,20 +162,7 @@ export const DryRunRequest = z
   .strictObject({
     regions: z.array(RegionText).min(1).max(REGIONS_MAX).optional().meta({ description: 'Of which regions to answer; of all where it is absent.' }),
     capacityBytes: z.record(RegionText, z.int().min(0).max(CAPACITY_MAX)).optional().meta({ description: 'What the shares of these regions may hold.' }),
-    parameters: z
-      .strictObject({
-        minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied of which every byte is new.' }),
-        leastExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls without which no image is copied, however little it adds.' }),
-        hitImages: z.number().min(0).max(1000).optional().meta({ description: 'What a pull that finds its image there is worth besides the bytes that it saves, in images of the usual size.' }),
-        keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
-        heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
-        gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),
-        firstPullWeight: z.number().min(0).max(1000).optional().meta({ description: 'What the first pull of an image counts besides where it was never pulled.' }),
-        smallLayersRatio: ratio.optional().meta({ description: 'The part of a share for small layers of all images.' }),
-        reactiveRatio: z.number().min(0).max(0.5).optional().meta({ description: 'The part of a share for what passes through its region’s gateway.' }),
-        switchGainRatio: z.number().min(0).max(100).optional().meta({ description: 'By how much what comes has to be worth more than what goes.' }),
-      })
-      .optional(),
+    parameters: z.strictObject(changeable).optional(),
   })
   .meta({ description: 'What should be taken to be otherwise; everything else is as it is.' });
 

@@ -4,7 +4,8 @@ import { MiB } from '#quantities';
 
 import { COMPARED_IMAGES_MAX, comparePlans } from './compare-plans.js';
 import { planRegion } from './plan-region.js';
-import type { RegionFacts } from './region-facts.js';
+import { PARAMETER_NAMES, termsOf } from './plan-store.js';
+import { PLACEMENT_PARAMETERS_DEFAULT, type RegionFacts } from './region-facts.js';
 import { aLayer, anImage, aRegion, aRegionPin, expecting } from './testing/region-scene.js';
 
 const images = ['a', 'b', 'c'].map((name) => anImage(`team/${name}:v1`, [aLayer(name, 40)]));
@@ -24,6 +25,23 @@ describe('two plans', () => {
     expect(comparison).toMatchObject({ comes: [], otherwise: [], usedBytes: { before: 80 * MiB, after: 40 * MiB }, capacityBytes: { before: 80 * MiB, after: 40 * MiB } });
     const back = comparePlans(planned({ capacityBytes: 40 * MiB }), planned());
     expect(back.comes).toMatchObject([{ repository: 'team/b' }]);
+  });
+
+  it.each(PARAMETER_NAMES)('name %s where they did not go by it alike, and it alone', (name) => {
+    const changed = { ...PLACEMENT_PARAMETERS_DEFAULT, [name]: PLACEMENT_PARAMETERS_DEFAULT[name] / 2 + 0.2 };
+    const [before, after] = [{ ...planned(), terms: termsOf(PLACEMENT_PARAMETERS_DEFAULT) }, { ...planned(), terms: termsOf(changed) }];
+    expect(comparePlans(before, after).parameters).toEqual([{ name, before: PLACEMENT_PARAMETERS_DEFAULT[name], after: changed[name] }]);
+    expect(comparePlans(after, after).parameters).toEqual([]);
+  });
+
+  it('of earlier versions tell two parameters, or none: the others have one side', () => {
+    const now = termsOf(PLACEMENT_PARAMETERS_DEFAULT);
+    const { parameters: _parameters, ...earlier } = now;
+    const compared = (before: object, after: object) => comparePlans({ ...planned(), ...before }, { ...planned(), ...after }).parameters;
+    expect(compared({ terms: earlier }, { terms: now }).map(({ name, ...sides }) => [name, Object.keys(sides)])).toEqual(PARAMETER_NAMES.filter((name) => name !== 'horizonMs' && name !== 'minimumExpectedPulls').map((name) => [name, ['after']]));
+    expect(compared({ terms: { ...earlier, breakEvenPulls: 7 } }, { terms: now })).toContainEqual({ name: 'minimumExpectedPulls', before: 7, after: PLACEMENT_PARAMETERS_DEFAULT.minimumExpectedPulls });
+    expect(compared({ terms: now }, {}).every((difference) => !('after' in difference))).toBe(true);
+    expect(compared({}, {})).toEqual([]);
   });
 
   it('tell apart why an image is there, and what one of them does not know', () => {

@@ -1,11 +1,21 @@
-import { type ImageName, imageKey } from './region-facts.js';
+import { PARAMETER_NAMES, parametersTold, type PlanTerms } from './plan-store.js';
+import { type ImageName, imageKey, type PlacementParameters } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
 
 /** Images that a comparison names of each kind; how many there are is told in full. */
 export const COMPARED_IMAGES_MAX = 500;
 
 /** What a plan says, as far as two are compared. */
-export type ComparedPlan = Pick<RegionPlan, 'capacityBytes' | 'usedBytes' | 'decisions'>;
+export interface ComparedPlan extends Pick<RegionPlan, 'capacityBytes' | 'usedBytes' | 'decisions'> {
+  readonly terms?: PlanTerms;
+}
+
+/** A parameter by which two plans did not go alike. A side is absent where that plan, of an earlier version, does not tell. */
+export interface ParameterDifference {
+  readonly name: keyof PlacementParameters;
+  readonly before?: number;
+  readonly after?: number;
+}
 
 /** An image of which two plans decide otherwise: absent where a plan does not know it, or does not keep what it decided. */
 export interface ComparedImage extends ImageName {
@@ -17,6 +27,8 @@ export interface ComparedImage extends ImageName {
 export interface PlanComparison {
   readonly capacityBytes: { readonly before: number; readonly after: number };
   readonly usedBytes: { readonly before: number; readonly after: number };
+  /** Every parameter of which they do not tell the same. */
+  readonly parameters: readonly ParameterDifference[];
   /** Pulls expected of the images that are there by the plan. */
   readonly servedPulls: { readonly before: number; readonly after: number };
   /** There by the second plan alone, the most pulled first; at most {@link COMPARED_IMAGES_MAX}, as the next ones. */
@@ -46,10 +58,19 @@ export function comparePlans(before: ComparedPlan, after: ComparedPlan): PlanCom
   return {
     capacityBytes: { before: before.capacityBytes, after: after.capacityBytes },
     usedBytes: { before: before.usedBytes, after: after.usedBytes },
+    parameters: differencesOf(parametersTold(before.terms), parametersTold(after.terms)),
     servedPulls: { before: served(before), after: served(after) },
     comes: mostPulled(comes), goes: mostPulled(goes), otherwise: mostPulled(otherwise),
     counts: { comes: comes.length, goes: goes.length, otherwise: otherwise.length, same },
   };
+}
+
+function differencesOf(before: Partial<PlacementParameters>, after: Partial<PlacementParameters>): ParameterDifference[] {
+  return PARAMETER_NAMES.filter((name) => before[name] !== after[name]).map((name) => ({
+    name,
+    ...(before[name] === undefined ? {} : { before: before[name] }),
+    ...(after[name] === undefined ? {} : { after: after[name] }),
+  }));
 }
 
 function isThere(decision: PlacementDecision | undefined): boolean {

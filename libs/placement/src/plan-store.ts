@@ -1,7 +1,7 @@
 import type { WriteFence } from '#claims';
 import type { RegionName } from '#regions';
 
-import type { PlacementParameters } from './region-facts.js';
+import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters } from './region-facts.js';
 import type { PlacementDecision, RegionPlan } from './region-plan.js';
 
 /** What made a plan be made. */
@@ -27,6 +27,8 @@ export interface PlanTerms {
   readonly breakEvenPulls: number;
   /** And stays as long as so many are. */
   readonly keepPulls: number;
+  /** Everything by which it weighed. Absent from plans of an earlier version; a plan that was made before there was some parameter lacks that one. */
+  readonly parameters?: Partial<PlacementParameters>;
 }
 
 /** A plan of one region as it is kept, without its decisions. */
@@ -63,6 +65,8 @@ export interface StoredPlan extends PlanSummary {
 export const DECISIONS_STORED_MAX = 2000;
 /** Pins without an image named in one plan. */
 export const UNRESOLVED_PINS_STORED_MAX = 1000;
+/** All parameters of plans. */
+export const PARAMETER_NAMES = Object.keys(PLACEMENT_PARAMETERS_DEFAULT) as readonly (keyof PlacementParameters)[];
 /** Plans on one page. */
 export const PLAN_PAGE_MAX = 200;
 
@@ -132,8 +136,17 @@ export function storedPlan(
 }
 
 /** What plans with these parameters go by. */
-export function termsOf({ horizonMs, minimumExpectedPulls, keepRatio }: PlacementParameters): PlanTerms {
-  return { horizonMs, breakEvenPulls: minimumExpectedPulls, keepPulls: minimumExpectedPulls * keepRatio };
+export function termsOf(parameters: PlacementParameters): PlanTerms {
+  const { horizonMs, minimumExpectedPulls, keepRatio } = parameters;
+  // Whatever else the object has is no parameter of plans.
+  const named = Object.fromEntries(PARAMETER_NAMES.map((name) => [name, parameters[name]])) as Record<keyof PlacementParameters, number>;
+  return { horizonMs, breakEvenPulls: minimumExpectedPulls, keepPulls: minimumExpectedPulls * keepRatio, parameters: named };
+}
+
+/** The parameters that are told by what a plan went by: of plans of an earlier version two, or none. */
+export function parametersTold(terms: PlanTerms | undefined): Partial<PlacementParameters> {
+  if (terms === undefined) return {};
+  return terms.parameters ?? { horizonMs: terms.horizonMs, minimumExpectedPulls: terms.breakEvenPulls };
 }
 
 /** True when both decide the same of every image, and know the same pins as without an image. Numbers, which change with every minute, do not count. */

@@ -38,5 +38,6 @@ it('a rehearsal tells what half the room would take away, and does nothing', asy
 it('a rehearsal of other parameters tells what they would bring and what they would not', async () => {
   const { plans } = await rehearse({ parameters: { minimumExpectedPulls: 100 } });
   expect(plans[0]?.comparison.goes).toMatchObject([{ repository: 'team/little', after: { reason: 'DEMAND_TOO_SMALL' } }]);
-  expect((await rehearse({})).plans[0]?.comparison.counts.same).toBe(2);
+  expect(plans.map(({ comparison }) => comparison.parameters)).toEqual([1, 2].map(() => [{ name: 'minimumExpectedPulls', before: PLACEMENT_PARAMETERS_DEFAULT.minimumExpectedPulls, after: 100 }]));
+  expect((await rehearse({})).plans[0]?.comparison).toMatchObject({ counts: { same: 2 }, parameters: [] });
 });

@@ -5,6 +5,7 @@ import type { RegionName } from '#regions';
 import { comparePlans, type PlanComparison } from './compare-plans.js';
 import { gatherRound, type PlanningRound, type RoundSources } from './gather-round.js';
 import { planRoundInSteps } from './plan-round.js';
+import { termsOf } from './plan-store.js';
 import type { PlacementParameters } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
 
@@ -42,9 +43,14 @@ export async function rehearsePlans(sources: RehearsalSources, parameters: Place
   const { forecasts } = sources;
   const round = await gatherRound({ ...sources, forecasts: { ofAll: (world, horizonMs) => forecasts.inPassing(world, horizonMs) } }, parameters);
   const regions = round.regions.map((place) => ({ ...place, capacityBytes: changes.capacityBytes?.get(place.region) ?? place.capacityBytes }));
+  const changedParameters = { ...parameters, ...changes.parameters };
   const asIs = await inSlices(collected(round, parameters));
-  const changed = await inSlices(collected({ ...round, regions }, { ...parameters, ...changes.parameters }));
-  return round.regions.map(({ region }, n) => ({ region, at: round.now, asIs: asIs[n]!, changed: changed[n]!, comparison: comparePlans(asIs[n]!, changed[n]!) }));
+  const changed = await inSlices(collected({ ...round, regions }, changedParameters));
+  const [terms, changedTerms] = [termsOf(parameters), termsOf(changedParameters)];
+  return round.regions.map(({ region }, n) => ({
+    region, at: round.now, asIs: asIs[n]!, changed: changed[n]!,
+    comparison: comparePlans({ ...asIs[n]!, terms }, { ...changed[n]!, terms: changedTerms }),
+  }));
 }
 
 function* collected(round: PlanningRound, parameters: PlacementParameters): Generator<void, RegionPlan[]> {

@@ -27,13 +27,13 @@ export class PlanBodies {
   }
 
   /** What another plan of a region does otherwise. */
-  comparison(region: RegionName, { comes, goes, otherwise, ...numbers }: PlanComparison): PlanComparisonBody {
+  comparison(region: RegionName, { comes, goes, otherwise, parameters, ...numbers }: PlanComparison): PlanComparisonBody {
     const named = (images: readonly ComparedImage[]) => images.map(({ repository, digest, before, after }) => ({
       repository, digest,
       ...(before === undefined ? {} : { before: this.#decision(region, before) }),
       ...(after === undefined ? {} : { after: this.#decision(region, after) }),
     }));
-    return { region, ...numbers, comes: named(comes), goes: named(goes), otherwise: named(otherwise) };
+    return { region, ...numbers, parameters: parameters.map((each) => ({ ...each })), comes: named(comes), goes: named(goes), otherwise: named(otherwise) };
   }
 
   /** What copying so many bytes from home to a region costs, in USD. */

@@ -39,6 +39,16 @@ export function planStoreConformance(name: string, open: () => PlanStore): void 
       expect((await store.latest('eastus'))?.trigger).toBe('schedule');
     });
 
+    it('gives plans of earlier versions back with as much as they tell of what they went by', async () => {
+      const { terms: _terms, ...none } = aPlan(0);
+      const three = { ...aPlan(1), terms: { horizonMs: HOUR_MS, breakEvenPulls: 2, keepPulls: 1 } };
+      const fewer = { ...aPlan(2), terms: { ...three.terms, parameters: { horizonMs: HOUR_MS, minimumExpectedPulls: 2 } } };
+      for (const plan of [none, three, fewer]) {
+        await store.save(plan, later(HOUR_MS));
+        expect(await store.get(plan.id)).toEqual(plan);
+      }
+    });
+
     it('notes when a plan was ordered to the end, once', async () => {
       const plan = aPlan(0);
       await store.save(plan, later(HOUR_MS));
