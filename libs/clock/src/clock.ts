@@ -6,7 +6,7 @@ export abstract class Clock {
   abstract now(): Date;
 
   /**
-   * Waits `ms` milliseconds.
+   * Waits `ms` milliseconds, at least one.
    * @throws the signal's reason as soon as `signal` aborts.
    */
   abstract sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -21,7 +21,8 @@ export class SystemClock extends Clock {
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     try {
-      await delay(ms, undefined, signal === undefined ? {} : { signal });
+      // No timer is shorter than a millisecond. Asked for one that is, Node takes a way that it seldom takes, in what makes the timers of all connections: the engine gives up what it has compiled of that.
+      await delay(Math.max(1, ms), undefined, signal === undefined ? {} : { signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw error;

@@ -148,6 +148,7 @@ export class LeaseBook {
   }
 
   async #writeAll(): Promise<void> {
+    this.#shared.turnGenerations(this.#options.clock.now());
     for (const batch of inBatches([...this.#pending.values()])) {
       await this.#options.store.grantMany(batch.map(leaseOf), this.#options.clock.now());
       for (const lease of batch) this.#pending.delete(lease.id);

@@ -7,7 +7,7 @@ import type { GrantedLease } from './lease.js';
 export const OWN_LEASES_MAX = 4;
 /** Windows in the length of a lease: how much longer a shared lease may hold than the last pull that was given it needs. */
 const WINDOWS_PER_TTL = 15;
-/** Lists of replicas that are counted in one window at most, about 2 kB each: pulls of others get leases of their own. */
+/** Lists of replicas that are counted between two turns of generations at most, about 2 kB each: pulls of others get leases of their own. */
 export const COUNTED_LISTS_MAX = 20_000;
 
 /** What one pull is to be given. */
@@ -35,7 +35,7 @@ type Counts = Map<string, Map<RegionName, Count>>;
  */
 export class SharedLeases {
   readonly #windowMs: number;
-  /** Until when counts are noted in the young generation: a window's length, so that what is in the old one when it goes has had its window. */
+  /** Until when counts are noted in the young generation, at least: a window's length, so that what is in the old one when it goes has had its window. */
   #turnsAtMs = 0;
   /** By list and region. A list's text is the same string each time where the list is, so that finding it does not read it again. */
   #young: Counts = new Map();
@@ -46,11 +46,21 @@ export class SharedLeases {
     this.#windowMs = ttlMs / WINDOWS_PER_TTL;
   }
 
+  /**
+   * Lets go of what had its window: to be called now and then, and not with a pull. What seldom runs within what runs always makes the engine give up what it has compiled of it, and pulls
+   * wait then for tens of milliseconds.
+   */
+  turnGenerations(now: Date): void {
+    const nowMs = now.getTime();
+    const leftMs = this.#turnsAtMs - nowMs;
+    if (leftMs > 0 && leftMs <= this.#windowMs) return;
+    this.#turnsAtMs = nowMs + this.#windowMs;
+    [this.#old, this.#young] = [this.#young, new Map()];
+  }
+
   /** The turn of a pull at `now`. A clock that was set back begins a new window. */
   turn(region: RegionName, held: HeldList, now: Date): LeaseTurn {
-    const nowMs = now.getTime();
-    this.#turnGenerations(nowMs);
-    const counted = this.#countOf(held, region, nowMs);
+    const counted = this.#countOf(held, region, now.getTime());
     counted.pulls += 1;
     return {
       lease: counted.lease,
@@ -59,13 +69,6 @@ export class SharedLeases {
         counted.lease = lease;
       },
     };
-  }
-
-  #turnGenerations(nowMs: number): void {
-    const leftMs = this.#turnsAtMs - nowMs;
-    if (leftMs > 0 && leftMs <= this.#windowMs) return;
-    this.#turnsAtMs = nowMs + this.#windowMs;
-    [this.#old, this.#young] = [this.#young, new Map()];
   }
 
   #countOf({ text, spread }: HeldList, region: RegionName, nowMs: number): Count {
