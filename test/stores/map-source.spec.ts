@@ -28,6 +28,7 @@ function feederOn(dataSource: DataSource): MapFeeder {
     layers: new PostgresExpandedLayerStore(dataSource),
     replicas: new PostgresReplicaStore(dataSource),
     entry: { ensure: async () => undefined },
+    clock: new SystemClock(),
   });
   return new MapFeeder({ source, clock: new SystemClock() });
 }

@@ -25,7 +25,7 @@ import type { Resources } from './resources.js';
 import { Settings } from './settings.js';
 import { metricsWithShares } from './share-metrics.js';
 import { ShareSet } from './share-set.js';
-import { LOGGER, ProcessName } from './tokens.js';
+import { DatabaseOpening, LOGGER, ProcessName } from './tokens.js';
 
 /** What every part of the service stands on. */
 export interface Foundation {
@@ -51,6 +51,7 @@ export class FoundationModule {
       { provide: LOGGER, useValue: logger },
       { provide: Metrics, useValue: metricsWithShares(resources.shares) },
       { provide: DataSource, useValue: resources.dataSource },
+      { provide: DatabaseOpening, useValue: new DatabaseOpening(resources.databaseOpened) },
       { provide: ChangeFeed, useValue: new ChangeFeed(resources.dataSource) },
       { provide: RegionMap, useValue: resources.regions },
       { provide: ShareSet, useValue: resources.shares },

@@ -22,6 +22,8 @@ const DATABASE_WAIT_MS = 3 * SECOND_MS;
 /** What the service stands on; opened before anything is served and closed after everything has stopped. */
 export interface Resources {
   readonly dataSource: DataSource;
+  /** As in `OpeningDataSource.opened`; resolved already where it was waited for. */
+  readonly databaseOpened: Promise<void>;
   readonly regions: RegionMap;
   readonly shares: ShareSet;
   /** The emulator behind the shares, with the embedded default. */
@@ -50,7 +52,7 @@ export async function openResources(settings: Settings, clock: Clock, logger: Lo
     const shares = openShares(config, { credentialOf, emulator: emulated?.emulator }, clock);
     // A process that only answers is not to wait for a share that is away: workers make it.
     if (!onlyAnswers(settings)) await Promise.all([...shares.byName.values()].map((share) => share.ensureExists()));
-    return { dataSource, regions: regionMap(settings), shares, emulator: emulated?.emulator, failed: embedded?.failed ?? new Promise<never>(() => undefined), close };
+    return { dataSource, databaseOpened: database.opened, regions: regionMap(settings), shares, emulator: emulated?.emulator, failed: embedded?.failed ?? new Promise<never>(() => undefined), close };
   } catch (error) {
     await close();
     throw error;
@@ -63,7 +65,7 @@ function onlyAnswers({ config }: Settings): boolean {
 }
 
 /** Opens the database; where the process has answers to give without it, waits for it only {@link DATABASE_WAIT_MS}, and goes on opening it. */
-async function openDatabase(address: DatabaseAddress, mayBeLate: boolean, logger: Logger): Promise<Pick<OpeningDataSource, 'dataSource' | 'close'>> {
+async function openDatabase(address: DatabaseAddress, mayBeLate: boolean, logger: Logger): Promise<OpeningDataSource> {
   const first = async (dataSource: DataSource): Promise<void> => void (await new ChangeFeed(dataSource).repair());
   if (address.kind === 'server' && mayBeLate) {
     const onFailure = (error: unknown): void => logger.warn({ error }, 'the database cannot be reached; pulls are answered from the snapshot of the map, where there is one');
@@ -73,7 +75,7 @@ async function openDatabase(address: DatabaseAddress, mayBeLate: boolean, logger
   }
   const dataSource = await openDataSource(address, MIGRATIONS);
   await first(dataSource);
-  return { dataSource, close: () => dataSource.destroy() };
+  return { dataSource, opened: Promise.resolve(), close: () => dataSource.destroy() };
 }
 
 function databaseAddress({ config, secrets }: Settings, embedded: EmbeddedDatabase | undefined): DatabaseAddress {

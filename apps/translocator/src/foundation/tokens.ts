@@ -5,3 +5,9 @@ export const LOGGER = Symbol('logger');
 export class ProcessName {
   constructor(readonly text: string) {}
 }
+
+/** When the database is open: at once, but for a process that answers from memory until it is. */
+export class DatabaseOpening {
+  /** @param opened resolves when it is, or nobody tries any more; rejects when it never will be. */
+  constructor(readonly opened: Promise<void>) {}
+}

@@ -5,7 +5,7 @@ import { AnsweringBeats, AnsweringEntry, LeaseBook, MapFeeder } from '#mounts';
 import { SECOND_MS } from '#quantities';
 import { type Logger, Metrics } from '#telemetry';
 
-import { LOGGER } from '../foundation/tokens.js';
+import { DatabaseOpening, LOGGER } from '../foundation/tokens.js';
 import { MapSnapshotFile } from './map-snapshot-file.js';
 
 /** How long the last word of a process that stops may take: without it, it counts as one that crashed. */
@@ -20,6 +20,7 @@ export class MapFollowing implements OnModuleInit, OnApplicationBootstrap, OnApp
     private readonly snapshot: MapSnapshotFile,
     private readonly entry: AnsweringEntry,
     private readonly beats: AnsweringBeats,
+    private readonly database: DatabaseOpening,
     private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
@@ -47,6 +48,8 @@ export class MapFollowing implements OnModuleInit, OnApplicationBootstrap, OnApp
     this.feeder.start();
     this.leases.start();
     this.beats.start();
+    // While it could not be reached the feeder looked more and more seldom.
+    this.database.opened.then(() => this.feeder.nudge(), () => undefined);
   }
 
   async onApplicationShutdown(): Promise<void> {

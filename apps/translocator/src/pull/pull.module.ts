@@ -8,7 +8,7 @@ import { Clock } from '#clock';
 import { ChangeFeed, type FeedPosition, wholeTransactionsUpTo } from '#database';
 import { DemandRecorder } from '#demand';
 import { ExpandedLayerStore } from '#expansion';
-import { AnsweringBeats, AnsweringEntry, AnsweringProcesses, CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, NearShares, PREPARED_KEPT_MS, removalWaitMs, ShareHealth, ShareMountSources } from '#mounts';
+import { AnsweringBeats, AnsweringEntry, AnsweringProcesses, CallerNetworks, HealthyMountSources, LeaseBook, LeaseStore, Lookup, MapFeeder, type MapTopic, NearShares, PREPARED_KEPT_MS, removalWaitMs, ShareHealth, ShareMountSources } from '#mounts';
 import { RegionMap } from '#regions';
 import { CatalogueReader, RegistryClient } from '#registry';
 import { ReplicaStore, ShareDrains } from '#replication';
@@ -45,11 +45,7 @@ import { UnwaitedProbe } from './unwaited-probe.js';
   providers: [
     { provide: PullAuthority, useFactory: pullAuthority, inject: [RegistryClient, Clock, FailureBuckets, Metrics, Settings, LOGGER] },
     { provide: AnsweringEntry, useFactory: answeringEntry, inject: [AnsweringProcesses, ProcessName, Clock, Settings] },
-    {
-      provide: StoredMapSource,
-      useFactory: (...[feed, catalogue, layers, replicas, entry]: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry]) => new StoredMapSource({ feed, catalogue, layers, replicas, entry }),
-      inject: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry],
-    },
+    { provide: StoredMapSource, useFactory: mapSource, inject: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry, Clock, LOGGER] },
     { provide: MapFeeder, useFactory: mapFeeder, inject: [StoredMapSource, Clock, Settings, LOGGER] },
     { provide: LeaseBook, useFactory: leaseBook, inject: [LeaseStore, Clock, Settings, LOGGER] },
     { provide: RecordedPulls, useFactory: (recorder: DemandRecorder, metrics: Metrics) => new RecordedPulls(recorder, metrics), inject: [DemandRecorder, Metrics] },
@@ -79,6 +75,11 @@ function pullAuthority(...[registry, clock, failures, metrics, { config }, logge
     patienceMinMs: config.lookup.registryPatience,
     onRefused: (reason) => metrics.authFailures.inc({ kind: 'pull', reason }),
   });
+}
+
+function mapSource(...[feed, catalogue, layers, replicas, entry, clock, logger]: [ChangeFeed, CatalogueReader, ExpandedLayerStore, ReplicaStore, AnsweringEntry, Clock, Logger]): StoredMapSource {
+  const onPageFailed = (topic: MapTopic, error: unknown): void => logger.warn({ topic, error }, 'a page of the lookup map could not be read; it is read again');
+  return new StoredMapSource({ feed, catalogue, layers, replicas, entry, clock, onPageFailed });
 }
 
 function mapFeeder(source: StoredMapSource, clock: Clock, { config }: Settings, logger: Logger): MapFeeder {

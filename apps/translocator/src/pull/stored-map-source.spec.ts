@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { ManualClock } from '#clock/testing';
 import { type LayerStanding, mergedViewDigest } from '#expansion';
 import { expandedForm, MemoryExpandedLayerStore, wantedLayer, wantedView } from '#expansion/testing';
 import type { MapKey, MapRow, MapTopic } from '#mounts';
@@ -7,7 +8,7 @@ import { type Digest, digestOf } from '#oci';
 import { MemoryCatalogue, MemoryCatalogueReader, MemoryImageStore, MemoryRepositoryStore, sampleIndex, sampleRecord } from '#registry/testing';
 import { MemoryReplicaStore, replicaOrder } from '#replication/testing';
 
-import { StoredMapSource } from './stored-map-source.js';
+import { PAGE_RETRIES, StoredMapSource } from './stored-map-source.js';
 
 const NOW = new Date('2026-03-01T12:00:00.000Z');
 const freely = { now: NOW, claimId: undefined };
@@ -18,6 +19,7 @@ const quietFeed = {
   readAfter: (position: { transaction: string; sequence: string }) => Promise.resolve({ changes: [], position, gap: false, heldBackSince: undefined }),
 };
 
+let clock: ManualClock;
 let catalogue: MemoryCatalogue;
 let images: MemoryImageStore;
 let layers: MemoryExpandedLayerStore;
@@ -26,11 +28,12 @@ let replicas: MemoryReplicaStore;
 const entry = { ensure: async () => undefined };
 let source: StoredMapSource;
 beforeEach(() => {
+  clock = new ManualClock();
   catalogue = new MemoryCatalogue();
   images = new MemoryImageStore(catalogue);
   layers = new MemoryExpandedLayerStore();
   replicas = new MemoryReplicaStore();
-  source = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, entry });
+  source = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, entry, clock });
 });
 
 async function loaded(topic: MapTopic): Promise<MapRow[]> {
@@ -57,6 +60,30 @@ async function layerIn(state: 'wanted' | 'expanding' | 'expanded' | 'refused'): 
   if (state === 'expanded') await layers.complete(claimed!.claim.id, expandedForm(layer), NOW);
   if (state === 'refused') await layers.refuse(claimed!.claim.id, { code: 'TAR_INVALID', message: 'it lies' });
   return layer.digest;
+}
+
+/** A source of three pages of layers that fails so many times from that call on. */
+async function failingFrom(call: number, times: number): Promise<{ readonly asked: (string | undefined)[]; readonly heard: string[]; readonly failing: StoredMapSource }> {
+  await layers.want(Array.from({ length: 2001 }, (_, n) => wantedLayer(`layer ${n}`)), NOW);
+  const [asked, heard]: [(string | undefined)[], string[]] = [[], []];
+  class Failing extends MemoryExpandedLayerStore {
+    override async standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
+      asked.push(after);
+      if (asked.length >= call && asked.length < call + times) throw new Error('the connection is gone');
+      return layers.standingsAfter(after, limit);
+    }
+  }
+  const onPageFailed = (topic: MapTopic, error: unknown): void => void heard.push(`${topic}: ${(error as Error).message}`);
+  const failing = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers: new Failing(), replicas, entry, clock, onPageFailed });
+  return { asked, heard, failing };
+}
+
+/** Moves the clock until that page was read, or given up. */
+async function untilRead(page: Promise<unknown>): Promise<void> {
+  let isSettled = false;
+  const settle = (): void => void (isSettled = true);
+  page.then(settle, settle);
+  for (; !isSettled; await new Promise((resolve) => setImmediate(resolve))) await clock.advance(1000);
 }
 
 describe('the rows of the lookup map', () => {
@@ -128,22 +155,38 @@ describe('the rows of the lookup map', () => {
     expect(pages).toEqual([1000, 1000, 1]);
   });
 
-  it('are read ahead by one page, whose failure is told to whoever comes to it', async () => {
-    await layers.want(Array.from({ length: 2001 }, (_, n) => wantedLayer(`layer ${n}`)), NOW);
-    const asked: (string | undefined)[] = [];
-    class Failing extends MemoryExpandedLayerStore {
-      override async standingsAfter(after: Digest | undefined, limit: number): Promise<LayerStanding[]> {
-        asked.push(after);
-        if (asked.length === 2) throw new Error('the connection is gone');
-        return layers.standingsAfter(after, limit);
-      }
-    }
-    const failing = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers: new Failing(), replicas, entry });
+  it('are read ahead by one page, and a page that fails is read again by itself', async () => {
+    const { asked, failing, heard } = await failingFrom(2, 2);
     const all = failing.load('layer')[Symbol.asyncIterator]();
     expect((await all.next()).value).toHaveLength(1000);
     expect(asked).toHaveLength(2);
-    await new Promise((resolve) => setImmediate(resolve));
-    await expect(all.next()).rejects.toThrow('the connection is gone');
+    const second = all.next();
+    await untilRead(second);
+    expect((await second).value).toHaveLength(1000);
+    expect([(await all.next()).value?.length, (await all.next()).done]).toEqual([1, true]);
+    // The first page once, the second until it came, and after the third the empty one that ends the list.
+    expect(asked).toEqual([asked[0], asked[1], asked[1], asked[1], asked[4], asked[5]]);
+    expect(new Set(asked).size).toBe(4);
+    expect(heard).toEqual(['layer: the connection is gone', 'layer: the connection is gone']);
+  });
+
+  it('are given up when a page fails again and again, which is told to whoever comes to it', async () => {
+    const { asked, failing } = await failingFrom(2, Number.POSITIVE_INFINITY);
+    const all = failing.load('layer')[Symbol.asyncIterator]();
+    expect((await all.next()).value).toHaveLength(1000);
+    const second = all.next();
+    second.catch(() => undefined);
+    await untilRead(second);
+    await expect(second).rejects.toThrow('the connection is gone');
+    expect(asked).toHaveLength(1 + PAGE_RETRIES.triesMax);
+  });
+
+  it('are not read again for somebody who has gone', async () => {
+    const { asked, failing } = await failingFrom(2, Number.POSITIVE_INFINITY);
+    for await (const _ of failing.load('layer')) break;
+    await clock.advance(60_000);
+    expect(asked).toHaveLength(2);
+    expect(clock.sleeperCount).toBe(0);
   });
 
   it('are followed from the feed’s own places', async () => {
@@ -152,7 +195,7 @@ describe('the rows of the lookup map', () => {
   });
 
   it('are not told while the process cannot say that it answers', async () => {
-    const unheard = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, entry: { ensure: async () => Promise.reject(new Error('nobody hears')) } });
+    const unheard = new StoredMapSource({ feed: quietFeed, catalogue: new MemoryCatalogueReader(catalogue), layers, replicas, clock, entry: { ensure: async () => Promise.reject(new Error('nobody hears')) } });
     await expect(unheard.position()).rejects.toThrow('nobody hears');
     await expect(unheard.changesAfter({ transaction: '7', sequence: '0' }, 10)).rejects.toThrow('nobody hears');
   });

@@ -1,13 +1,21 @@
+import { type Clock, type RetryPolicy, retrying } from '#clock';
 import type { ChangeFeed, FeedPosition } from '#database';
 import type { ExpandedLayerStore, LayerStanding } from '#expansion';
 import type { AnsweringEntry, ImageRow, LayerReplicasRow, LayerRow, LoadedRow, MapChanges, MapKey, MapRow, MapTopic, ReplicaRow } from '#mounts';
 import { MapSource } from '#mounts';
 import type { Digest } from '#oci';
 import type { CatalogueReader, ImageContent } from '#registry';
+import { SECOND_MS } from '#quantities';
 import type { LayerReplicaStates, Replica, ReplicaStore } from '#replication';
 
 /** Rows read at once while loading. */
 const PAGE_ROWS = 1000;
+
+/**
+ * How often a page is read that fails, such as one that a busy database took longer for than a statement may: all that was loaded before it stays. When it still fails after these, the whole load begins
+ * anew later. Short waits: everybody else waits for the map.
+ */
+export const PAGE_RETRIES: RetryPolicy = { triesMax: 5, firstWaitMs: 500, waitMaxMs: 4 * SECOND_MS, askedWaitMaxMs: 0 };
 
 /** How the feed tells that an expansion went on: apart from changes of state, which others plan by. */
 const PROGRESS_TOPIC = 'progress';
@@ -20,6 +28,9 @@ export interface MapStores {
   readonly replicas: ReplicaStore;
   /** Of this process among those that answer: it learns nothing new while that is not up to date. */
   readonly entry: Pick<AnsweringEntry, 'ensure'>;
+  readonly clock: Clock;
+  /** Hears of every page that could not be read; it is read again, until {@link PAGE_RETRIES} are used up. */
+  readonly onPageFailed?: (topic: MapTopic, error: unknown) => void;
 }
 
 /** Feeds the lookup map from the stores of the rooms, which know nothing of each other. */
@@ -46,15 +57,40 @@ export class StoredMapSource extends MapSource<FeedPosition> {
     const { catalogue, layers, replicas } = this.#stores;
     switch (topic) {
       case 'repository':
-        return pages((after) => catalogue.repositoriesAfter(after?.name, PAGE_ROWS), toRepositoryRow);
+        return this.#pages(topic, (after) => catalogue.repositoriesAfter(after?.name, PAGE_ROWS), toRepositoryRow);
       case 'tag':
-        return pages((after) => catalogue.tagsAfter(after, PAGE_ROWS), toTagRow);
+        return this.#pages(topic, (after) => catalogue.tagsAfter(after, PAGE_ROWS), toTagRow);
       case 'image':
-        return pages((after) => catalogue.contentsAfter(after, PAGE_ROWS), toImageRow);
+        return this.#pages(topic, (after) => catalogue.contentsAfter(after, PAGE_ROWS), toImageRow);
       case 'layer':
-        return pages((after) => layers.standingsAfter(after?.digest, PAGE_ROWS), toLayerRow);
+        return this.#pages(topic, (after) => layers.standingsAfter(after?.digest, PAGE_ROWS), toLayerRow);
       case 'replica':
-        return pages((after) => replicas.statesAfter(after?.layer, PAGE_ROWS), toReplicasRow);
+        return this.#pages(topic, (after) => replicas.statesAfter(after?.layer, PAGE_ROWS), toReplicasRow);
+    }
+  }
+
+  /** All pages of a table that is read in the order of its keys. While one is used the next is read already. */
+  async *#pages<Stored, Row>(topic: MapTopic, read: (after: Stored | undefined) => Promise<readonly Stored[]>, toRow: (stored: Stored) => Row): AsyncGenerator<Row[], void> {
+    const { clock, onPageFailed } = this.#stores;
+    const ended = new AbortController();
+    const judge = (error: unknown): { readonly retry: boolean } => {
+      onPageFailed?.(topic, error);
+      return { retry: true };
+    };
+    const patiently = (after: Stored | undefined): Promise<readonly Stored[]> => retrying({ clock, policy: PAGE_RETRIES, judge, signal: ended.signal }, () => read(after));
+    try {
+      for (let reading = patiently(undefined); ;) {
+        const page = await reading;
+        const last = page.at(-1);
+        if (last === undefined) return;
+        reading = patiently(last);
+        // It may fail while this page is in use, or be of no use any more; whoever awaits it hears of it.
+        reading.catch(() => undefined);
+        yield page.map(toRow);
+      }
+    } finally {
+      // Nobody reads on: what was read ahead is not tried again.
+      ended.abort();
     }
   }
 
@@ -75,19 +111,6 @@ export class StoredMapSource extends MapSource<FeedPosition> {
         return found.filter((replica) => asked.has(`${replica.layer} ${replica.share}`)).map(toReplicaRow);
       }
     }
-  }
-}
-
-/** All pages of a table that is read in the order of its keys. While one is used the next is read already. */
-async function* pages<Stored, Row>(read: (after: Stored | undefined) => Promise<readonly Stored[]>, toRow: (stored: Stored) => Row): AsyncGenerator<Row[], void> {
-  for (let reading = read(undefined); ;) {
-    const page = await reading;
-    const last = page.at(-1);
-    if (last === undefined) return;
-    reading = read(last);
-    // It may fail while this page is in use, or be of no use any more; whoever awaits it hears of it.
-    reading.catch(() => undefined);
-    yield page.map(toRow);
   }
 }
 
