@@ -1,6 +1,6 @@
 import { bringsBackAll } from './break-even.js';
 import { type Choice, chooseByDensity, type Competition } from './choose-by-density.js';
-import { bytesOf, isWithin, type LayerSet, type LayerTable, withImages } from './layer-table.js';
+import { type BundleTable, bytesOf, isWithin, type LayerSet, withImages } from './layer-table.js';
 import { PricedBundles } from './price-bundles.js';
 
 /** Prices tried to find the one at which the capacity is used up; each leaves fewer images to decide about. A dozen is what it takes. */
@@ -17,7 +17,7 @@ const FORCED_CANDIDATES_MAX = 5000;
  * of a byte at which all that is worth it still fits, so that images are found that are worth their bytes only together, such as all tags on one large base; what room that leaves is filled
  * greedily. The better of both is taken; where that stays below what the last price promises, because something large does not fit, large images are tried, too. By price only images are chosen that bring back all of their bytes. Cost: two to five times that of the greedy choice alone.
  */
-export function chooseBundles(table: LayerTable, competition: Competition): Choice {
+export function chooseBundles(table: BundleTable, competition: Competition): Choice {
   const greedy = chooseByDensity(table, competition);
   if (greedy.cutOffDensity === undefined) return greedy;
   const { sets, bound } = chooseByPrice(table, competition, greedy.cutOffDensity);
@@ -28,7 +28,7 @@ export function chooseBundles(table: LayerTable, competition: Competition): Choi
 }
 
 /** Tries each of the most valued images that were left out for being large: with what is worth a price at which it fits beside, and the room filled greedily. */
-function withLargeImages(table: LayerTable, competition: Competition, { choice, sets }: { readonly choice: Choice; readonly sets: readonly LayerSet[] }): Choice {
+function withLargeImages(table: BundleTable, competition: Competition, { choice, sets }: { readonly choice: Choice; readonly sets: readonly LayerSet[] }): Choice {
   const { values, capacityBytes } = competition;
   const leftOut = competition.candidates.filter((image) => !isWithin(table, image, choice.layers)).toSorted((a, b) => values[b]! - values[a]! || a - b);
   let best = choice;
@@ -53,7 +53,7 @@ interface PricedSets {
   readonly bound: number;
 }
 
-function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: number): PricedSets {
+function chooseByPrice(table: BundleTable, competition: Competition, firstPrice: number): PricedSets {
   const { rule, values } = competition;
   // What fits is chosen, what exceeds is not all; who is in the one and not in the other is undecided.
   const sets: LayerSet[] = [competition.base];
@@ -78,7 +78,7 @@ function chooseByPrice(table: LayerTable, competition: Competition, firstPrice: 
 }
 
 /** The worth of some images for each byte that all of them add: the price at which they are worth no more and no less. */
-function meanDensity(table: LayerTable, { values, held, heldBytesRatio = 1, base }: Competition, images: readonly number[]): number {
+function meanDensity(table: BundleTable, { values, held, heldBytesRatio = 1, base }: Competition, images: readonly number[]): number {
   if (images.length === 0) return 0;
   const layers = withImages(table, base, images);
   let bytes = 0;

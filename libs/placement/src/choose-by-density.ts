@@ -1,6 +1,6 @@
 import { BidHeap } from './bid-heap.js';
 import { type BreakEven, bringsBack } from './break-even.js';
-import { bytesOf, isOnlyView, type LayerSet, type LayerTable } from './layer-table.js';
+import { type BundleTable, bytesOf, isOnlyView, type LayerSet } from './layer-table.js';
 
 /** What images compete for, and by which measure. */
 export interface Competition {
@@ -37,7 +37,7 @@ export interface Choice {
  * that adds nothing comes first. Ties go to the greater value, then to the smaller number.
  * Bundles that are worth their bytes only together it finds late: each alone looks poor. Cost: every pair of a layer and an image is visited once, O(pairs · log images).
  */
-export function chooseByDensity(table: LayerTable, competition: Competition): Choice {
+export function chooseByDensity(table: BundleTable, competition: Competition): Choice {
   const { rule } = competition;
   const layers = competition.base.slice();
   const bids = new Bids(table, competition, layers);
@@ -63,7 +63,7 @@ export function chooseByDensity(table: LayerTable, competition: Competition): Ch
 }
 
 /** The least that an image can add to some layers, if it adds anything. */
-function leastOf({ sizes }: LayerTable, layers: LayerSet): number {
+function leastOf({ sizes }: BundleTable, layers: LayerSet): number {
   let least = Number.POSITIVE_INFINITY;
   for (let layer = 0; layer < layers.length; layer += 1) if (layers[layer] !== 1 && sizes[layer]! > 0 && sizes[layer]! < least) least = sizes[layer]!;
   return least;
@@ -71,7 +71,7 @@ function leastOf({ sizes }: LayerTable, layers: LayerSet): number {
 
 /** What every open image adds at the moment, and what it bids for that. Bytes are whole numbers: sums of them are exact in any order. */
 class Bids {
-  readonly #table: LayerTable;
+  readonly #table: BundleTable;
   readonly #competition: Competition;
   readonly #layers: LayerSet;
   readonly #heap: BidHeap;
@@ -82,8 +82,8 @@ class Bids {
   readonly #isTouched: Uint8Array;
   readonly #touched: Int32Array;
 
-  constructor(table: LayerTable, competition: Competition, layers: LayerSet) {
-    const count = table.images.length;
+  constructor(table: BundleTable, competition: Competition, layers: LayerSet) {
+    const count = table.imageBytes.length;
     this.#table = table;
     this.#competition = competition;
     this.#layers = layers;

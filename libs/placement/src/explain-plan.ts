@@ -5,26 +5,29 @@ import { breakEvenOf, bringsBack, bringsBackAll, pullsAsked, worthKeeping } from
 import { chooseByDensity } from './choose-by-density.js';
 import { explainDisplacement } from './explain-displacement.js';
 import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
-import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, without } from './layer-table.js';
+import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, withImages, without } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import { imageKey, type ImageName } from './region-facts.js';
 import type { DecidedForecast, DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
 
-/** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target. */
-export function decideImages(region: RegionCase, target: Target): PlacementDecision[] {
+/** What was decided, and what layers are there for besides single images. */
+type Explained = Pick<RegionPlan, 'decisions' | 'partBytes' | 'partialBytes'>;
+
+/** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target; parts that are worth their room by themselves come before them. */
+export function decideImages(region: RegionCase, target: Target): Explained {
   const { table, values, facts, rule } = region;
   const met = target.pinTurns.filter((turn) => turn.met);
   const pinned = new Set(target.pinTurns.map((turn) => turn.image));
   const decisions = met.map((turn, at) => pinDecision(region, turn, at + 1));
-  const layers = target.base.slice();
-  let usedBytes = bytesOf(table, layers);
 
-  const isIn = new Uint8Array(values.length);
-  for (let image = 0; image < values.length; image += 1) if (isWithin(table, image, target.layers)) isIn[image] = 1;
+  const isIn = Uint8Array.from(table.images, (_, image) => Number(isWithin(table, image, target.layers)));
   const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
-  const isValued = worthKeeping(table, breakEvenOf(facts.parameters, rule, facts.parameters.keepRatio), { base: target.base, within: target.layers });
+  const isValued = worthKeeping(region.bundles, breakEvenOf(facts.parameters, rule, facts.parameters.keepRatio), { base: target.base, within: target.layers });
   const valued = inTarget.filter((image) => isValued[image] === 1);
-  const turns = chooseByDensity(table, { candidates: valued, values, base: target.base, capacityBytes: Number.POSITIVE_INFINITY }).images;
+  const layers = withImages(region.bundles, target.base, imagesWhere(region.bundles, (bundle) => bundle >= isIn.length && isValued[bundle] === 1));
+  let usedBytes = bytesOf(table, layers);
+  const partBytes = usedBytes - bytesOf(table, target.base);
+  const turns = chooseByDensity(table, { candidates: valued, values, base: layers, capacityBytes: Number.POSITIVE_INFINITY }).images;
   for (const image of [...turns, ...inTarget.filter((each) => isValued[each] !== 1)]) {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
@@ -41,17 +44,17 @@ export function decideImages(region: RegionCase, target: Target): PlacementDecis
   const room = { layers: placed, usedBytes: bytesOf(table, placed), capacityBytes: target.capacityBytes - bytesOf(table, target.passed) };
   decisions.push(...byDemand.map((image) => refusal(region, image, room)));
   const wasThere = new Set(imagesWhere(table, (image) => isWithin(table, image, region.held)).map((image) => imageKey(nameOf(region, image))));
-  return explainDisplacement(decisions, (image) => wasThere.has(imageKey(image)));
+  return { decisions: explainDisplacement(decisions, (image) => wasThere.has(imageKey(image))), partBytes, partialBytes: bytesOf(table, without(target.layers, layers)) };
 }
 
 /** Explains a home region: every image is kept where it was expanded, or `placed` when layers of it are brought back. */
-export function decideImagesAtHome(region: RegionCase, target: Target): PlacementDecision[] {
+export function decideImagesAtHome(region: RegionCase, target: Target): Explained {
   const { table } = region;
   const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
   const layers = target.base.slice();
   let usedBytes = bytesOf(table, layers);
   const isBroughtBack = (image: number): boolean => listed(table.layersOf, image).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
-  return [...table.images.keys()].map((image) => {
+  const decisions = [...table.images.keys()].map((image) => {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
     usedBytes += marginalBytes;
@@ -61,6 +64,7 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Placemen
       ? decision(region, image, { verdict: isBroughtBack(image) ? 'placed' : 'kept', reason: 'HOME_REGION', ...numbers })
       : decision(region, image, { verdict: 'pinned', reason: 'PIN', pinId: pin.id, ...numbers });
   });
+  return { decisions, partBytes: 0, partialBytes: 0 };
 }
 
 /** What has to be done so that the target comes to be. */
@@ -91,9 +95,8 @@ function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' |
     const orders = isAdopted ? adoptions : wants;
     const most = mostUrgent(listed(table.imagesOf, layer), urgency);
     if (most < 0) {
-      // A small layer of images that are not wanted themselves.
-      const [image] = listed(table.imagesOf, layer);
-      if (image !== undefined && replica?.state !== 'wanted') orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: -DEMAND_PRIORITY_MAX, image: nameOf(region, image) });
+      const want = wantOfNoImage(region, target, layer);
+      if (want !== undefined && !(replica?.state === 'wanted' && (replica.priority === want.priority || want.priority === -DEMAND_PRIORITY_MAX))) orders.push(want);
       continue;
     }
     if (replica?.state === 'wanted' && replica.priority === urgency[most]) continue;
@@ -102,6 +105,18 @@ function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' |
   }
   const byTurn = (a: WantedReplica, b: WantedReplica): number => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b);
   return { wants: wants.sort(byTurn), adoptions: adoptions.sort(byTurn) };
+}
+
+/** A layer of images that are not wanted themselves: of a part that they share, in the name of the image that is worth most, or a small one. Undefined for one that no image has. */
+function wantOfNoImage(region: RegionCase, target: Target, layer: number): WantedReplica | undefined {
+  const { table, parts, values } = region;
+  const named = (image: number, priority: number): WantedReplica => ({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority, image: nameOf(region, image) });
+  const part = parts?.partOf[layer] ?? -1;
+  const images = part < 0 ? [] : parts!.imagesOf[part - table.images.length]!;
+  const [most] = images.toSorted((a, b) => values[b]! - values[a]! || a - b);
+  if (most !== undefined && values[part]! > 0 && isWithin(parts!.bundles, part, target.layers)) return named(most, demandPriority(values[part]!, table.imageBytes[most]!));
+  const [image] = listed(table.imagesOf, layer);
+  return image === undefined ? undefined : named(image, -DEMAND_PRIORITY_MAX);
 }
 
 /** The first of the most urgent images; -1 when none is urgent at all. */
@@ -114,8 +129,8 @@ function mostUrgent(images: Int32Array, urgency: Float64Array): number {
 /** The urgency of each image in the target, NaN for others. */
 function imagePriorities(region: RegionCase, target: Target): Float64Array {
   const { table, values, facts } = region;
-  const priorities = new Float64Array(values.length).fill(Number.NaN);
-  for (let image = 0; image < values.length; image += 1) {
+  const priorities = new Float64Array(table.images.length).fill(Number.NaN);
+  for (let image = 0; image < priorities.length; image += 1) {
     // At home layers count by themselves: what an image lacks besides may have to be expanded again.
     if (!facts.home && !isWithin(table, image, target.layers)) continue;
     priorities[image] = demandPriority(values[image]!, table.imageBytes[image]!);

@@ -11,16 +11,10 @@ export interface NumberLists {
   readonly values: Int32Array;
 }
 
-/** Images and their layers under dense numbers, in an order that does not depend on the input's: what deciding loops run on. */
-export interface ImageTable {
-  /** By repository, then digest. */
-  readonly images: readonly PlacementImage[];
-  /** The `imageKey` of each. */
-  readonly keys: readonly string[];
-  readonly imageNumber: ReadonlyMap<string, number>;
+/** Layers, and whatever takes several of them whole, under dense numbers: images, and in some tables behind them the parts that images share. */
+export interface BundleTable {
   /** As the images name them, those of one image by digest; also merged views. */
   readonly layers: readonly Digest[];
-  readonly layerNumber: Pick<ReadonlyMap<Digest, number>, 'get'>;
   /** Bytes of each layer. */
   readonly sizes: Float64Array;
   /** The layers of each image, each once, ascending, without its merged view: what decides whether the image is there. */
@@ -31,6 +25,16 @@ export interface ImageTable {
   readonly imagesOf: NumberLists;
   /** Bytes of all layers of each image. */
   readonly imageBytes: Float64Array;
+}
+
+/** Images and their layers, in an order that does not depend on the input's: what deciding loops run on. */
+export interface ImageTable extends BundleTable {
+  /** By repository, then digest. */
+  readonly images: readonly PlacementImage[];
+  /** The `imageKey` of each. */
+  readonly keys: readonly string[];
+  readonly imageNumber: ReadonlyMap<string, number>;
+  readonly layerNumber: Pick<ReadonlyMap<Digest, number>, 'get'>;
 }
 
 /** An {@link ImageTable} that also has the layers that only replicas have: behind the others, by digest, of no image. */
@@ -178,7 +182,7 @@ export function listed(lists: NumberLists, n: number): Int32Array {
 }
 
 /** The layers of a table that `belongs` names. */
-export function layerSet(table: LayerTable, belongs: (layer: number) => boolean): LayerSet {
+export function layerSet(table: BundleTable, belongs: (layer: number) => boolean): LayerSet {
   const set = new Uint8Array(table.layers.length);
   for (let layer = 0; layer < set.length; layer += 1) if (belongs(layer)) set[layer] = 1;
   return set;
@@ -203,49 +207,49 @@ export function isSameSet(a: LayerSet, b: LayerSet): boolean {
 }
 
 /** Bytes of all layers in the set, each once. */
-export function bytesOf(table: LayerTable, set: LayerSet): number {
+export function bytesOf(table: BundleTable, set: LayerSet): number {
   let bytes = 0;
   for (let layer = 0; layer < set.length; layer += 1) if (set[layer] === 1) bytes += table.sizes[layer]!;
   return bytes;
 }
 
 /** What an image adds to a set, in bytes. */
-export function marginal({ layersOf: { starts, values }, sizes }: LayerTable, image: number, set: LayerSet): number {
+export function marginal({ layersOf: { starts, values }, sizes }: BundleTable, image: number, set: LayerSet): number {
   let sum = 0;
   for (let at = starts[image]!; at < starts[image + 1]!; at += 1) if (set[values[at]!] !== 1) sum += sizes[values[at]!]!;
   return sum;
 }
 
 /** Whether all of an image's layers are in the set. */
-export function isWithin({ layersOf: { starts, values } }: LayerTable, image: number, set: LayerSet): boolean {
+export function isWithin({ layersOf: { starts, values } }: BundleTable, image: number, set: LayerSet): boolean {
   for (let at = starts[image]!; at < starts[image + 1]!; at += 1) if (set[values[at]!] !== 1) return false;
   return true;
 }
 
 /** Puts an image's layers into the set. */
-export function include({ layersOf: { starts, values } }: LayerTable, image: number, set: LayerSet): void {
+export function include({ layersOf: { starts, values } }: BundleTable, image: number, set: LayerSet): void {
   for (let at = starts[image]!; at < starts[image + 1]!; at += 1) set[values[at]!] = 1;
 }
 
 /** Whether any image has the layer, or has it as its merged view. */
-export function hasImages({ imagesOf }: LayerTable, layer: number): boolean {
+export function hasImages({ imagesOf }: BundleTable, layer: number): boolean {
   return imagesOf.starts[layer] !== imagesOf.starts[layer + 1];
 }
 
 /** Whether an image's merged view is none of its layers. */
-export function isOnlyView({ layersOf }: Pick<LayerTable, 'layersOf'>, image: number, view: number): boolean {
+export function isOnlyView({ layersOf }: Pick<BundleTable, 'layersOf'>, image: number, view: number): boolean {
   return !listed(layersOf, image).includes(view);
 }
 
 /** Numbers of a table's images that `belongs` names, ascending. */
-export function imagesWhere(table: LayerTable, belongs: (image: number) => boolean): number[] {
+export function imagesWhere(table: BundleTable, belongs: (image: number) => boolean): number[] {
   const images: number[] = [];
-  for (let image = 0; image < table.images.length; image += 1) if (belongs(image)) images.push(image);
+  for (let image = 0; image < table.imageBytes.length; image += 1) if (belongs(image)) images.push(image);
   return images;
 }
 
 /** A set, and all layers of some images. */
-export function withImages(table: LayerTable, base: LayerSet, images: Iterable<number>): LayerSet {
+export function withImages(table: BundleTable, base: LayerSet, images: Iterable<number>): LayerSet {
   const layers = base.slice();
   for (const image of images) include(table, image, layers);
   return layers;

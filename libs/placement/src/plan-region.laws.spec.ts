@@ -154,7 +154,7 @@ describe('the laws of a plan', () => {
     expect(plan.decisions.map(imageKey).toSorted()).toEqual(facts.images.map(imageKey).toSorted());
     const chosen = plan.decisions.filter((decision) => decision.rank !== undefined);
     expect(chosen.map((decision) => decision.rank)).toEqual(chosen.map((_, n) => n + 1));
-    // Pins come first, then small layers, which are for no image in particular, then the others.
+    // Pins come first, then small layers and shared parts, which are for no image in particular, then the others.
     const pinned = chosen.filter((decision) => decision.reason === 'PIN');
     let usedBytes = plan.forcedBytes;
     for (const turns of [pinned, chosen.slice(pinned.length)]) {
@@ -162,7 +162,7 @@ describe('the laws of a plan', () => {
         usedBytes += decision.marginalBytes;
         expect(decision.usedBytesAfter).toBe(usedBytes);
       }
-      if (turns === pinned) usedBytes += plan.smallLayerBytes;
+      if (turns === pinned) usedBytes += plan.smallLayerBytes + plan.partBytes;
     }
     // What is over is in merged views that follow their images; one that cannot go is among what is forced.
     const ofViews = new Set(facts.images.flatMap(({ view }) => (view === undefined ? [] : [view.digest])));

@@ -22,7 +22,7 @@ const ROUNDS_MAX = 16;
 export function planRegion(facts: RegionFacts): RegionPlan {
   const settled = facts.home ? settleAtHome(facts) : settle(facts);
   const { region, chosen } = settled;
-  return { decisions: facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen), ...ordersOfSettled(settled) };
+  return { ...(facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen)), ...ordersOfSettled(settled) };
 }
 
 /**
@@ -42,7 +42,6 @@ function ordersOfSettled({ region, chosen }: Settled): RegionOrders {
     usedBytes: bytesOf(table, target.layers),
     forcedBytes: bytesOf(table, region.forced),
     smallLayerBytes: chosen.smallLayerBytes,
-    partialBytes: bytesOf(table, without(chosen.passed, withImages(table, chosen.base, imagesWhere(table, (image) => isWithin(table, image, chosen.layers))))),
     drainingBytes: facts.replicas.reduce((sum, replica) => (replica.state === 'draining' ? sum + replica.sizeBytes : sum), 0),
     ...ordersOf(region, target),
   };
@@ -150,15 +149,15 @@ function chooseTarget(region: RegionCase, present: LayerSet): Target {
  * the result is `present` itself, which is how a plan made after this one begins.
  */
 function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly base: LayerSet; readonly capacityBytes: number }, present: LayerSet): LayerSet {
-  const { facts, table, values, rule } = region;
+  const { facts, bundles: table, values, rule } = region;
   const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
   const keepRule = breakEvenOf(facts.parameters, rule, keepRatio);
-  const imagesOf = (isIn: Uint8Array): number[] => imagesWhere(table, (image) => isIn[image] === 1);
+  const bundlesOf = (isIn: Uint8Array): number[] => imagesWhere(table, (bundle) => isIn[bundle] === 1);
   const there = worthKeeping(table, keepRule, { base, within: present });
   // What is there may be more than may be: then the rest of it goes whose loss is least for each byte.
-  const isTooMuch = bytesOf(table, withImages(table, base, imagesOf(there))) > Math.max(capacityBytes, bytesOf(table, base));
+  const isTooMuch = bytesOf(table, withImages(table, base, bundlesOf(there))) > Math.max(capacityBytes, bytesOf(table, base));
   const competition = { values, held: present, heldBytesRatio, rule: { ...rule, eased: there, easedRatio: keepRatio }, capacityBytes };
-  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: imagesOf(there), base }).layers }) : there;
+  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: bundlesOf(there), base }).layers }) : there;
   const candidates = imagesWhere(table, (image) => there[image] === 1 || bringsBack(rule, image, 0));
   const fresh = chooseBundles(table, { ...competition, candidates, base });
   const newcomers = worthKeeping(table, keepRule, { base, within: fresh.layers });
@@ -169,5 +168,5 @@ function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly ba
     else loss += values[image]!;
   }
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
-  return chooseByDensity(table, { ...competition, candidates, base: withImages(table, base, imagesOf(incumbents)) }).layers;
+  return chooseByDensity(table, { ...competition, candidates, base: withImages(table, base, bundlesOf(incumbents)) }).layers;
 }

@@ -64,6 +64,47 @@ describe('the worth of an image', () => {
   });
 });
 
+describe('a part that images share', () => {
+  const base = aLayer('shared base', 100);
+  const tags = ['v1', 'v2', 'v3'].map((tag) => anImage(`team/large:${tag}`, [base, aLayer(`of ${tag}`, 500)]));
+  const [first] = tags;
+  const scene = (pulls: number, changes: Partial<PlacementParameters> = {}, facts: Partial<RegionFacts> = {}): RegionFacts =>
+    aRegion({ images: tags, forecasts: expecting({ 'team/large:v1': pulls, 'team/large:v2': pulls * 0.9, 'team/large:v3': pulls * 0.8 }), parameters: parameters({ gigabyteWeight: 1, ...changes }), ...facts });
+
+  it('is there for what it saves of the pulls of all of them, where none of them is worth its bytes, in the name of the one that is worth most', () => {
+    const facts = scene(0.4);
+    const plan = planRegion(facts);
+    expect(tags.map((image) => of(plan, image)?.reason)).toEqual(['DEMAND_TOO_SMALL', 'DEMAND_TOO_SMALL', 'DEMAND_TOO_SMALL']);
+    expect(plan.wants).toMatchObject([{ layer: base.digest, image: { digest: first!.digest } }]);
+    expect([plan.partBytes, plan.usedBytes]).toEqual([base.sizeBytes, base.sizeBytes]);
+    expect(of(plan, first!)?.marginalBytes).toBe(500 * MiB);
+    expect(isEmptyPlan(planRegion(applyOrders(facts, plan)))).toBe(true);
+  });
+
+  it('has to bring back its bytes, and no hit is counted for it', () => {
+    expect(planRegion(scene(0.37)).wants.map(({ layer }) => layer)).toEqual([]);
+    // A hit worth a tenth of an image would do for 0.9 pulls.
+    expect(planRegion(scene(0.36, { hitImages: 0.1 })).wants.map(({ layer }) => layer)).toEqual([]);
+  });
+
+  it('is none where bytes have no worth, and goes when nobody pulls what has it', () => {
+    expect(planRegion(scene(0.4, { gigabyteWeight: 0 })).wants).toEqual([]);
+    expect(planRegion(scene(0.01, {}, { replicas: replicasOf([base]) })).drains.map(({ layer }) => layer)).toEqual([base.digest]);
+  });
+
+  it('has an image that lacks the rest need no more pulls than the rest asks', () => {
+    const pulled = { ...scene(0.4), forecasts: expecting({ 'team/large:v1': 0.84, 'team/large:v2': 0.1, 'team/large:v3': 0.1 }) };
+    expect(of(planRegion(pulled), first!)).toMatchObject({ verdict: 'placed', reason: 'FEW_NEW_BYTES' });
+    expect(of(planRegion({ ...pulled, parameters: parameters() }), first!)).toMatchObject({ verdict: 'refused', reason: 'DEMAND_TOO_SMALL' });
+  });
+
+  it('gives way to an image that is worth more for each byte, and takes what room images leave', () => {
+    const small = anImage('team/small:v1', [aLayer('small image', 60)]);
+    const among = (capacityMiB: number): RegionPlan => planRegion(scene(0.4, {}, { images: [...tags, small], capacityBytes: capacityMiB * MiB, forecasts: new Map([...scene(0.4).forecasts, ...expecting({ 'team/small:v1': 5 })]) }));
+    expect([among(120), among(160)].map(({ wants }) => wants.map(({ layer }) => layer))).toEqual([[small.layers[0]!.digest], [small.layers[0]!.digest, base.digest]]);
+  });
+});
+
 describe('small layers', () => {
   const small = aLayer('small', 0.5);
   const idle = anImage('team/idle:v1', [aLayer('large', 50), small]);

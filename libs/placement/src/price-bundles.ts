@@ -1,5 +1,5 @@
 import type { Competition } from './choose-by-density.js';
-import type { LayerTable } from './layer-table.js';
+import type { BundleTable } from './layer-table.js';
 
 /** Amounts below this share of all that there is count for nothing: sums of fractions are not exact. */
 const NEGLIGIBLE_RATIO = 1e-12;
@@ -31,7 +31,7 @@ export class PricedBundles {
   readonly #queue: Int32Array;
   #negligible = 0;
 
-  constructor(table: LayerTable, { candidates, values, held, heldBytesRatio = 1, base }: Competition) {
+  constructor(table: BundleTable, { candidates, values, held, heldBytesRatio = 1, base }: Competition) {
     const images = Int32Array.from(candidates);
     const { starts, values: layers } = table.layersOf;
     const sharers = new Int32Array(table.layers.length);

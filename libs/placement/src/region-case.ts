@@ -1,9 +1,10 @@
 import type { ImageForecast } from '#demand';
 
 import { type BreakEven, breakEvenOf } from './break-even.js';
-import { worthOf } from './image-worth.js';
-import { hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
+import { worthOf, worthOfPart } from './image-worth.js';
+import { type BundleTable, hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
 import type { HeldReplica, RegionFacts, RegionPin } from './region-facts.js';
+import { type SharedParts, sharedParts } from './shared-parts.js';
 
 /** A pin at its turn: the bytes it adds, and the bytes used once it was placed, or, unmet, before it. */
 export interface PinTurn {
@@ -19,11 +20,15 @@ export interface RegionCase {
   readonly facts: RegionFacts;
   readonly table: LayerTable;
   readonly expected: readonly ImageForecast[];
-  /** Pulls expected of each image. */
+  /** What competes for room: the images of the table, by the same numbers, and behind them the parts that they share, where bytes have a worth. */
+  readonly bundles: BundleTable;
+  /** Those parts; absent where there are none. */
+  readonly parts?: SharedParts | undefined;
+  /** Pulls expected of each bundle. */
   readonly pulls: Float64Array;
-  /** What each image is worth; 0 where nothing is expected. */
+  /** What each bundle is worth; 0 where nothing is expected. */
   readonly values: Float64Array;
-  /** What images that are not there must bring back. */
+  /** What bundles that are not there must bring back. */
   readonly rule: BreakEven;
   /** The replica of each layer, by its number. */
   readonly replicaOf: readonly (HeldReplica | undefined)[];
@@ -59,9 +64,17 @@ const NOTHING_EXPECTED: ImageForecast = { expectedPulls: 0, ownPulls: 0, inherit
 export function openCase(facts: RegionFacts): RegionCase {
   const { table, replicaOf } = tabulate(facts.images, facts.replicas);
   const expected = table.keys.map((key) => facts.forecasts.get(key) ?? NOTHING_EXPECTED);
-  const pulls = Float64Array.from(expected, ({ expectedPulls }) => expectedPulls);
-  const values = Float64Array.from(expected, (forecast, image) => worthOf(forecast, table.imageBytes[image]!, facts.parameters));
-  const region = { facts, table, expected, pulls, values, rule: breakEvenOf(facts.parameters, { pulls, imageBytes: table.imageBytes }), replicaOf };
+  // At home everything stays that is needed, whatever it is worth.
+  const parts = facts.home || facts.parameters.gigabyteWeight === 0 ? undefined : sharedParts(table);
+  const bundles = parts?.bundles ?? table;
+  const ofParts = parts?.imagesOf.map((images) => images.reduce((sum, image) => sum + expected[image]!.expectedPulls, 0)) ?? [];
+  const pulls = Float64Array.from([...expected.map(({ expectedPulls }) => expectedPulls), ...ofParts]);
+  const values = Float64Array.from([
+    ...expected.map((forecast, image) => worthOf(forecast, table.imageBytes[image]! - (parts?.partBytes[image] ?? 0), facts.parameters)),
+    ...ofParts.map((sum, n) => worthOfPart(sum, bundles.imageBytes[expected.length + n]!, facts.parameters)),
+  ]);
+  const rule = breakEvenOf(facts.parameters, { pulls, imageBytes: bundles.imageBytes, imageCount: expected.length });
+  const region = { facts, table, bundles, parts, expected, pulls, values, rule, replicaOf };
   const stuck = stuckLayers(region);
   return {
     ...region,

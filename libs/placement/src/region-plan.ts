@@ -93,8 +93,6 @@ export interface RegionOrders {
   readonly forcedBytes: number;
   /** Bytes of small layers that are there for no image in particular. Part of `usedBytes`, none of `forcedBytes`. */
   readonly smallLayerBytes: number;
-  /** Bytes of layers that passed through the region's gateway and stay although every image that has them lacks others. Part of `usedBytes`, none of the two before. */
-  readonly partialBytes: number;
   /** Bytes that are on their way out and still take room: a copy waits for them where both do not fit. */
   readonly drainingBytes: number;
   /** The most urgent first. */
@@ -111,6 +109,10 @@ export interface RegionOrders {
 export interface RegionPlan extends RegionOrders {
   /** One for each image: those chosen in the order of their turns, then unmet ones, then refused ones by their expected pulls. */
   readonly decisions: readonly PlacementDecision[];
+  /** Bytes of parts that images share and that are worth their room by themselves: images add only what they have besides. Part of `usedBytes`, none of `forcedBytes` and `smallLayerBytes`. */
+  readonly partBytes: number;
+  /** Bytes of layers that passed through the region's gateway and stay although every image that has them lacks others. Part of `usedBytes`, none of those before. */
+  readonly partialBytes: number;
 }
 
 /** True when nothing has to be done. */

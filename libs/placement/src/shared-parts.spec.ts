@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { MiB } from '#quantities';
+
+import { type LayerTable, listed, tabulate } from './layer-table.js';
+import { type SharedParts, sharedParts } from './shared-parts.js';
+import { aLayer, anImage, replicasOf } from './testing/region-scene.js';
+
+/** What parts there are, as the names of their layers, and the tags of their images. */
+function told(table: LayerTable, { bundles, imagesOf }: SharedParts, names: ReadonlyMap<string, string>): [layers: string[], images: string[]][] {
+  return imagesOf.map((images, n) => [
+    [...listed(bundles.layersOf, table.images.length + n)].map((layer) => names.get(table.layers[layer]!)!).toSorted(),
+    images.map((image) => table.images[image]!.tags[0]!).toSorted(),
+  ]);
+}
+
+const layers = ['base', 'more', 'app', 'own', 'tiny'].map((name) => [name, aLayer(name, name === 'tiny' ? 0.01 : 10)] as const);
+const names = new Map(layers.map(([name, { digest }]) => [digest as string, name]));
+const [base, more, app, own, tiny] = layers.map(([, layer]) => layer) as [typeof layers[0][1], typeof layers[0][1], typeof layers[0][1], typeof layers[0][1], typeof layers[0][1]];
+
+describe('the parts that images share', () => {
+  it('are all layers that the very same images have; what one alone has is none, nor what is next to nothing', () => {
+    const { table } = tabulate([anImage('a:v1', [base, more, app, tiny]), anImage('a:v2', [base, more, app]), anImage('b:v3', [base, more, own]), anImage('b:v4', [tiny])], []);
+    expect(told(table, sharedParts(table), names).toSorted()).toEqual([[['app'], ['v1', 'v2']], [['base', 'more'], ['v1', 'v2', 'v3']]]);
+  });
+
+  it('hold no merged view, and are not shared by an image for its view alone', () => {
+    const { table } = tabulate([{ ...anImage('a:v1', [base]), view: own }, { ...anImage('a:v2', [base]), view: own }, { ...anImage('a:v3', [app]), view: base }], []);
+    expect(told(table, sharedParts(table), names)).toEqual([[['base'], ['v1', 'v2']]]);
+  });
+
+  it('stand behind the images, which keep their numbers; what only replicas have is of none', () => {
+    const { table } = tabulate([anImage('a:v1', [base, app]), anImage('a:v2', [base, own])], replicasOf([more]));
+    const { bundles, partOf, partBytes } = sharedParts(table);
+    expect([...bundles.imageBytes]).toEqual([20 * MiB, 20 * MiB, 10 * MiB]);
+    const layer = table.layerNumber.get(base.digest)!;
+    expect([[...listed(bundles.imagesOf, layer)], [...listed(bundles.layersOf, 2)], [...bundles.viewOf]]).toEqual([[0, 1, 2], [layer], [-1, -1, -1]]);
+    expect([[...partOf].filter((part) => part >= 0), [...partBytes]]).toEqual([[2], [10 * MiB, 10 * MiB]]);
+    expect(listed(bundles.imagesOf, table.layerNumber.get(more.digest)!)).toHaveLength(0);
+  });
+
+  it('take every layer of several images once, with exactly the images that have it', () => {
+    fc.assert(fc.property(fc.array(fc.subarray(Array.from({ length: 7 }, (_, n) => aLayer(`l${n}`, 1 + n)))), (of) => {
+      const { table } = tabulate(of.map((some, n) => anImage(`team/app:v${n}`, some)), []);
+      const { bundles, imagesOf, partOf } = sharedParts(table);
+      for (let layer = 0; layer < table.layers.length; layer += 1) {
+        const having = [...listed(table.imagesOf, layer)];
+        const part = partOf[layer]!;
+        expect(part >= 0).toBe(having.length > 1);
+        if (part >= 0) expect(imagesOf[part - table.images.length]).toEqual(having);
+        expect([...listed(bundles.imagesOf, layer)]).toEqual(part >= 0 ? [...having, part] : having);
+      }
+      const kinds = new Set([...partOf.keys()].filter((layer) => partOf[layer]! >= 0).map((layer) => listed(table.imagesOf, layer).join()));
+      expect(imagesOf).toHaveLength(kinds.size);
+    }), { numRuns: 500 });
+  });
+});

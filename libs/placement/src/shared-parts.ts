@@ -1,0 +1,105 @@
+import { type BundleTable, type LayerTable, listed, type NumberLists } from './layer-table.js';
+
+/** A part below this share of the mean image's bytes is left to its images: it saves next to nothing, and most of them are so small. */
+const PART_RATIO_MIN = 0.01;
+
+/** Images, and behind them the parts that they share. */
+export interface SharedParts {
+  /** The images keep their numbers; parts follow, by their first layer. */
+  readonly bundles: BundleTable;
+  /** The images of each part, ascending: part `n` is bundle `images + n`. */
+  readonly imagesOf: readonly (readonly number[])[];
+  /** The bundle that each layer is a part's of; -1 for those of none. */
+  readonly partOf: Int32Array;
+  /** The bytes of each image that parts have. */
+  readonly partBytes: Float64Array;
+}
+
+/** For each layer the first of those that the very same images have, if several images do; -1 for others. Depends on nothing but the layers of the images. */
+const KNOWN = new WeakMap<NumberLists, Int32Array>();
+
+/**
+ * Finds the parts of images that save bytes by themselves: all layers that the same two or more images have. One is read by a pull of any of these, whole or not, so it may be worth its room where no
+ * image that has it is. Cost: visits every pair of an image and a layer a few times.
+ */
+export function sharedParts(table: LayerTable): SharedParts {
+  const firstOf = KNOWN.get(table.layersOf) ?? firstAlike(table);
+  KNOWN.set(table.layersOf, firstOf);
+  const bytes = new Float64Array(firstOf.length);
+  for (let layer = 0; layer < firstOf.length; layer += 1) if (firstOf[layer]! >= 0) bytes[firstOf[layer]!] = bytes[firstOf[layer]!]! + table.sizes[layer]!;
+  const imageCount = table.images.length;
+  const leastBytes = (PART_RATIO_MIN * table.imageBytes.reduce((sum, each) => sum + each, 0)) / Math.max(1, imageCount);
+  const partOf = new Int32Array(table.layers.length).fill(-1);
+  const layersOfParts: number[][] = [];
+  for (let layer = 0; layer < firstOf.length; layer += 1) {
+    const first = firstOf[layer]!;
+    if (first < 0 || bytes[first]! < leastBytes || bytes[first] === 0) continue;
+    if (first === layer) partOf[layer] = imageCount + layersOfParts.push([layer]) - 1;
+    else {
+      partOf[layer] = partOf[first]!;
+      layersOfParts[partOf[layer]! - imageCount]!.push(layer);
+    }
+  }
+  return {
+    bundles: withParts(table, layersOfParts, partOf),
+    imagesOf: layersOfParts.map(([first]) => [...listed(table.imagesOf, first!)].filter((image) => listed(table.layersOf, image).includes(first!))),
+    partOf,
+    partBytes: Float64Array.from(table.images, (_, image) => listed(table.layersOf, image).reduce((sum, layer) => (partOf[layer]! >= 0 ? sum + table.sizes[layer]! : sum), 0)),
+  };
+}
+
+/** Tells layers apart by image after image, until only those are together that all images have or lack together. */
+function firstAlike({ layersOf, imageBytes, layers }: LayerTable): Int32Array {
+  const classOf = new Int32Array(layers.length);
+  const sharers = new Int32Array(layers.length);
+  let classCount = 1;
+  for (let image = 0; image < imageBytes.length; image += 1) {
+    const split = new Map<number, number>();
+    for (const layer of listed(layersOf, image)) {
+      const before = classOf[layer]!;
+      if (!split.has(before)) split.set(before, classCount++);
+      classOf[layer] = split.get(before)!;
+      sharers[layer] = sharers[layer]! + 1;
+    }
+  }
+  const firstOfClass = new Int32Array(classCount).fill(-1);
+  return classOf.map((of, layer) => {
+    if (sharers[layer]! < 2) return -1;
+    if (firstOfClass[of]! < 0) firstOfClass[of] = layer;
+    return firstOfClass[of]!;
+  });
+}
+
+function withParts(table: LayerTable, layersOfParts: readonly (readonly number[])[], partOf: Int32Array): BundleTable {
+  let end = table.layersOf.values.length;
+  const ends = layersOfParts.map((layers) => (end += layers.length));
+  return {
+    layers: table.layers,
+    sizes: table.sizes,
+    layersOf: { starts: joined(table.layersOf.starts, ends), values: joined(table.layersOf.values, layersOfParts.flat()) },
+    viewOf: joined(table.viewOf, layersOfParts.map(() => -1)),
+    imagesOf: withPartOf(table.imagesOf, partOf),
+    imageBytes: Float64Array.from([...table.imageBytes, ...layersOfParts.map((layers) => layers.reduce((sum, layer) => sum + table.sizes[layer]!, 0))]),
+  };
+}
+
+/** The images of each layer, and behind them its part. */
+function withPartOf({ starts, values }: NumberLists, partOf: Int32Array): NumberLists {
+  const all = { starts: new Int32Array(starts.length), values: new Int32Array(values.length + partOf.reduce((count, part) => count + Number(part >= 0), 0)) };
+  let end = 0;
+  for (let layer = 0; layer < partOf.length; layer += 1) {
+    const of = values.subarray(starts[layer], starts[layer + 1]);
+    all.values.set(of, end);
+    end += of.length;
+    if (partOf[layer]! >= 0) all.values[end++] = partOf[layer]!;
+    all.starts[layer + 1] = end;
+  }
+  return all;
+}
+
+function joined(first: Int32Array, then: readonly number[]): Int32Array {
+  const all = new Int32Array(first.length + then.length);
+  all.set(first);
+  all.set(then, first.length);
+  return all;
+}
