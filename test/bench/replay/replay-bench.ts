@@ -9,7 +9,7 @@ import { measureModelled } from './modelled-part.js';
 const SEEDS = 5;
 const CAPACITIES = '5,15';
 /** What is asked of the planner here: hits before money, with a part of each share for what passes through its region's gateway. */
-const WEIGHTS = 'minimumExpectedPulls=1,hitImages=6,leastExpectedPulls=0.04,keepRatio=0,switchGainRatio=0.5,gigabyteWeight=0.5,firstPullWeight=1.5,reactiveRatio=0.1';
+const WEIGHTS = 'minimumExpectedPulls=1,hitImages=8,leastExpectedPulls=0.02,keepRatio=0,switchGainRatio=0.5,gigabyteWeight=0.5,firstPullWeight=5,reactiveRatio=0.1';
 /** The service plans four times an hour; with a sixteenth of that the bench takes a quarter of an hour. */
 const EVERY_HOURS = 4;
 
