@@ -140,22 +140,6 @@ describe('the right to pull', () => {
     expect(await authority.rightTo('team/app', V1, 'Bearer bad')).toMatchObject({ challenge: expect.stringContaining('invalid_token') });
   });
 
-  it('has nobody wait for new keys at an address that has failed too often', async () => {
-    const { registry, clock } = await start();
-    const failures = new FailureBuckets();
-    const waits: unknown[] = [];
-    const verify = async (_text: string, may: unknown): Promise<TokenVerdict> => {
-      waits.push(may);
-      return { kind: 'refused', reason: 'key-unknown' };
-    };
-    const tokens = { realm: 'https://auth.test/token', service: 'registry.test', verifier: { verify } };
-    const authority = new PullAuthority(bench.client(registry.url), clock, { tokens, failures });
-    await authority.rightTo('team/app', V1, 'Bearer x', '10.0.0.1');
-    for (let count = 0; count < FAILURES_BURST; count += 1) failures.failed('10.0.0.1', clock.now().getTime());
-    for (const address of ['10.0.0.1', '10.0.0.2']) await authority.rightTo('team/app', V1, 'Bearer x', address);
-    expect(waits).toEqual([true, false, true].map((mayWait) => ({ mayWait })));
-  });
-
   it('is not asked for any more by an address that has failed too often, unless it is known or needs no asking', async () => {
     const { registry, clock, asked } = await start();
     const failures = new FailureBuckets();

@@ -60,7 +60,7 @@ export class PullAuthority {
     this.#options = options;
   }
 
-  /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than `KEYS_WAIT_MAX_MS` for the registry's keys, or `KEYS_MISSED_EVERY_MIN_MS` where the token may be signed with a new one, and for the registry as {@link PullAuthorityOptions.patienceMinMs} says. */
+  /** Whether the caller with this Authorization header, at this address, may pull. Never throws, and waits no longer than `KEYS_WAIT_MAX_MS` for the registry's keys, and for the registry as {@link PullAuthorityOptions.patienceMinMs} says. */
   async rightTo(repository: string, reference: Reference, authorization: string | undefined, address = ''): Promise<PullRight> {
     const token = bearerOf(authorization);
     let endsAtMs = token === undefined ? Number.POSITIVE_INFINITY : endOf(token);
@@ -103,8 +103,7 @@ export class PullAuthority {
 
   /** @returns undefined when the token does not tell, and the registry has to; so it has to when the token's times and the clock here differ, and then its end by this clock means nothing. */
   async #rightByToken({ verifier, realm, service }: TokenTerms, repository: string, token: string, address: string): Promise<PullRight | 'time-doubtful' | undefined> {
-    const mayWait = (this.#options.failures?.waitMs(address, this.#clock.now().getTime()) ?? 0) === 0;
-    const verdict = await verifier.verify(token, { mayWait });
+    const verdict = await verifier.verify(token);
     if (verdict.kind === 'time-doubtful') return 'time-doubtful';
     if (verdict.kind === 'opaque' || verdict.kind === 'keys-unavailable') return undefined;
     if (verdict.kind === 'good' && verdict.pulls.has(repository)) return 'allowed';

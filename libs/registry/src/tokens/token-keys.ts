@@ -14,8 +14,6 @@ export const KEYS_MISSED_EVERY_MIN_MS = 2 * SECOND_MS;
 
 /** How long a pull waits for keys that are being read: whoever has them may be away, and then the registry can still be asked. */
 export const KEYS_WAIT_MAX_MS = 20;
-/** Tokens that wait at the same time until keys may be read again for one that is missing: a rotation's first second of a busy region, and some megabytes. */
-export const KEYS_WAITERS_MAX = 1000;
 
 /** Where keys come from: the text of a JWK set or of PEM blocks, as it is now. */
 export type KeyText = () => Promise<string>;
@@ -26,8 +24,6 @@ export interface TokenKeysOptions {
   readonly clock: Clock;
   /** Hears of every reading that failed: the last good keys of that source stay. */
   readonly onFailure: (error: unknown) => void;
-  /** How long a reading that is under way is waited for. Default {@link KEYS_WAIT_MAX_MS}. */
-  readonly waitMaxMs?: number;
 }
 
 /** The keys of all sources together, kept in memory: read when they are first needed, again now and then, and when a token names one that is not known. */
@@ -42,9 +38,6 @@ export class TokenKeys {
   #missedAtMs: number | undefined;
   #readings = 0;
   #reading: Promise<void> | undefined;
-  /** The reading that is made as soon as one may be made again for a key that is missing. */
-  #next: Promise<void> | undefined;
-  #waitingCount = 0;
   #first: Promise<void> | undefined;
   #isRead = false;
 
@@ -56,16 +49,6 @@ export class TokenKeys {
   /** Another number after every change of the keys: what was found out by older ones has to be found out again. */
   get generation(): number {
     return this.#generation;
-  }
-
-  /** How long a reading that is under way is waited for, in milliseconds. */
-  get waitMaxMs(): number {
-    return this.#options.waitMaxMs ?? KEYS_WAIT_MAX_MS;
-  }
-
-  /** How many tokens wait until keys may be read again; at most {@link KEYS_WAITERS_MAX}. */
-  get waitingCount(): number {
-    return this.#waitingCount;
   }
 
   /** How many readings have begun. */
@@ -95,7 +78,7 @@ export class TokenKeys {
       this.#first = this.#read();
       void this.#first.then(() => (this.#isRead = true));
     }
-    if (!this.#isRead) await noLonger(this.#first, this.waitMaxMs);
+    if (!this.#isRead) await noLonger(this.#first);
     if (!this.#isWithin(this.settled ? KEYS_FRESH_MS : KEYS_READ_EVERY_MIN_MS, this.#readAtMs)) void this.#read();
   }
 
@@ -104,7 +87,7 @@ export class TokenKeys {
    * another. However short a time ago keys were read for another reason, they may have changed since. A reading that is under way is waited for first, and may have begun too early: whoever misses the
    * key still calls again. Waits no longer than `waitMaxMs`. @returns false when there is nothing new to look at.
    */
-  async readAgain(seen: number, waitMaxMs: number): Promise<boolean> {
+  async readAgain(seen: number, waitMaxMs = KEYS_WAIT_MAX_MS): Promise<boolean> {
     if (this.#reading !== undefined) {
       await noLonger(this.#reading, waitMaxMs);
       return true;
@@ -116,35 +99,6 @@ export class TokenKeys {
     this.#missedAtMs = this.#options.clock.now().getTime();
     await noLonger(this.#read(), waitMaxMs);
     return true;
-  }
-
-  /**
-   * Waits until keys may be read again for one that is missing, at most {@link KEYS_MISSED_EVERY_MIN_MS}, and for that reading as for any other. All who wait share one, whatever they miss.
-   * @returns false at once when {@link KEYS_WAITERS_MAX} wait already.
-   */
-  async readWhenDue(): Promise<boolean> {
-    if (this.#waitingCount >= KEYS_WAITERS_MAX) return false;
-    this.#waitingCount += 1;
-    try {
-      this.#next ??= this.#untilDue().finally(() => (this.#next = undefined));
-      await this.#next;
-      if (this.#reading !== undefined) await noLonger(this.#reading, this.waitMaxMs);
-      return true;
-    } finally {
-      this.#waitingCount -= 1;
-    }
-  }
-
-  /** Begins a reading when its time has come. */
-  async #untilDue(): Promise<void> {
-    const { clock } = this.#options;
-    const before = this.#missedAtMs;
-    const ageMs = clock.now().getTime() - (before ?? Number.NEGATIVE_INFINITY);
-    if (ageMs >= 0 && ageMs < KEYS_MISSED_EVERY_MIN_MS) await clock.sleep(KEYS_MISSED_EVERY_MIN_MS - ageMs);
-    // Another token may have come in the moment when it was allowed.
-    if (this.#missedAtMs !== before) return;
-    this.#missedAtMs = clock.now().getTime();
-    void this.#read();
   }
 
   /** Whether something was less than `ms` ago; a clock that was set back makes nothing recent. */
@@ -179,7 +133,7 @@ export class TokenKeys {
   }
 }
 
-async function noLonger(reading: Promise<void>, waitMaxMs: number): Promise<void> {
+async function noLonger(reading: Promise<void>, waitMaxMs = KEYS_WAIT_MAX_MS): Promise<void> {
   const { promise: enough, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, waitMaxMs);
   await Promise.race([reading, enough]);

@@ -6,7 +6,7 @@ import type { Clock } from '#clock';
 import { MINUTE_MS, SECOND_MS } from '#quantities';
 
 import { leafKeyOf } from './certificate-chain.js';
-import type { TokenKeys } from './token-keys.js';
+import { KEYS_WAIT_MAX_MS, type TokenKeys } from './token-keys.js';
 import { type VerificationKey, verificationKey } from './verification-key.js';
 
 /** Verified tokens that are remembered; the one that was not shown for longest goes. Some 300 bytes each. */
@@ -32,7 +32,7 @@ export type TokenVerdict =
   | { readonly kind: 'refused'; readonly reason: TokenRefusal }
   /** It is no signed token: only whoever gave it can say what it is worth. */
   | { readonly kind: 'opaque' }
-  /** It names a key that is not known, while some keys could not be read, or more tokens than may wait for the next reading. */
+  /** It names a key that is not known, while some keys could not be read. */
   | { readonly kind: 'keys-unavailable' }
   /** All of it is good but its time, and that by no more than {@link CLOCK_WRONG_MAX_MS}: it may be this process's clock that is wrong, and whoever gave it knows. */
   | { readonly kind: 'time-doubtful' };
@@ -74,11 +74,8 @@ export class TokenVerifier {
     return this.#verified.size;
   }
 
-  /**
-   * What a token is worth. Never throws; waits for keys only when they were never read, or when the token may be signed with one that is not known: no longer than `KEYS_WAIT_MAX_MS` for a reading
-   * that is under way, and, if it `mayWait`, `KEYS_MISSED_EVERY_MIN_MS` for one to be allowed, where keys were read for another token's sake before this one came.
-   */
-  async verify(text: string, { mayWait = true }: { readonly mayWait?: boolean } = {}): Promise<TokenVerdict> {
+  /** What a token is worth. Never throws; waits for keys only when they were never read, or when the token may be signed with one that is not known, and no longer than {@link KEYS_WAIT_MAX_MS} for each. */
+  async verify(text: string): Promise<TokenVerdict> {
     if (text.length > TOKEN_LENGTH_MAX) return refused('malformed');
     const { keys, clock } = this.#options;
     const { readings } = keys;
@@ -95,15 +92,9 @@ export class TokenVerifier {
     if (header === undefined) return { kind: 'opaque' };
     const generation = keys.generation;
     let verdict = await this.#verdictBy(text, header);
-    const patience = performance.now() + keys.waitMaxMs;
-    let isReadSince = true;
-    for (let turn = 0; turn < KEYS_TURNS_MAX && isReadSince && isKeyMissing(verdict, header); turn += 1) {
-      isReadSince = await keys.readAgain(readings, Math.max(0, patience - performance.now()));
-      if (isReadSince) verdict = await this.#verdictBy(text, header);
-    }
-    // Whoever has keys read with made-up key ids must not have new ones refused.
-    if (!isReadSince && keys.settled && mayWait) {
-      if (!(await keys.readWhenDue())) return { kind: 'keys-unavailable' };
+    const patience = performance.now() + KEYS_WAIT_MAX_MS;
+    for (let turn = 0; turn < KEYS_TURNS_MAX && isKeyMissing(verdict, header); turn += 1) {
+      if (!(await keys.readAgain(readings, Math.max(0, patience - performance.now())))) break;
       verdict = await this.#verdictBy(text, header);
     }
     if (isKeyMissing(verdict, header) && !keys.settled) return { kind: 'keys-unavailable' };
