@@ -7,7 +7,7 @@ import { explainDisplacement } from './explain-displacement.js';
 import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, withImages, without } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
-import { imageKey, type ImageName } from './region-facts.js';
+import type { ImageName } from './region-facts.js';
 import type { DecidedForecast, DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
 
 /** What was decided, and what layers are there for besides single images. */
@@ -27,8 +27,8 @@ export function decideImages(region: RegionCase, target: Target): Explained {
   const layers = withImages(region.bundles, target.base, imagesWhere(region.bundles, (bundle) => bundle >= isIn.length && isValued[bundle] === 1));
   let usedBytes = bytesOf(table, layers);
   const partBytes = usedBytes - bytesOf(table, target.base);
-  const turns = chooseByDensity(table, { candidates: valued, values, base: layers, capacityBytes: Number.POSITIVE_INFINITY }).images;
-  for (const image of [...turns, ...inTarget.filter((each) => isValued[each] !== 1)]) {
+  const turns = [...chooseByDensity(table, { candidates: valued, values, base: layers, capacityBytes: Number.POSITIVE_INFINITY }).images, ...inTarget.filter((each) => isValued[each] !== 1)];
+  for (const image of turns) {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
     usedBytes += marginalBytes;
@@ -36,15 +36,16 @@ export function decideImages(region: RegionCase, target: Target): Explained {
     decisions.push(decision(region, image, { verdict: chosenVerdict(region, image), reason: chosenReason(region, image, { marginalBytes, isValued: isValued[image] === 1, isRecent: target.recent[image] === 1 }), ...numbers }));
   }
 
-  decisions.push(...target.pinTurns.filter((turn) => !turn.met).map((turn) => unmetDecision(region, turn)));
+  const unmet = target.pinTurns.filter((turn) => !turn.met);
+  for (const turn of unmet) decisions.push(unmetDecision(region, turn));
   const refused = imagesWhere(table, (image) => isIn[image] === 0 && !pinned.has(image));
   const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
   // What is there for the window alone is not there for demand.
   const placed = without(target.layers, target.passed);
   const room = { layers: placed, usedBytes: bytesOf(table, placed), capacityBytes: target.capacityBytes - bytesOf(table, target.passed) };
-  decisions.push(...byDemand.map((image) => refusal(region, image, room)));
-  const wasThere = new Set(imagesWhere(table, (image) => isWithin(table, image, region.held)).map((image) => imageKey(nameOf(region, image))));
-  return { decisions: explainDisplacement(decisions, (image) => wasThere.has(imageKey(image))), partBytes, partialBytes: bytesOf(table, without(target.layers, layers)) };
+  for (const image of byDemand) decisions.push(refusal(region, image, room));
+  const decided = [...met.map(({ image }) => image), ...turns, ...unmet.map(({ image }) => image), ...byDemand];
+  return { decisions: explainDisplacement(decisions, (at) => isWithin(table, decided[at]!, region.held)), partBytes, partialBytes: bytesOf(table, without(target.layers, layers)) };
 }
 
 /** Explains a home region: every image is kept where it was expanded, or `placed` when layers of it are brought back. */
@@ -86,7 +87,7 @@ export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, '
 function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'adoptions'> {
   const { table, replicaOf } = region;
   const urgency = imagePriorities(region, target);
-  const [wants, adoptions]: [WantedReplica[], WantedReplica[]] = [[], []];
+  const [wants, adoptions]: [Want[], Want[]] = [[], []];
   for (let layer = 0; layer < table.layers.length; layer += 1) {
     const replica = replicaOf[layer];
     if (target.layers[layer] !== 1) continue;
@@ -100,23 +101,40 @@ function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' |
       continue;
     }
     if (replica?.state === 'wanted' && replica.priority === urgency[most]) continue;
-    const isView = table.viewOf[most] === layer ? { isView: true as const } : {};
-    orders.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority: urgency[most]!, image: nameOf(region, most), ...isView });
+    orders.push({ layer, image: most, priority: urgency[most]!, isView: table.viewOf[most] === layer });
   }
-  const byTurn = (a: WantedReplica, b: WantedReplica): number => b.priority - a.priority || compareText(imageKey(a.image), imageKey(b.image)) || byLayer(a, b);
-  return { wants: wants.sort(byTurn), adoptions: adoptions.sort(byTurn) };
+  return { wants: byTurn(region, wants), adoptions: byTurn(region, adoptions) };
+}
+
+/** A layer to copy, for the sake of an image: by their numbers. */
+interface Want {
+  readonly layer: number;
+  readonly image: number;
+  readonly priority: number;
+  readonly isView: boolean;
+}
+
+/** The most urgent first, those of one image together. Images are numbered by their keys. */
+function byTurn(region: RegionCase, wants: Want[]): WantedReplica[] {
+  const { table } = region;
+  wants.sort((a, b) => b.priority - a.priority || a.image - b.image || compareText(table.layers[a.layer]!, table.layers[b.layer]!));
+  return wants.map(({ layer, image, priority, isView }) => ({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority, image: nameOf(region, image), ...(isView ? { isView } : {}) }));
 }
 
 /** A layer of images that are not wanted themselves: of a part that they share, in the name of the image that is worth most, or a small one. Undefined for one that no image has. */
-function wantOfNoImage(region: RegionCase, target: Target, layer: number): WantedReplica | undefined {
-  const { table, parts, values } = region;
-  const named = (image: number, priority: number): WantedReplica => ({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority, image: nameOf(region, image) });
+function wantOfNoImage({ table, parts, values }: RegionCase, target: Target, layer: number): Want | undefined {
   const part = parts?.partOf[layer] ?? -1;
-  const images = part < 0 ? [] : parts!.imagesOf[part - table.images.length]!;
-  const [most] = images.toSorted((a, b) => values[b]! - values[a]! || a - b);
-  if (most !== undefined && values[part]! > 0 && isWithin(parts!.bundles, part, target.layers)) return named(most, demandPriority(values[part]!, table.imageBytes[most]!));
+  if (part >= 0 && values[part]! > 0 && isWithin(parts!.bundles, part, target.layers)) {
+    const image = mostValued(parts!.imagesOf[part - table.images.length]!, values);
+    return { layer, image, priority: demandPriority(values[part]!, table.imageBytes[image]!), isView: false };
+  }
   const [image] = listed(table.imagesOf, layer);
-  return image === undefined ? undefined : named(image, -DEMAND_PRIORITY_MAX);
+  return image === undefined ? undefined : { layer, image, priority: -DEMAND_PRIORITY_MAX, isView: false };
+}
+
+/** The first of the most valued of some images. */
+function mostValued(images: readonly number[], values: Float64Array): number {
+  return images.reduce((most, image) => (values[image]! > values[most]! ? image : most));
 }
 
 /** The first of the most urgent images; -1 when none is urgent at all. */

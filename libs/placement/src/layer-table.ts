@@ -35,6 +35,8 @@ export interface ImageTable extends BundleTable {
   readonly keys: readonly string[];
   readonly imageNumber: ReadonlyMap<string, number>;
   readonly layerNumber: Pick<ReadonlyMap<Digest, number>, 'get'>;
+  /** How many of the layers are of images, or merged views of them: the first. */
+  readonly imageLayerCount: number;
 }
 
 /** An {@link ImageTable} that also has the layers that only replicas have: behind the others, by digest, of no image. */
@@ -77,6 +79,7 @@ function tabulateImages(images: readonly PlacementImage[]): ImageTable {
   }));
   const sizes = Float64Array.from(numbers.sizes);
   return {
+    imageLayerCount: numbers.layers.length,
     images: keyed.map(({ image }) => image),
     keys: keyed.map(({ key }) => key),
     imageNumber: new Map(keyed.map(({ key }, number) => [key, number])),
@@ -86,7 +89,7 @@ function tabulateImages(images: readonly PlacementImage[]): ImageTable {
     layersOf,
     viewOf,
     imagesOf: invert(layersOf, viewOf, numbers.layers.length),
-    imageBytes: Float64Array.from(keyed, (_, image) => listed(layersOf, image).reduce((sum, layer) => sum + sizes[layer]!, 0)),
+    imageBytes: bytesOfLists(layersOf, sizes),
   };
 }
 
@@ -98,27 +101,42 @@ class LayerNumbers {
 
   /** The numbers of some layers, each once, ascending. Those that are new get theirs by digest, whatever the order that they are given in. */
   take(named: PlacementImage['layers']): number[] {
-    const fresh = named.filter(({ digest }) => !this.numberOf.has(digest));
-    for (const { digest } of fresh.length > 1 ? fresh.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)) : fresh) {
-      if (this.numberOf.has(digest)) continue;
-      this.numberOf.set(digest, this.layers.length);
-      this.layers.push(digest);
-      this.sizes.push(0);
+    const numbers: number[] = [];
+    const fresh: PlacementImage['layers'][number][] = [];
+    for (const layer of named) {
+      const number = this.numberOf.get(layer.digest);
+      if (number === undefined) fresh.push(layer);
+      else numbers.push(this.#atLeast(number, layer.sizeBytes));
     }
-    const numbers = named.map(({ digest, sizeBytes }) => {
-      const number = this.numberOf.get(digest)!;
-      this.sizes[number] = Math.max(this.sizes[number]!, sizeBytes);
-      return number;
-    });
+    for (const { digest, sizeBytes } of fresh.length > 1 ? fresh.sort((a, b) => (a.digest < b.digest ? -1 : 1)) : fresh) {
+      // One that is named twice has its number by now.
+      const number = this.numberOf.get(digest) ?? this.layers.push(digest) - 1;
+      this.numberOf.set(digest, number);
+      numbers.push(this.#atLeast(number, sizeBytes));
+    }
     numbers.sort((a, b) => a - b);
     return numbers.filter((number, n) => number !== numbers[n - 1]);
+  }
+
+  #atLeast(number: number, sizeBytes: number): number {
+    this.sizes[number] = Math.max(this.sizes[number] ?? 0, sizeBytes);
+    return number;
   }
 }
 
 function listsOf(lists: readonly (readonly number[])[]): NumberLists {
   const starts = new Int32Array(lists.length + 1);
   for (const [n, list] of lists.entries()) starts[n + 1] = starts[n]! + list.length;
-  return { starts, values: Int32Array.from(lists.flat()) };
+  const values = new Int32Array(starts[lists.length]!);
+  for (const [n, list] of lists.entries()) values.set(list, starts[n]);
+  return { starts, values };
+}
+
+/** The bytes of all layers of each list. */
+function bytesOfLists({ starts, values }: NumberLists, sizes: Float64Array): Float64Array {
+  const bytes = new Float64Array(starts.length - 1);
+  for (let n = 0; n < bytes.length; n += 1) for (let at = starts[n]!; at < starts[n + 1]!; at += 1) bytes[n] = bytes[n]! + sizes[values[at]!]!;
+  return bytes;
 }
 
 /** The images of each layer, and of each view that is no layer of the same image. */
@@ -158,11 +176,7 @@ function withReplicas(table: ImageTable, replicas: readonly HeldReplica[]): { ta
   if (fresh.length === 0 && !isLarger) return { table, replicaOf };
   replicaOf.push(...fresh.sort((a, b) => (a.layer < b.layer ? -1 : 1)));
   const allSizes = Float64Array.from(replicaOf, (replica, layer) => Math.max(replica?.sizeBytes ?? 0, sizes[layer] ?? 0));
-  return { table: { ...table, ...withSizes(table, allSizes), ...withFresh(table, fresh) }, replicaOf };
-}
-
-function withSizes({ layersOf, images }: ImageTable, sizes: Float64Array): Pick<LayerTable, 'sizes' | 'imageBytes'> {
-  return { sizes, imageBytes: Float64Array.from(images, (_, image) => listed(layersOf, image).reduce((sum, layer) => sum + sizes[layer]!, 0)) };
+  return { table: { ...table, sizes: allSizes, imageBytes: isLarger ? bytesOfLists(table.layersOf, allSizes) : table.imageBytes, ...withFresh(table, fresh) }, replicaOf };
 }
 
 function withFresh({ layers, layerNumber, imagesOf }: ImageTable, fresh: readonly HeldReplica[]): Pick<LayerTable, 'layers' | 'layerNumber' | 'imagesOf'> {

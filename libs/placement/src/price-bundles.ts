@@ -41,7 +41,7 @@ export class PricedBundles {
       pairCount += starts[image + 1]! - starts[image]!;
     }
     const numberOf = new Int32Array(table.layers.length).fill(-1);
-    const weights = new Float64Array(pairCount);
+    const weights = new Float64Array(Math.min(pairCount, table.layers.length));
     const targets = new Int32Array(pairCount);
     const sources = new Int32Array(pairCount);
     let [layerCount, edgeCount] = [0, 0];

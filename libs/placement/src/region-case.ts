@@ -67,12 +67,17 @@ export function openCase(facts: RegionFacts): RegionCase {
   // At home everything stays that is needed, whatever it is worth.
   const parts = facts.home || facts.parameters.gigabyteWeight === 0 ? undefined : sharedParts(table);
   const bundles = parts?.bundles ?? table;
-  const ofParts = parts?.imagesOf.map((images) => images.reduce((sum, image) => sum + expected[image]!.expectedPulls, 0)) ?? [];
-  const pulls = Float64Array.from([...expected.map(({ expectedPulls }) => expectedPulls), ...ofParts]);
-  const values = Float64Array.from([
-    ...expected.map((forecast, image) => worthOf(forecast, table.imageBytes[image]! - (parts?.partBytes[image] ?? 0), facts.parameters)),
-    ...ofParts.map((sum, n) => worthOfPart(sum, bundles.imageBytes[expected.length + n]!, facts.parameters)),
-  ]);
+  const pulls = new Float64Array(bundles.imageBytes.length);
+  const values = new Float64Array(pulls.length);
+  for (const [image, forecast] of expected.entries()) {
+    pulls[image] = forecast.expectedPulls;
+    values[image] = worthOf(forecast, table.imageBytes[image]! - (parts?.partBytes[image] ?? 0), facts.parameters);
+  }
+  for (const [n, images] of parts?.imagesOf.entries() ?? []) {
+    const part = expected.length + n;
+    for (const image of images) pulls[part] = pulls[part]! + pulls[image]!;
+    values[part] = worthOfPart(pulls[part]!, bundles.imageBytes[part]!, facts.parameters);
+  }
   const rule = breakEvenOf(facts.parameters, { pulls, imageBytes: bundles.imageBytes, imageCount: expected.length });
   const region = { facts, table, bundles, parts, expected, pulls, values, rule, replicaOf };
   const stuck = stuckLayers(region);

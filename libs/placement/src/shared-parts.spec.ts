@@ -41,6 +41,15 @@ describe('the parts that images share', () => {
     expect(listed(bundles.imagesOf, table.layerNumber.get(more.digest)!)).toHaveLength(0);
   });
 
+  it('are found once for the same images, whatever replicas there are besides, and anew where a layer is larger than the images tell', () => {
+    const images = [anImage('a:v1', [base, app]), anImage('a:v2', [base, own])];
+    const [alone, beside, larger] = [[], replicasOf([more, tiny]), replicasOf([{ ...base, sizeBytes: 11 * MiB }])].map((replicas) => tabulate(images, replicas).table);
+    const [first, second, third, again] = [alone!, beside!, larger!, beside!].map(sharedParts);
+    expect(second!.imagesOf).toBe(first!.imagesOf);
+    expect([second!.bundles.layers, second!.bundles.sizes, second!.bundles.imagesOf.starts.length]).toEqual([beside!.layers, beside!.sizes, beside!.layers.length + 1]);
+    expect([first, second, third, again].map((parts) => parts!.bundles.imageBytes.at(-1))).toEqual([10 * MiB, 10 * MiB, 11 * MiB, 10 * MiB]);
+  });
+
   it('take every layer of several images once, with exactly the images that have it', () => {
     fc.assert(fc.property(fc.array(fc.subarray(Array.from({ length: 7 }, (_, n) => aLayer(`l${n}`, 1 + n)))), (of) => {
       const { table } = tabulate(of.map((some, n) => anImage(`team/app:v${n}`, some)), []);

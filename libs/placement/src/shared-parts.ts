@@ -9,24 +9,49 @@ export interface SharedParts {
   readonly bundles: BundleTable;
   /** The images of each part, ascending: part `n` is bundle `images + n`. */
   readonly imagesOf: readonly (readonly number[])[];
-  /** The bundle that each layer is a part's of; -1 for those of none. */
+  /** The bundle that each layer of images is a part's of; -1 for those of none. */
   readonly partOf: Int32Array;
   /** The bytes of each image that parts have. */
   readonly partBytes: Float64Array;
 }
 
-/** For each layer the first of those that the very same images have, if several images do; -1 for others. Depends on nothing but the layers of the images. */
-const KNOWN = new WeakMap<NumberLists, Int32Array>();
+/** What depends on nothing but the images and the sizes of their layers. */
+interface KnownParts extends SharedParts {
+  /** The sizes that it was made with. */
+  readonly sizes: Float64Array;
+}
+
+/** Parts are found once for all plans on the same images, and stay as long as these do. By the layers of the images. */
+const KNOWN = new WeakMap<NumberLists, KnownParts>();
 
 /**
  * Finds the parts of images that save bytes by themselves: all layers that the same two or more images have. One is read by a pull of any of these, whole or not, so it may be worth its room where no
- * image that has it is. Cost: visits every pair of an image and a layer a few times.
+ * image that has it is. Cost: visits every pair of an image and a layer a few times; next to nothing where those of the same images were found before, with the same sizes.
  */
 export function sharedParts(table: LayerTable): SharedParts {
-  const firstOf = KNOWN.get(table.layersOf) ?? firstAlike(table);
-  KNOWN.set(table.layersOf, firstOf);
+  const known = KNOWN.get(table.layersOf);
+  const parts = known !== undefined && haveSameSizes(known, table) ? known : partsOf(table);
+  if (parts !== known) KNOWN.set(table.layersOf, parts);
+  return parts.sizes === table.sizes ? parts : { ...parts, bundles: { ...parts.bundles, layers: table.layers, sizes: table.sizes, imagesOf: ofLayers(parts.bundles.imagesOf, table.layers.length) } };
+}
+
+function haveSameSizes({ sizes }: KnownParts, table: LayerTable): boolean {
+  for (let layer = 0; layer < table.imageLayerCount; layer += 1) if (sizes[layer] !== table.sizes[layer]) return false;
+  return true;
+}
+
+/** The same lists for so many layers: those that have none are behind the others. */
+function ofLayers({ starts, values }: NumberLists, layerCount: number): NumberLists {
+  const all = new Int32Array(layerCount + 1).fill(values.length);
+  all.set(starts.subarray(0, all.length));
+  return { starts: all, values };
+}
+
+function partsOf(table: LayerTable): KnownParts {
+  const { sizes, layersOf } = table;
+  const firstOf = firstAlike(table);
   const bytes = new Float64Array(firstOf.length);
-  for (let layer = 0; layer < firstOf.length; layer += 1) if (firstOf[layer]! >= 0) bytes[firstOf[layer]!] = bytes[firstOf[layer]!]! + table.sizes[layer]!;
+  for (let layer = 0; layer < firstOf.length; layer += 1) if (firstOf[layer]! >= 0) bytes[firstOf[layer]!] = bytes[firstOf[layer]!]! + sizes[layer]!;
   const imageCount = table.images.length;
   const leastBytes = (PART_RATIO_MIN * table.imageBytes.reduce((sum, each) => sum + each, 0)) / Math.max(1, imageCount);
   const partOf = new Int32Array(table.layers.length).fill(-1);
@@ -40,12 +65,17 @@ export function sharedParts(table: LayerTable): SharedParts {
       layersOfParts[partOf[layer]! - imageCount]!.push(layer);
     }
   }
-  return {
-    bundles: withParts(table, layersOfParts, partOf),
-    imagesOf: layersOfParts.map(([first]) => [...listed(table.imagesOf, first!)].filter((image) => listed(table.layersOf, image).includes(first!))),
-    partOf,
-    partBytes: Float64Array.from(table.images, (_, image) => listed(table.layersOf, image).reduce((sum, layer) => (partOf[layer]! >= 0 ? sum + table.sizes[layer]! : sum), 0)),
-  };
+  const partBytes = new Float64Array(imageCount);
+  const imagesOf: number[][] = layersOfParts.map(() => []);
+  for (let image = 0; image < imageCount; image += 1) {
+    for (let at = layersOf.starts[image]!; at < layersOf.starts[image + 1]!; at += 1) {
+      const layer = layersOf.values[at]!;
+      if (partOf[layer]! < 0) continue;
+      partBytes[image] = partBytes[image]! + sizes[layer]!;
+      if (firstOf[layer] === layer) imagesOf[partOf[layer]! - imageCount]!.push(image);
+    }
+  }
+  return { bundles: withParts(table, layersOfParts, partOf), imagesOf, partOf, partBytes, sizes };
 }
 
 /** Tells layers apart by image after image, until only those are together that all images have or lack together. */
@@ -57,8 +87,9 @@ function firstAlike({ layersOf, imageBytes, layers }: LayerTable): Int32Array {
     const split = new Map<number, number>();
     for (const layer of listed(layersOf, image)) {
       const before = classOf[layer]!;
-      if (!split.has(before)) split.set(before, classCount++);
-      classOf[layer] = split.get(before)!;
+      const after = split.get(before) ?? classCount++;
+      split.set(before, after);
+      classOf[layer] = after;
       sharers[layer] = sharers[layer]! + 1;
     }
   }

@@ -1,20 +1,30 @@
 import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
-import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, planRegion, planRound, type RegionFacts, type RegionPlan } from '#placement';
+import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters, planRegion, planRound, type RegionFacts, type RegionPlan } from '#placement';
 
 import { hitsOf, type PlacementCase } from './placement-case.js';
 
 /** Pulls of all images together: so many that none counts for nothing. */
 const PULLS = 1e6;
 
-/** An empty region, as the planner sees it, in which everything that is pulled may be placed: what is left is what to choose for the room that there is. */
+/** Everything that is pulled may be placed, and hits alone are worth something: what is left is what to choose for the room that there is. */
+const HITS_ALONE: Partial<PlacementParameters> = { minimumExpectedPulls: 0, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0 };
+/** Weights with which bytes and first pulls are worth something, too, so that what images share competes for itself. */
+const WITH_SHARED: Partial<PlacementParameters> = { minimumExpectedPulls: 1, leastExpectedPulls: 0.02, hitImages: 8, keepRatio: 0, switchGainRatio: 0.5, gigabyteWeight: 0.5, firstPullWeight: 5, reactiveRatio: 0.1 };
+
+/** An empty region, as the planner sees it, in which everything that is pulled may be placed. */
 export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: number): RegionFacts {
   const forecasts = new Map(images.map((image, n) => [imageKey(image), ownForecast(demand[n]! * PULLS)]));
   return {
     region: 'eastus', home: false, capacityBytes, images, forecasts,
     unfinished: [], pins: [], replicas: [], referenced: new Set(), mustKeep: new Set(), readyElsewhere: new Set(),
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 0 },
+    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, ...HITS_ALONE },
   };
+}
+
+/** The same facts where what images share competes with them. Of its images nothing is known from plans before. */
+export function withShared(facts: RegionFacts): RegionFacts {
+  return { ...facts, images: facts.images.map((image) => ({ ...image })), parameters: { ...facts.parameters, ...WITH_SHARED } };
 }
 
 function ownForecast(pulls: number): ImageForecast {
