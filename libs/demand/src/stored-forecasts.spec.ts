@@ -19,6 +19,9 @@ const [newest, older]: [ForecastImage, ForecastImage] = [
 const at = (ms: number): Date => new Date(BEGAN_MS + ms);
 const world = (ms: number, images = [newest, older]): ForecastWorld => ({ at: at(ms), regions: ['eastus', 'westeurope'], images });
 
+/** What every region pulls now and then. */
+const agent: ForecastImage = { repository: 'ops/agent', digest: digestOf('agent'), pushedAt: new Date(BEGAN_MS - 9 * DAY_MS), generation: 0 };
+
 /** A store that counts how often it is read whole, and what it is given to keep. */
 class WatchedStore extends MemoryDemandStore {
   readCount = 0;
@@ -58,6 +61,7 @@ describe('forecasts from a store', () => {
   it('are of what was counted, by region and image', async () => {
     const store = new WatchedStore();
     const forecasts = new StoredForecasts(store);
+    await store.pull('westeurope', 0, 3, agent);
     await pass(store, 72, (ms) => forecasts.ofAll(world(ms), DAY_MS));
     const foretold = await forecasts.ofAll(world(72 * HOUR_MS), DAY_MS);
     const eastus = foretold.get('eastus')!;
@@ -70,6 +74,7 @@ describe('forecasts from a store', () => {
   it('count pulls in regions that are not asked for as pulls elsewhere', async () => {
     const store = new WatchedStore();
     await store.pull('brazilsouth', 0, 50);
+    await store.pull('eastus', 0, 1, agent);
     const foretold = await new StoredForecasts(store).ofAll(world(MINUTE_MS), DAY_MS);
     expect(foretold.get('eastus')!.get(forecastKey(newest))!.elsewherePulls).toBeGreaterThan(0);
   });

@@ -127,7 +127,21 @@ describe('a demand model', () => {
     expect(newest(follows).expectedPulls).toBeGreaterThan(3 * newest(ignores).expectedPulls);
   });
 
-  it('has a prior for a region in which nobody has pulled', () => {
+  it('expects nothing where nobody pulls, or nobody pulls any more', () => {
+    const world = new World();
+    world.images = [image('v1'), image('agent', BEGAN_MS, 0, 'ops/agent')];
+    const pulls = (region: string, of: ForecastImage): number => (region === 'east' && of.repository === 'team/app' ? 3000 : 0);
+    world.pass(2 * 24, pulls);
+    expect(world.forecast('west').map(({ expectedPulls }) => expectedPulls)).toEqual([0, 0]);
+    world.pass(3, (region, of) => (region === 'west' && of.repository === 'ops/agent' ? 1 : pulls(region, of)));
+    const began = world.forecast('west')[0]!;
+    expect(began.elsewherePulls).toBe(began.expectedPulls);
+    expect(began.expectedPulls).toBeGreaterThan(0.1);
+    world.pass(60 * 24, pulls);
+    expect(world.forecast('west', 7 * DAY_MS)[0]!.expectedPulls).toBeLessThan(0.001);
+  });
+
+  it('has a prior for a region that joins, and in which nobody has pulled', () => {
     const world = new World();
     world.images = [image('v1'), image('w1', BEGAN_MS, 0, 'team/idle')];
     world.pass(5 * 24, (region, of) => (region === 'east' && of.repository === 'team/app' ? 30 : 0));
@@ -164,9 +178,10 @@ describe('a demand model', () => {
   it('shares what the oldest images get among all of them', () => {
     const world = new World();
     world.images = Array.from({ length: 60 }, (_, generation) => image(`v${generation}`, BEGAN_MS - generation * HOUR_MS, generation));
-    world.pass(10 * 24, (region, of) => (region === 'east' && of.generation! >= 20 ? 0.1 : 0));
-    const oldest = world.forecast('west').slice(11).reduce((sum, { expectedPulls }) => sum + expectedPulls, 0);
-    const east = world.forecast('east').reduce((sum, { expectedPulls }) => sum + expectedPulls, 0);
+    world.images.push(image('agent', BEGAN_MS, 0, 'ops/agent'));
+    world.pass(10 * 24, (region, of) => (of.repository === 'ops/agent' ? Number(region === 'west') : region === 'east' && of.generation! >= 20 ? 0.1 : 0));
+    const oldest = world.forecast('west').slice(11, 60).reduce((sum, { expectedPulls }) => sum + expectedPulls, 0);
+    const east = world.forecast('east').slice(0, 60).reduce((sum, { expectedPulls }) => sum + expectedPulls, 0);
     expect(east).toBeLessThan(1.3 * 96);
     // Elsewhere they are worth a part of it together, and not each of them.
     expect(oldest).toBeLessThan(east);

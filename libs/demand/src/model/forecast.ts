@@ -11,7 +11,7 @@ import { RESPONSE_MS } from './push-response.js';
 import { type RegionBasis, regionBasis } from './region-basis.js';
 import { weekdayOf } from './repository-weekdays.js';
 
-/** The least volume that a region is taken for, as a share of all: one that has seen nothing yet would inherit nothing. */
+/** The least volume that a region in which anybody pulls is taken for, as a share of all. */
 const VOLUME_RATIO_MIN = 0.01;
 /** What a region that has just joined, and in which nobody has pulled yet, is taken for, as a part of the usual region. */
 const JOINED_RATIO = 0.25;
@@ -203,11 +203,14 @@ export class Forecaster {
     return others <= 0 || rate <= 0 ? 0 : (rate * this.#volume(basis, all)) / others;
   }
 
-  /** Pulls an hour that a region is taken for: its own level, or, of one that joined and in which nobody has pulled yet, a part of what is usual, which becomes less the longer nobody does. */
-  #volume({ region, level }: RegionBasis, all: number): number {
+  /**
+   * Pulls an hour that a region is taken for: its own level, or, of one that joined and in which nobody has pulled yet, a part of what is usual, which becomes less the longer nobody does. 0 for one
+   * that was there from the beginning, until its first pull: what nobody pulls there would be copied for nobody.
+   */
+  #volume({ region, level, latePulls }: RegionBasis, all: number): number {
     const atMs = this.#view.at.getTime();
     const joinedMs = this.#learned.joinedMs(region) ?? atMs;
-    if (level > 0 || joinedMs <= this.#learned.startedMs) return Math.max(level, all * VOLUME_RATIO_MIN);
+    if (level > 0 || joinedMs <= this.#learned.startedMs) return Math.max(level, all * VOLUME_RATIO_MIN * Math.min(1, Math.max(0, latePulls)));
     return this.#usualLevel * JOINED_RATIO * 2 ** (-Math.max(0, atMs - joinedMs) / JOINED_HALF_LIFE_MS);
   }
 

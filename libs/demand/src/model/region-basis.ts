@@ -22,6 +22,8 @@ export interface RegionBasis {
   readonly exposure: Exposure;
   /** Pulls an hour of the whole region. */
   readonly level: number;
+  /** What is left of its pulls of the last days: below 1 hardly anybody pulls there any more. */
+  readonly latePulls: number;
   /** By which each half-life's rates are to be multiplied to be at the level of the last hours. */
   readonly ratios: Weights;
   readonly mix: readonly number[];
@@ -47,6 +49,7 @@ export function regionBasis({ at, counters: counted }: DemandView, learned: Lear
   return {
     region, counters, exposure, calibration,
     level: all[1] / exposure.since(0, 1),
+    latePulls: all[1],
     ratios: [1, ratio(1), ratio(2)],
     mix: calibration.mix,
     hours: profile.between(atMs, atMs + horizonMs),
