@@ -39,7 +39,7 @@ beforeAll(async () => {
   registry = await LocalRegistry.start();
   undo.defer(() => registry.stop());
   // Nothing is worth a copy by what is expected: what is in the region came by what passed.
-  const placement = { every: '1d', minimumExpectedPulls: 1000, smallLayersRatio: 0, reactiveRatio: 0.5 };
+  const placement = { every: '1d', minimumExpectedPulls: 1000, hitImages: 0, smallLayersRatio: 0, reactiveRatio: 0.5 };
   // All but a byte goes by the disk: what stays in memory leaves less behind.
   ({ client, translocator } = await startService({ folder, registryUrl: registry.url }, { overrides: { gateway: { enabled: true, region: EAST, keep: { memory: 1 } }, placement } }));
   undo.defer(() => translocator.stop());

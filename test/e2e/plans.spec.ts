@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { DemandEntry, DryRunBody, PlanBody, PlanComparisonBody, PlanOutcomeBody, PlanSummaryBody, Problem } from '#contract';
+import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
 
 import { eventually } from './support/eventually.js';
 import { type GuardedWorld, startGuardedWorld } from './support/guarded-world.js';
@@ -19,7 +20,7 @@ let world: GuardedWorld;
 
 beforeAll(async () => {
   // By the clock there are no plans: each is asked for. And what is small goes by the same rules as all.
-  world = await startGuardedWorld({ placement: { every: '1d', smallLayersRatio: 0, reactiveRatio: 0 }, history: { pulls: true } });
+  world = await startGuardedWorld({ placement: { every: '1d', smallLayersRatio: 0 }, history: { pulls: true } });
   await world.push('team/app', 'v1', smallImage('base', 'app'));
   await world.client.enable('team/app');
   await eventually('the image is whole at home', () => world.client.readyIn(HOME, 'team/app', 'v1'));
@@ -51,7 +52,7 @@ async function plan(): Promise<PlanBody> {
 describe('plans', () => {
   it('tell the numbers behind every decision, and what they went by', async () => {
     const made = await plan();
-    expect(made).toMatchObject({ region: EAST, terms: { breakEvenPulls: 1, keepPulls: 0.5, horizonMs: 7 * 86_400_000, parameters: { minimumExpectedPulls: 1, smallLayersRatio: 0, reactiveRatio: 0, hitImages: 0, firstPullWeight: 0, gigabyteWeight: 0 } }, counts: { refused: 0 } });
+    expect(made).toMatchObject({ region: EAST, terms: { breakEvenPulls: 1, keepPulls: 0, horizonMs: 7 * 86_400_000, parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, reactiveRatio: 0 } }, counts: { refused: 0 } });
     const [decision] = made.decisions;
     expect(decision).toMatchObject({ repository: 'team/app', rank: 1 });
     expect(decision!.expectedPulls).toBeGreaterThan(1);
@@ -95,9 +96,9 @@ describe('a dry run', () => {
   });
 
   it('tells what other parameters would bring', async () => {
-    const { body } = await dryRun({ parameters: { minimumExpectedPulls: 1000, leastExpectedPulls: 1000 } });
+    const { body } = await dryRun({ parameters: { minimumExpectedPulls: 1000, leastExpectedPulls: 1000, keepRatio: 1 } });
     expect(body.items.map(({ region, counts }) => [region, counts.goes])).toEqual([[EAST, 1], [ASIA, 0], [HOME, 0]]);
-    expect(body.items[0]!.parameters).toEqual([{ name: 'minimumExpectedPulls', before: 1, after: 1000 }, { name: 'leastExpectedPulls', before: expect.any(Number), after: 1000 }]);
+    expect(body.items[0]!.parameters).toEqual([{ name: 'minimumExpectedPulls', before: 1, after: 1000 }, { name: 'keepRatio', before: 0, after: 1 }, { name: 'leastExpectedPulls', before: 0.02, after: 1000 }]);
   });
 
   it.each([

@@ -10,7 +10,7 @@ import { type PlacementDecision, PLACEMENT_PARAMETERS_DEFAULT, type PlacementIma
 import { aLayer, anImage, MemoryPlacementWorld, MemoryPlannerTurn, MemoryPlanStore, replicasOf, SCENE_NOW } from '#placement/testing';
 import { DAY_MS, formatBytes, HOUR_MS, MiB } from '#quantities';
 
-/** One deployment with its clock, told as a story: what happened on the left margin, what plans decided below it. */
+/** One deployment with its clock and no gateway, told as a story: what happened on the left margin, what plans decided below it. */
 class Story {
   readonly clock = new ManualClock(SCENE_NOW);
   readonly world = new MemoryPlacementWorld();
@@ -21,7 +21,7 @@ class Story {
   readonly #lines: string[] = [''];
   readonly #planner = new Planner({
     facts: this.world, orders: this.world.orders, pins: this.pins, forecasts: new StoredForecasts(this.demand), plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
-    owner: 'story', parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
+    owner: 'story', parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, reactiveRatio: 0 }, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
 
   get text(): string {
@@ -61,7 +61,7 @@ class Story {
     const { verdict, reason, expectedPulls, marginalBytes, missingBytes, missingPulls } = decision;
     const missing = [
       ...(missingBytes === undefined ? [] : [`${formatBytes(missingBytes)} too many`]),
-      ...(missingPulls === undefined ? [] : [`${missingPulls.toFixed(1)} pulls too few`]),
+      ...(missingPulls === undefined ? [] : [`${missingPulls.toFixed(2)} pulls too few`]),
     ];
     const numbers = [`${expectedPulls.toFixed(1)} pulls expected`, `adds ${formatBytes(marginalBytes)}`, ...missing].join(', ');
     return `${this.#names.get(decision.digest)} ${verdict} (${reason}): ${numbers}`;
@@ -106,35 +106,40 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
   story.world.hold('southeastasia', replicasOf(batch.layers));
   await story.plan('schedule');
 
-  story.tell('Five weeks pass without a pull.');
+  story.tell('Five weeks pass without a pull, and nobody needs the room.');
   await story.clock.advance(35 * DAY_MS);
+  await story.plan('schedule');
+
+  story.tell('team/report:v1 is pushed, and pulled twice in eastus.');
+  const report = story.push(anImage('team/report:v1', [aLayer('report', 200)]));
+  await story.pulls(report, 'eastus', 2);
   await story.plan('schedule');
 
   expect(story.text).toMatchInlineSnapshot(`
     "
     Two images are pushed; nobody pulls them.
       eastus: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.09 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.13 pulls too few
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 1.0 pulls too few
-        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.09 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.13 pulls too few
     Nodes in eastus pull app:v1 eight times and batch:v1 twice.
       eastus: 120 MiB of 250 MiB; copy 2, drain 0
         team/app:v1 placed (DEMAND): 287.9 pulls expected, adds 120 MiB
         team/batch:v1 refused (OVER_CAPACITY): 27.8 pulls expected, adds 180 MiB, 50 MiB too many
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
-        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.09 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.13 pulls too few
     An hour later app:v2 is pushed; nobody has pulled it yet.
       eastus: 145 MiB of 250 MiB; copy 1, drain 0
-        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 20 MiB
         team/app:v2 placed (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
         team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 0 B of 250 MiB; copy 0, drain 0
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
-        team/app:v2 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 125 MiB, 0.9 pulls too few
-        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.10 pulls too few
+        team/app:v2 refused (NO_DEMAND): 0.0 pulls expected, adds 125 MiB, 0.10 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.14 pulls too few
     An operator pins batch:v1 to eastus and southeastasia; eastus has no room for it and app together.
       eastus: 180 MiB of 250 MiB; copy 1, drain 3
         team/batch:v1 pinned (PIN): 24.9 pulls expected, adds 180 MiB
@@ -142,8 +147,8 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/app:v2 refused (OVER_CAPACITY): 45.9 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 1, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
-        team/app:v2 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 125 MiB, 0.9 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.10 pulls too few
+        team/app:v2 refused (NO_DEMAND): 0.0 pulls expected, adds 125 MiB, 0.10 pulls too few
     A second pin asks southeastasia for more than is left there.
       eastus: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 pinned (PIN): 24.9 pulls expected, adds 180 MiB
@@ -151,35 +156,46 @@ it('brings images to regions ahead of their pulls, keeps what is pinned or mount
         team/app:v2 refused (OVER_CAPACITY): 45.9 pulls expected, adds 125 MiB, 55 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 pinned (PIN): 0.0 pulls expected, adds 180 MiB
-        team/app:v2 unmet (PIN_OVER_CAPACITY): 0.1 pulls expected, adds 125 MiB, 55 MiB too many
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
+        team/app:v2 unmet (PIN_OVER_CAPACITY): 0.0 pulls expected, adds 125 MiB, 55 MiB too many
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.10 pulls too few
     The first pin is removed while a node in southeastasia has batch:v1 mounted.
       eastus: 145 MiB of 250 MiB; copy 3, drain 1
-        team/app:v1 placed (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v1 placed (DEMAND): 184.7 pulls expected, adds 20 MiB
         team/app:v2 placed (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
         team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 180 MiB of 250 MiB; copy 0, drain 0
         team/batch:v1 kept (LAYERS_HELD): 0.0 pulls expected, adds 0 B
-        team/app:v2 unmet (PIN_OVER_CAPACITY): 0.1 pulls expected, adds 125 MiB, 55 MiB too many
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 120 MiB, 0.9 pulls too few
+        team/app:v2 unmet (PIN_OVER_CAPACITY): 0.0 pulls expected, adds 125 MiB, 55 MiB too many
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 120 MiB, 0.10 pulls too few
     The node unmounts it.
       eastus: 145 MiB of 250 MiB; copy 0, drain 0
-        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 120 MiB
+        team/app:v1 kept (DEMAND): 184.7 pulls expected, adds 20 MiB
         team/app:v2 kept (REPOSITORY_DEMAND): 45.9 pulls expected, adds 25 MiB
         team/batch:v1 refused (OVER_CAPACITY): 24.9 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 125 MiB of 250 MiB; copy 2, drain 1
-        team/app:v2 pinned (PIN): 0.1 pulls expected, adds 125 MiB
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 20 MiB, 0.1 pulls too few
-        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
-    Five weeks pass without a pull.
-      eastus: 0 B of 250 MiB; copy 0, drain 3
-        team/app:v2 refused (DEMAND_TOO_SMALL): 0.3 pulls expected, adds 125 MiB, 0.7 pulls too few
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.2 pulls expected, adds 120 MiB, 0.8 pulls too few
-        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.1 pulls expected, adds 180 MiB, 0.9 pulls too few
+        team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.02 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.14 pulls too few
+    Five weeks pass without a pull, and nobody needs the room.
+      eastus: 145 MiB of 250 MiB; copy 0, drain 0
+        team/app:v2 kept (REPOSITORY_DEMAND): 0.3 pulls expected, adds 25 MiB
+        team/app:v1 kept (REPOSITORY_DEMAND): 0.2 pulls expected, adds 20 MiB
+        team/batch:v1 refused (OVER_CAPACITY): 0.1 pulls expected, adds 180 MiB, 75 MiB too many
       southeastasia: 125 MiB of 250 MiB; copy 0, drain 0
         team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
-        team/app:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 20 MiB, 0.2 pulls too few
-        team/batch:v1 refused (DEMAND_TOO_SMALL): 0.0 pulls expected, adds 180 MiB, 1.0 pulls too few
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.02 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.14 pulls too few
+    team/report:v1 is pushed, and pulled twice in eastus.
+      eastus: 200 MiB of 250 MiB; copy 1, drain 3
+        team/report:v1 placed (DEMAND): 2.1 pulls expected, adds 200 MiB
+        team/app:v2 refused (OVER_CAPACITY): 0.3 pulls expected, adds 125 MiB, 75 MiB too many
+        team/app:v1 refused (OVER_CAPACITY): 0.2 pulls expected, adds 120 MiB, 70 MiB too many
+        team/batch:v1 refused (OVER_CAPACITY): 0.1 pulls expected, adds 180 MiB, 130 MiB too many
+      southeastasia: 125 MiB of 250 MiB; copy 0, drain 0
+        team/app:v2 pinned (PIN): 0.0 pulls expected, adds 125 MiB
+        team/app:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 20 MiB, 0.02 pulls too few
+        team/batch:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 180 MiB, 0.13 pulls too few
+        team/report:v1 refused (NO_DEMAND): 0.0 pulls expected, adds 200 MiB, 0.14 pulls too few
     "
   `);
 });

@@ -2,9 +2,10 @@ import { z } from 'zod';
 
 import { EVENT_TYPES } from '#events';
 import { isRepositoryPattern } from '#oci';
+import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
 import { DAY_MS, GiB, HOUR_MS, MINUTE_MS, SECOND_MS } from '#quantities';
 
-import { gatewayContradictions, type GatewayShape } from './gateway-config.js';
+import { gatewayContradictions, type GatewayShape, reactiveRatioOf } from './gateway-config.js';
 import { bytes, duration } from './quantity-fields.js';
 import { defaultRegions, link, networks, region, regionContradictions, regionName, type RegionsShape, type SharesShape } from './region-config.js';
 
@@ -50,6 +51,7 @@ const webhook = z.strictObject({
   types: z.array(z.enum(EVENT_TYPES)).min(1).optional(),
 });
 
+const weights = PLACEMENT_PARAMETERS_DEFAULT;
 /** Everything an operator may set, with its rules and defaults; secrets are not in it. The embedded default is this schema's answer to `{}`. */
 export const configSchema = z
   .strictObject({
@@ -165,20 +167,20 @@ export const configSchema = z
     placement: z
       .strictObject({
         every: duration('15m', 100, DAY_MS),
-        minimumExpectedPulls: z.number().min(0).max(1e6).default(1),
+        minimumExpectedPulls: z.number().min(0).max(1e6).default(weights.minimumExpectedPulls),
         turnLease: duration('1m', SECOND_MS, HOUR_MS),
         plansKept: z.number().int().min(1).max(10_000).default(96),
         forecastsKeptFor: duration('30d', DAY_MS, 365 * DAY_MS),
-        leastExpectedPulls: z.number().min(0).max(1e6).default(0.2),
-        hitImages: z.number().min(0).max(1000).default(0),
-        keepRatio: z.number().min(0).max(1).default(0.5),
-        heldBytesRatio: z.number().min(0.01).max(1).default(0.5),
-        switchGainRatio: z.number().min(0).max(100).default(0.1),
-        gigabyteWeight: z.number().min(0).max(1000).default(0),
-        firstPullWeight: z.number().min(0).max(1000).default(0),
+        leastExpectedPulls: z.number().min(0).max(1e6).default(weights.leastExpectedPulls),
+        hitImages: z.number().min(0).max(1000).default(weights.hitImages),
+        keepRatio: z.number().min(0).max(1).default(weights.keepRatio),
+        heldBytesRatio: z.number().min(0.01).max(1).default(weights.heldBytesRatio),
+        switchGainRatio: z.number().min(0).max(100).default(weights.switchGainRatio),
+        gigabyteWeight: z.number().min(0).max(1000).default(weights.gigabyteWeight),
+        firstPullWeight: z.number().min(0).max(1000).default(weights.firstPullWeight),
         smallLayer: bytes('1MB', GiB),
-        smallLayersRatio: z.number().min(0).max(1).default(0.01),
-        reactiveRatio: z.number().min(0).max(0.5).default(0),
+        smallLayersRatio: z.number().min(0).max(1).default(weights.smallLayersRatio),
+        reactiveRatio: z.number().min(0).max(0.5).optional(),
         usdPerDay: z.number().min(0).max(1e9).optional(),
         pushReserveRatio: z.number().min(0).max(0.9).default(0.2),
       })
@@ -195,7 +197,8 @@ export const configSchema = z
   })
   .superRefine((config, context) => {
     for (const problem of contradictions(config)) context.addIssue({ code: 'custom', ...problem });
-  });
+  })
+  .transform((config) => ({ ...config, placement: { ...config.placement, reactiveRatio: reactiveRatioOf(config) } }));
 
 /** The whole configuration, read and checked; durations in milliseconds, sizes in bytes. */
 export type Config = z.infer<typeof configSchema>;

@@ -1,3 +1,5 @@
+import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
+
 /** The part of a gateway's settings that other settings may contradict. */
 export interface GatewayShape {
   readonly enabled: boolean;
@@ -19,4 +21,12 @@ export function gatewayContradictions({ enabled, region, keep }: GatewayShape, {
 /** Whether a gateway keeps layers that pass through it: where it passes blobs on and serves a region, unless it is told not to. */
 export function keepsLayers<Gateway extends GatewayShape>(gateway: Gateway): gateway is Gateway & { readonly region: string } {
   return gateway.enabled && gateway.region !== undefined && gateway.keep.layers !== false;
+}
+
+/**
+ * The share of each region's capacity that is kept for what passes through its gateway: what is set, or else the planner's own where there is a gateway that may keep what passes, and none
+ * where nothing would fill it. A gateway without a region, which keeps nothing itself, may be home's, whose planner decides for the regions that have one.
+ */
+export function reactiveRatioOf({ gateway, placement }: { readonly gateway: GatewayShape; readonly placement: { readonly reactiveRatio?: number | undefined } }): number {
+  return placement.reactiveRatio ?? (gateway.enabled && gateway.keep.layers !== false ? PLACEMENT_PARAMETERS_DEFAULT.reactiveRatio : 0);
 }

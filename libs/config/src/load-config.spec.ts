@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { PLACEMENT_PARAMETERS_DEFAULT } from '#placement';
 import { MINUTE_MS } from '#quantities';
 
 import { ConfigError } from './config-error.js';
@@ -102,6 +103,17 @@ describe('the configuration', () => {
     expect(problems('gateway: { region: mars }')[0]).toEqual({ field: 'gateway.region', value: '"mars"', rule: 'must be one of the regions in the list that is not home: eastus, southeastasia' });
     for (const settings of ['keep: { layers: true }', 'enabled: true, keep: { layers: true }', 'region: eastus, keep: { layers: true }']) expect(fields(settings)).toEqual(['gateway.keep.layers']);
     expect(fields('keep: { spool: 0, memory: 0, spooled: 0, within: 2h, expansions: 100 }').toSorted()).toEqual(['gateway.keep.expansions', 'gateway.keep.memory', 'gateway.keep.spool', 'gateway.keep.spooled', 'gateway.keep.within']);
+  });
+
+  it('has plans weigh as the planner does by itself, and keeps room for what passes only where there is a gateway that may keep it', () => {
+    const { horizonMs: _horizonMs, smallLayerBytes: smallLayer, ...weights } = PLACEMENT_PARAMETERS_DEFAULT;
+    expect(load('{}').config.placement).toMatchObject({ ...weights, smallLayer, reactiveRatio: 0 });
+    const ratio = (yaml: string): number => load(yaml).config.placement.reactiveRatio;
+    const gateways = ['enabled: true, region: eastus', 'enabled: true', 'enabled: true, keep: { layers: false }', 'region: eastus'];
+    expect(gateways.map((settings) => ratio(`gateway: { ${settings} }`))).toEqual([weights.reactiveRatio, weights.reactiveRatio, 0, 0]);
+    expect([ratio('placement: { reactiveRatio: 0.2 }'), ratio('gateway: { enabled: true }\nplacement: { reactiveRatio: 0 }')]).toEqual([0.2, 0]);
+    const { config, secrets } = load('gateway: { enabled: true }');
+    expect(printConfig(config, secrets)).toContain('  reactiveRatio: 0.1\n');
   });
 
   it('takes NFS with the networks that admit to it, and folders of hosts with theirs', () => {

@@ -58,10 +58,10 @@ export const DecisionBody = z
 const ratio = z.number().min(0).max(1);
 /** The parameters of plans that a rehearsal may change. */
 const changeable = {
-  minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls from which on an image is copied of which every byte is new.' }),
+  minimumExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'How many times the bytes that it adds the pulls of an image have to save, with what a hit is worth besides.' }),
   leastExpectedPulls: z.number().min(0).max(1e6).optional().meta({ description: 'Pulls without which no image is copied, however little it adds.' }),
   hitImages: z.number().min(0).max(1000).optional().meta({ description: 'What a pull that finds its image there is worth besides the bytes that it saves, in images of the usual size.' }),
-  keepRatio: ratio.optional().meta({ description: 'The part of it down to which an image stays.' }),
+  keepRatio: ratio.optional().meta({ description: 'The part of what it needs to come down to which an image stays; 0 until its room is needed.' }),
   heldBytesRatio: z.number().min(0.001).max(1).optional().meta({ description: 'What a byte that is there counts for, against one that has to be copied.' }),
   gigabyteWeight: z.number().min(0).max(1000).optional().meta({ description: 'What a gigabyte of an image adds to the worth of each of its pulls.' }),
   firstPullWeight: z.number().min(0).max(1000).optional().meta({ description: 'What the first pull of an image counts besides where it was never pulled.' }),
@@ -89,7 +89,7 @@ const summary = {
       parameters: z.object(parameters).optional().meta({ description: 'Everything by which it weighed, under the names that a dry run takes; absent from plans of earlier versions.' }),
     })
     .optional()
-    .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on an image of which every byte is new is copied, and down to how many it stays.' }),
+    .meta({ description: 'What it went by: how far ahead pulls are expected, from how many on a copy is worth its bytes where every byte is new, and down to how many it stays. What a hit is worth besides is among `parameters`; how many pulls one image lacks is its `missingPulls`.' }),
   capacityBytes: Bytes,
   usedBytes: Bytes.meta({ description: 'Of all layers that should be there, and of the merged views of the images that are whole.' }),
   forcedBytes: Bytes.meta({ description: 'Of what cannot go now; part of `usedBytes`.' }),

@@ -9,11 +9,11 @@ import { MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
 
 import { Planner, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
-import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage } from './region-facts.js';
+import { type PlacementImage } from './region-facts.js';
 import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
 import { MemoryPlanStore } from './testing/memory-plan-store.js';
 import { MemoryPlannerTurn } from './testing/memory-planner-turn.js';
-import { aLayer, anImage, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+import { aLayer, anImage, PLAIN_PARAMETERS, replicasOf, SCENE_NOW } from './testing/region-scene.js';
 
 const [small, large] = [anImage('team/small:v1', [aLayer('small', 40)], 48), anImage('team/large:v1', [aLayer('large', 80)], 48)];
 
@@ -28,7 +28,7 @@ function open(): { readonly world: MemoryPlacementWorld; readonly plans: MemoryP
   const [clock, plans, demand] = [new ManualClock(SCENE_NOW), new MemoryPlanStore(), new MemoryDemandStore()];
   const planner = new Planner({
     facts: world, orders: world.orders, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand), plans, turn: new MemoryPlannerTurn(), clock, owner: 'one',
-    parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
+    parameters: PLAIN_PARAMETERS, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   });
   const pull = async (image: PlacementImage, weight: number): Promise<void> => {
     const at = clock.now();

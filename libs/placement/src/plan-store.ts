@@ -23,7 +23,7 @@ export interface PlanCounts {
 export interface PlanTerms {
   /** How far it looked ahead: pulls are expected within so long. */
   readonly horizonMs: number;
-  /** An image of which every byte is new is copied when at least so many pulls are expected of it: from there on a copy is worth its bytes. One that adds a part of its bytes needs that part. */
+  /** An image of which every byte is new is copied when at least so many pulls are expected of it: from there on a copy is worth its bytes. One that adds a part of its bytes needs that part, and all need the fewer the more a hit is worth besides (`hitImages`). */
   readonly breakEvenPulls: number;
   /** And stays as long as so many are. */
   readonly keepPulls: number;

@@ -4,13 +4,13 @@ import { MiB } from '#quantities';
 
 import { worthOf } from './image-worth.js';
 import { planRegion } from './plan-region.js';
-import { type HeldReplica, imageKey, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
+import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
 import { isEmptyPlan, type PlacementDecision, type RegionPlan } from './region-plan.js';
-import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting, replicasOf } from './testing/region-scene.js';
+import { aForecast, aLayer, anImage, applyOrders, aRegion, expecting, PLAIN_PARAMETERS, replicasOf } from './testing/region-scene.js';
 
 const of = (plan: RegionPlan, image: PlacementImage): PlacementDecision | undefined => plan.decisions.find((decision) => imageKey(decision) === imageKey(image));
 const parameters = (changes: Partial<PlacementParameters> = {}): PlacementParameters => ({
-  ...PLACEMENT_PARAMETERS_DEFAULT, smallLayersRatio: 0, ...changes,
+  ...PLAIN_PARAMETERS, smallLayersRatio: 0, ...changes,
 });
 
 describe('what an image must bring back', () => {

@@ -11,11 +11,11 @@ import { MiB } from '#quantities';
 
 import { PLACEMENT_IMAGES_MAX } from './gather-round.js';
 import { ORDERS_AT_ONCE_MAX, Planner, type PlannerOptions, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from './planner.js';
-import { PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage } from './region-facts.js';
+import { type PlacementImage } from './region-facts.js';
 import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
 import { MemoryPlanStore } from './testing/memory-plan-store.js';
 import { MemoryPlannerTurn } from './testing/memory-planner-turn.js';
-import { aLayer, anImage, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+import { aLayer, anImage, PLAIN_PARAMETERS, replicasOf, SCENE_NOW } from './testing/region-scene.js';
 
 const base = aLayer('base', 100);
 const app = anImage('team/app:v1', [base, aLayer('code', 20)]);
@@ -38,7 +38,7 @@ function open(): Open {
   const demand = new MemoryDemandStore();
   const options: PlannerOptions = {
     facts: world, orders: world.orders, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand),
-    plans: new MemoryPlanStore(), turn: new MemoryPlannerTurn(), clock, owner: 'one', parameters: PLACEMENT_PARAMETERS_DEFAULT,
+    plans: new MemoryPlanStore(), turn: new MemoryPlannerTurn(), clock, owner: 'one', parameters: PLAIN_PARAMETERS,
     turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
   };
   const another = (changes: Partial<PlannerOptions> = {}): Planner => new Planner({ ...options, ...changes });

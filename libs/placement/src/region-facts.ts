@@ -106,20 +106,20 @@ export interface PlacementParameters {
   readonly reactiveRatio: number;
 }
 
-/** The parameters where nothing else is configured. */
+/** The parameters where nothing else is configured, and pulls go through a gateway of their region: they ask for hits, as far as bytes allow (docs/decisions/0012-replay.md has what they find and cost). */
 export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   horizonMs: 7 * DAY_MS,
   minimumExpectedPulls: 1,
-  hitImages: 0,
-  keepRatio: 0.5,
+  hitImages: 8,
+  keepRatio: 0,
   heldBytesRatio: 0.5,
-  switchGainRatio: 0.1,
-  leastExpectedPulls: 0.2,
-  gigabyteWeight: 0,
-  firstPullWeight: 0,
+  switchGainRatio: 0.5,
+  leastExpectedPulls: 0.02,
+  gigabyteWeight: 0.5,
+  firstPullWeight: 5,
   smallLayerBytes: 1_000_000,
   smallLayersRatio: 0.01,
-  reactiveRatio: 0,
+  reactiveRatio: 0.1,
 };
 
 /** All that a plan for one region depends on. Lists may be in any order; each image, and each layer's replica, stands there once. */

@@ -6,10 +6,9 @@ import { MemoryDemandStore } from '#demand/testing';
 import { MemoryPinStore } from '#pins/testing';
 import { MiB } from '#quantities';
 
-import { PLACEMENT_PARAMETERS_DEFAULT } from './region-facts.js';
 import { type RehearsedChanges, type RehearsedPlan, rehearsePlans } from './rehearse-plans.js';
 import { MemoryPlacementWorld } from './testing/memory-placement-world.js';
-import { aLayer, anImage, replicasOf, SCENE_NOW } from './testing/region-scene.js';
+import { aLayer, anImage, PLAIN_PARAMETERS, replicasOf, SCENE_NOW } from './testing/region-scene.js';
 
 const [much, little] = [anImage('team/much:v1', [aLayer('much', 100)]), anImage('team/little:v1', [aLayer('little', 100)])];
 
@@ -22,7 +21,7 @@ async function rehearse(changes: RehearsedChanges): Promise<{ readonly plans: re
   const demand = new MemoryDemandStore();
   const counts = [[much, 20], [little, 2]] as const;
   await demand.merge({ batchId: 'b', drainedAt: SCENE_NOW, counts: counts.map(([image, weight]) => ({ region: 'eastus', repository: image.repository, image: image.digest, weights: [weight, weight, weight] as const, at: SCENE_NOW })) }, SCENE_NOW);
-  const plans = await rehearsePlans({ facts: world, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand), clock: new ManualClock(SCENE_NOW) }, PLACEMENT_PARAMETERS_DEFAULT, changes);
+  const plans = await rehearsePlans({ facts: world, pins: new MemoryPinStore(), forecasts: new StoredForecasts(demand), clock: new ManualClock(SCENE_NOW) }, PLAIN_PARAMETERS, changes);
   expect(await demand.model(SCENE_NOW)).toBeUndefined();
   return { plans, world };
 }
@@ -38,6 +37,6 @@ it('a rehearsal tells what half the room would take away, and does nothing', asy
 it('a rehearsal of other parameters tells what they would bring and what they would not', async () => {
   const { plans } = await rehearse({ parameters: { minimumExpectedPulls: 100 } });
   expect(plans[0]?.comparison.goes).toMatchObject([{ repository: 'team/little', after: { reason: 'DEMAND_TOO_SMALL' } }]);
-  expect(plans.map(({ comparison }) => comparison.parameters)).toEqual([1, 2].map(() => [{ name: 'minimumExpectedPulls', before: PLACEMENT_PARAMETERS_DEFAULT.minimumExpectedPulls, after: 100 }]));
+  expect(plans.map(({ comparison }) => comparison.parameters)).toEqual([1, 2].map(() => [{ name: 'minimumExpectedPulls', before: PLAIN_PARAMETERS.minimumExpectedPulls, after: 100 }]));
   expect((await rehearse({})).plans[0]?.comparison).toMatchObject({ counts: { same: 2 }, parameters: [] });
 });

@@ -22,7 +22,7 @@ const [ROUNDS, DISK_ROUNDS] = [5, 3];
 const RATE_MIN = 0.95;
 const WAIT_MAX_MS = 60 * SECOND_MS;
 /** Nothing is worth a copy by what is expected, and no plan comes in between: what is kept came by what passed. */
-const PLACEMENT = { every: '1d', minimumExpectedPulls: 1000, smallLayersRatio: 0, reactiveRatio: 0.5 };
+const PLACEMENT = { every: '1d', minimumExpectedPulls: 1000, hitImages: 0, smallLayersRatio: 0, reactiveRatio: 0.5 };
 
 /**
  * Measures what keeping costs the nodes that what is kept passes to: the same layers through one gateway, first to nodes of another region, of whom nothing is kept, then to its own. Gateway,

@@ -7,10 +7,11 @@ import { hitsOf, type PlacementCase } from './placement-case.js';
 /** Pulls of all images together: so many that none counts for nothing. */
 const PULLS = 1e6;
 
-/** Everything that is pulled may be placed, and hits alone are worth something: what is left is what to choose for the room that there is. */
-const HITS_ALONE: Partial<PlacementParameters> = { minimumExpectedPulls: 0, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0 };
-/** Weights with which bytes and first pulls are worth something, too, so that what images share competes for itself. */
-const WITH_SHARED: Partial<PlacementParameters> = { minimumExpectedPulls: 1, leastExpectedPulls: 0.02, hitImages: 8, keepRatio: 0, switchGainRatio: 0.5, gigabyteWeight: 0.5, firstPullWeight: 5, reactiveRatio: 0.1 };
+/** Everything that is pulled may be placed, hits alone are worth something, and all of the room is demand's: what is left is what to choose for the room that there is. */
+const HITS_ALONE: PlacementParameters = {
+  ...PLACEMENT_PARAMETERS_DEFAULT,
+  minimumExpectedPulls: 0, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
+};
 
 /** An empty region, as the planner sees it, in which everything that is pulled may be placed. */
 export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: number): RegionFacts {
@@ -18,13 +19,13 @@ export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: nu
   return {
     region: 'eastus', home: false, capacityBytes, images, forecasts,
     unfinished: [], pins: [], replicas: [], referenced: new Set(), mustKeep: new Set(), readyElsewhere: new Set(),
-    parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, ...HITS_ALONE },
+    parameters: HITS_ALONE,
   };
 }
 
 /** The same facts where what images share competes with them. Of its images nothing is known from plans before. */
 export function withShared(facts: RegionFacts): RegionFacts {
-  return { ...facts, images: facts.images.map((image) => ({ ...image })), parameters: { ...facts.parameters, ...WITH_SHARED } };
+  return { ...facts, images: facts.images.map((image) => ({ ...image })), parameters: PLACEMENT_PARAMETERS_DEFAULT };
 }
 
 function ownForecast(pulls: number): ImageForecast {

@@ -8,8 +8,6 @@ import { measureModelled } from './modelled-part.js';
 /** Runs by chance that a mean is taken of. */
 const SEEDS = 5;
 const CAPACITIES = '5,15';
-/** What is asked of the planner here: hits before money, with a part of each share for what passes through its region's gateway. */
-const WEIGHTS = 'minimumExpectedPulls=1,hitImages=8,leastExpectedPulls=0.02,keepRatio=0,switchGainRatio=0.5,gigabyteWeight=0.5,firstPullWeight=5,reactiveRatio=0.1';
 /** The service plans four times an hour; with a sixteenth of that the bench takes a quarter of an hour. */
 const EVERY_HOURS = 4;
 
@@ -21,13 +19,13 @@ export const replayBench: Bench = {
     alpha: `exponent of the popularity of repositories; ${ARRIVAL_MODEL_DEFAULT.alpha}`,
     concentration: `how alike regions are: ${ARRIVAL_MODEL_DEFAULT.concentration} gives a total variation of about .6, 12 one of .3`,
     capacity: `per cent of the catalogue that a share holds, one or more; ${CAPACITIES}`,
-    weights: `weights of the planner, as NAME=NUMBER,NAME=NUMBER, the others as usual; ${WEIGHTS}`,
+    weights: 'weights of the planner other than its own, as NAME=NUMBER,NAME=NUMBER; none',
     hours: `how many hours plans are apart; ${EVERY_HOURS}`,
     seeds: `histories by chance; ${SEEDS}`,
   },
   run: async (tell, parts, options) => {
     const how = {
-      weights: (options.weights ?? WEIGHTS).split(',').filter((weight) => weight !== ''),
+      weights: (options.weights ?? '').split(',').filter((weight) => weight !== ''),
       everyMs: numberOf('hours', options.hours ?? String(EVERY_HOURS)) * HOUR_MS,
       tell,
     };

@@ -1,7 +1,7 @@
 import { ManualClock } from '#clock/testing';
 import type { Digest } from '#oci';
 import { MemoryPinStore } from '#pins/testing';
-import { type PlacementDecision, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, Planner, type PlanningReport, type PlanTriggerKind, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from '#placement';
+import { type PlacementDecision, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, Planner, type PlanningReport, type PlanTriggerKind, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS } from '#placement';
 import { MemoryPlacementWorld, MemoryPlannerTurn, MemoryPlanStore, replicasOf } from '#placement/testing';
 import { formatBytes, HOUR_MS, MiB } from '#quantities';
 
@@ -49,7 +49,7 @@ export interface TrafficOptions {
 }
 
 /**
- * One deployment on a simulated clock: the product's own demand room, planner and stores in memory, with copies that end at once. Everything that happens is the same every time; what is told
+ * One deployment on a simulated clock, without gateways: the product's own demand room, planner and stores in memory, with copies that end at once. Everything that happens is the same every time; what is told
  * becomes the transcript.
  */
 export class StressStory {
@@ -65,13 +65,17 @@ export class StressStory {
   readonly #capacity = new Map<string, number>();
   readonly #random = seededRandom(20260601);
   readonly #lines: string[] = [];
-  readonly #planner = new Planner({
-    facts: this.world, orders: this.world.orders, pins: this.pins, forecasts: this.demand.forecasts, plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
-    owner: 'story', parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
-  });
+  readonly #planner: Planner;
 
-  /** @param capacityBytes of the shares away from home. */
-  constructor(capacityBytes = CAPACITY_BYTES) {
+  /**
+   * @param capacityBytes of the shares away from home.
+   * @param weights of the planner that are not its own.
+   */
+  constructor(capacityBytes = CAPACITY_BYTES, weights: Partial<PlacementParameters> = {}) {
+    this.#planner = new Planner({
+      facts: this.world, orders: this.world.orders, pins: this.pins, forecasts: this.demand.forecasts, plans: this.plans, turn: new MemoryPlannerTurn(), clock: this.clock,
+      owner: 'story', parameters: { ...PLACEMENT_PARAMETERS_DEFAULT, reactiveRatio: 0, ...weights }, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
+    });
     this.setCapacity(HOME, 1e12);
     for (const { region } of USUAL) this.setCapacity(region, capacityBytes);
     for (const { image } of this.images) this.push(image);

@@ -8,9 +8,9 @@ import { StoredForecasts } from '#demand';
 import { MemoryDemandStore, MemoryPullHistory } from '#demand/testing';
 import { MemoryPinStore } from '#pins/testing';
 import {
-  type DemandSurprise, FollowedSurprises, ForecastOutcomes, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, Planner, type PlanTriggerKind, SurprisingDemand, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS,
+  type DemandSurprise, FollowedSurprises, ForecastOutcomes, type PlacementImage, Planner, type PlanTriggerKind, SurprisingDemand, TURN_LEASE_DEFAULT_MS, TURN_WAIT_DEFAULT_MS,
 } from '#placement';
-import { aLayer, anImage, MemoryForecastLedger, MemoryPlacementWorld, MemoryPlannerTurn, MemoryPlanStore, replicasOf } from '#placement/testing';
+import { aLayer, anImage, MemoryForecastLedger, MemoryPlacementWorld, MemoryPlannerTurn, MemoryPlanStore, PLAIN_PARAMETERS, replicasOf } from '#placement/testing';
 import { MiB, MINUTE_MS } from '#quantities';
 import { createLogger, Metrics } from '#telemetry';
 
@@ -94,7 +94,7 @@ class Deployment {
     for (const { layers } of this.images) this.#world.hold('westeurope', replicasOf(layers));
     this.#planner = new Planner({
       facts: this.#world, orders: this.#world.orders, pins: new MemoryPinStore(), forecasts: this.#forecasts, plans: new MemoryPlanStore(), turn: new MemoryPlannerTurn(), clock: this.clock,
-      outcomes: this.#outcomes, owner: 'me', parameters: PLACEMENT_PARAMETERS_DEFAULT, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
+      outcomes: this.#outcomes, owner: 'me', parameters: PLAIN_PARAMETERS, turnLeaseMs: TURN_LEASE_DEFAULT_MS, turnWaitMs: TURN_WAIT_DEFAULT_MS,
     });
     const planSoon = (): void => {
       this.early.push(this.clock.now());

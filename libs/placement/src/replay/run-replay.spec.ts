@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '#oci';
 
 import { NonePolicy } from './policies/fixed-policies.js';
-import { PLACEMENT_PARAMETERS_DEFAULT } from '../region-facts.js';
+import { PLAIN_PARAMETERS } from '../testing/region-scene.js';
 import { openCatalogue, type ReplayImage } from './replay-catalogue.js';
 import type { ReplayEvent } from './replay-event.js';
 import type { ReplayScore } from './replay-score.js';
@@ -17,7 +17,7 @@ const at = (minute: number): Date => new Date(Date.UTC(2026, 5, 1, 0, minute));
 const push = (minute: number, of: { readonly digest: Digest }): ReplayEvent => ({ kind: 'push', at: at(minute), region: 'westus', repository: 'team/app', image: of.digest });
 const pull = (minute: number, of: { readonly digest: Digest }, region = 'eastus'): ReplayEvent => ({ kind: 'pull', at: at(minute), region, repository: 'team/app', image: of.digest, client: 'a' });
 
-function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0, parameters = PLACEMENT_PARAMETERS_DEFAULT): ReturnType<Replay['score']> {
+function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0, parameters = PLAIN_PARAMETERS): ReturnType<Replay['score']> {
   const places = { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 1e7 }] };
   const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world, { parameters }) });
   for (const event of events) replay.play(event);
@@ -49,7 +49,7 @@ describe('Replay', () => {
 
   it('has the planner hold an image until the last of its pins ends, in whatever order they come and end', () => {
     const pin = (minute: number, until?: number): ReplayEvent => ({ kind: 'pin', at: at(minute), region: 'eastus', repository: 'team/app', image: first.digest, ...(until === undefined ? {} : { until: at(until) }) });
-    const parameters = { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio: 0 };
+    const parameters = { ...PLAIN_PARAMETERS, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0 };
     const hitsAfter = (...pins: readonly ReplayEvent[]): boolean[] => [200, 400].map((minute) => {
       const before = [push(0, first), pull(1, third), ...pins, pull(minute - 65, third, 'westus')];
       return play('planned', [...before, pull(minute, first)], 0, parameters).total.all.hits > 0;
@@ -68,7 +68,7 @@ describe('Replay', () => {
 
   it('has the planner keep what passes to a pull that misses, as far as the reactive part goes, and for nothing', () => {
     const events = [push(0, first), pull(1, first), pull(2, first), push(100, second), pull(120, second), pull(121, second), pull(200, first)];
-    const with_ = (reactiveRatio: number): ReplayScore['total'] => play('planned', events, 0, { ...PLACEMENT_PARAMETERS_DEFAULT, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio }).total;
+    const with_ = (reactiveRatio: number): ReplayScore['total'] => play('planned', events, 0, { ...PLAIN_PARAMETERS, minimumExpectedPulls: 1e6, leastExpectedPulls: 1e6, smallLayersRatio: 0, reactiveRatio }).total;
     expect(with_(0)).toMatchObject({ all: { hits: 0 }, replicatedBytes: 0, fallbackBytes: 500 });
     // All of the first image, and of the second what it does not share with that: three in four.
     expect(with_(0.4)).toMatchObject({ all: { hits: 3 }, replicatedBytes: 0, fallbackBytes: 140 });

@@ -2,11 +2,17 @@ import type { ImageForecast } from '#demand';
 import { digestOf, type Digest } from '#oci';
 import { MiB } from '#quantities';
 
-import { type HeldReplica, imageKey, type ImageName, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type RegionFacts, type RegionPin, type UnfinishedImage } from '../region-facts.js';
+import { type HeldReplica, imageKey, type ImageName, PLACEMENT_PARAMETERS_DEFAULT, type PlacementImage, type PlacementParameters, type RegionFacts, type RegionPin, type UnfinishedImage } from '../region-facts.js';
 import type { RegionPlan, WantedReplica } from '../region-plan.js';
 
 /** The instant of every scene. */
 export const SCENE_NOW = new Date('2026-06-01T12:00:00.000Z');
+
+/** Parameters that a test can reckon with: hits count, and nothing else; every byte that is copied has to be brought back; and nothing is kept for what passes. */
+export const PLAIN_PARAMETERS: PlacementParameters = {
+  ...PLACEMENT_PARAMETERS_DEFAULT,
+  minimumExpectedPulls: 1, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
+};
 
 /** A layer of a size in MiB; its digest is made from its name. */
 export function aLayer(name: string, sizeMiB: number): { readonly digest: Digest; readonly sizeBytes: number } {
@@ -49,7 +55,7 @@ export function replicasOf(layers: PlacementImage['layers'], state: HeldReplica[
   return layers.map((layer) => ({ layer: layer.digest, sizeBytes: layer.sizeBytes, state, leased }));
 }
 
-/** Facts of eastus, empty but for what a test cares about. Every layer of an image counts as referenced. */
+/** Facts of eastus, empty but for what a test cares about, under {@link PLAIN_PARAMETERS}. Every layer of an image counts as referenced. */
 export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
   const images = changes.images ?? [];
   return {
@@ -64,7 +70,7 @@ export function aRegion(changes: Partial<RegionFacts> = {}): RegionFacts {
     referenced: new Set(images.flatMap((image) => image.layers.map((layer) => layer.digest))),
     mustKeep: new Set(),
     readyElsewhere: new Set(),
-    parameters: PLACEMENT_PARAMETERS_DEFAULT,
+    parameters: PLAIN_PARAMETERS,
     ...changes,
   };
 }
