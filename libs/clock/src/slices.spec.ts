@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { atOnce, inSlices, SLICE_MAX_MS } from './slices.js';
+import { atOnce, foundInSlices, inSlices, SLICE_MAX_MS } from './slices.js';
 
 /** Takes `stepMs` for each of `count` steps, and comes to their sum. */
 function* counting(count: number, stepMs: number): Generator<void, number> {
@@ -34,6 +34,36 @@ describe('a calculation in slices', () => {
     await others;
     expect(turns).toBeGreaterThanOrEqual(least);
     expect(turns).toBeLessThan(most);
+  });
+
+  it('gives what it comes to on the way, in order, each as soon as it is there', async () => {
+    const began: string[] = [];
+    const found: string[] = [];
+    const steps = (function* (): Generator<string | undefined, void> {
+      for (const name of ['first', 'second', 'third']) {
+        began.push(name);
+        yield* counting(3, 0.1) as Generator<undefined>;
+        yield name;
+        yield;
+      }
+    })();
+    for await (const name of foundInSlices(steps)) {
+      found.push(name);
+      expect(began).toEqual(found);
+    }
+    expect(found).toEqual(['first', 'second', 'third']);
+  });
+
+  it('has what waits done before each that it comes to, however short its steps', async () => {
+    let turns = 0;
+    const count = (): unknown => setImmediate(() => (turns += 1));
+    count();
+    for await (const before of foundInSlices((function* () {
+      for (let n = 0; n < 5; n += 1) yield n;
+    })())) {
+      expect(turns).toBe(before + 1);
+      count();
+    }
   });
 
   it('passes on what is thrown in the middle', async () => {

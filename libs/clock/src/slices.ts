@@ -17,6 +17,28 @@ export async function inSlices<Result>(steps: Generator<unknown, Result, void>):
   }
 }
 
+/**
+ * Carries out a calculation in slices that comes to several things on the way, and gives each as soon as it is there: all that it stops with but `undefined`. A slice begins anew after each, and before
+ * it everything that waits is done.
+ */
+export async function* foundInSlices<Found>(steps: Generator<Found | undefined, unknown, void>): AsyncGenerator<Found, void> {
+  for (let isDone = false; !isDone;) {
+    const found = await inSlices(untilFound(steps));
+    await giveWay();
+    isDone = found === undefined;
+    if (found !== undefined) yield found;
+  }
+}
+
+/** The same steps up to the next thing; nothing at the end. */
+function* untilFound<Found>(steps: Generator<Found | undefined, unknown, void>): Generator<void, Found | undefined, void> {
+  for (let step = steps.next(); step.done !== true; step = steps.next()) {
+    if (step.value !== undefined) return step.value;
+    yield;
+  }
+  return undefined;
+}
+
 /** Has everything that waits for the thread done first: connections, timers, other calculations. */
 export async function giveWay(): Promise<void> {
   await setImmediate();

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { atOnce } from '#clock';
 import { MiB } from '#quantities';
 
 import { chooseBundles } from './choose-bundles.js';
@@ -16,7 +17,7 @@ interface Scene {
 
 function scene(images: readonly (readonly [value: number, layers: readonly ReturnType<typeof aLayer>[]])[], capacityMiB: number): Scene {
   const named = images.map(([value, layers], n) => ({ value, image: anImage(`team/app:v${n}`, layers) }));
-  const { table } = tabulate(named.map(({ image }) => image), []);
+  const { table } = atOnce(tabulate(named.map(({ image }) => image), []));
   const valueOf = new Map(named.map(({ value, image }) => [image.digest, value]));
   const values = Float64Array.from(table.images.map((image) => valueOf.get(image.digest) ?? 0));
   return { table, competition: { candidates: [...table.images.keys()], values, base: new Uint8Array(table.layers.length), capacityBytes: capacityMiB * MiB } };
@@ -57,17 +58,17 @@ describe('choosing bundles', () => {
     const tags = [1, 2, 3, 4].map((n) => [5, [base, aLayer(`tag ${n}`, 2)]] as const);
     const { table, competition } = scene([...tags, [6, [aLayer('other', 60)]]], 100);
     const chosen = (choice: { readonly images: readonly number[] }): number => worth(choice.images, competition.values);
-    expect(chosen(chooseByDensity(table, competition))).toBe(6);
-    expect(chosen(chooseBundles(table, competition))).toBe(20);
+    expect(chosen(atOnce(chooseByDensity(table, competition)))).toBe(6);
+    expect(chosen(atOnce(chooseBundles(table, competition)))).toBe(20);
   });
 
   it('stays within the capacity, takes images whole, and is worth no less than the greedy choice', () => {
     fc.assert(fc.property(anyScene, ({ table, competition }) => {
-      const choice = chooseBundles(table, competition);
+      const choice = atOnce(chooseBundles(table, competition));
       expect(choice.usedBytes).toBe(bytesOf(table, choice.layers));
       expect(choice.usedBytes).toBeLessThanOrEqual(competition.capacityBytes);
       for (const image of choice.images) expect(isWithin(table, image, choice.layers)).toBe(true);
-      expect(worth(choice.images, competition.values)).toBeGreaterThanOrEqual(worth(chooseByDensity(table, competition).images, competition.values));
+      expect(worth(choice.images, competition.values)).toBeGreaterThanOrEqual(worth(atOnce(chooseByDensity(table, competition)).images, competition.values));
     }), { numRuns: 500 });
   });
 
@@ -77,7 +78,7 @@ describe('choosing bundles', () => {
       const price = pricePerMiB / MiB;
       const weight = (layers: LayerSet): number => layers.reduce((sum, isIn, layer) => (isIn === 1 ? sum + table.sizes[layer]! * (competition.held[layer] === 1 ? competition.heldBytesRatio : 1) : sum), 0);
       const beyond = ({ images, layers }: { readonly images: readonly number[]; readonly layers: LayerSet }): number => worth(images, competition.values) - price * weight(layers);
-      const mask = new PricedBundles(table, competition).at(price);
+      const mask = atOnce(new PricedBundles(table, competition).at(price));
       const images = [...table.images.keys()].filter((image) => mask[image] === 1);
       const layers = competition.base.slice();
       for (const image of images) include(table, image, layers);

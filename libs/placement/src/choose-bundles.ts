@@ -13,29 +13,29 @@ const FORCED_MAX = 12;
 const FORCED_CANDIDATES_MAX = 5000;
 
 /**
- * Chooses whole images for a capacity, so that they are worth as much as may be. Greedily first ({@link chooseByDensity}). Where that leaves anything out, also by price: what is worth the lowest price
+ * Chooses whole images for a capacity, in steps, so that they are worth as much as may be. Greedily first ({@link chooseByDensity}). Where that leaves anything out, also by price: what is worth the lowest price
  * of a byte at which all that is worth it still fits, so that images are found that are worth their bytes only together, such as all tags on one large base; what room that leaves is filled
  * greedily. The better of both is taken; where that stays below what the last price promises, because something large does not fit, large images are tried, too. By price only images are chosen that bring back all of their bytes. Cost: two to five times that of the greedy choice alone.
  */
-export function chooseBundles(table: BundleTable, competition: Competition): Choice {
-  const greedy = chooseByDensity(table, competition);
+export function* chooseBundles(table: BundleTable, competition: Competition): Generator<undefined, Choice> {
+  const greedy = yield* chooseByDensity(table, competition);
   if (greedy.cutOffDensity === undefined) return greedy;
-  const { sets, bound } = chooseByPrice(table, competition, greedy.cutOffDensity);
-  const priced = chooseByDensity(table, { ...competition, base: sets.at(-1)! });
+  const { sets, bound } = yield* chooseByPrice(table, competition, greedy.cutOffDensity);
+  const priced = yield* chooseByDensity(table, { ...competition, base: sets.at(-1)! });
   const better = worthOf(priced, competition) > worthOf(greedy, competition) ? priced : greedy;
   const isGood = worthOf(better, competition) >= bound * (1 - BOUND_GAP_RATIO_MAX);
-  return isGood || competition.candidates.length > FORCED_CANDIDATES_MAX ? better : withLargeImages(table, competition, { choice: better, sets });
+  return isGood || competition.candidates.length > FORCED_CANDIDATES_MAX ? better : yield* withLargeImages(table, competition, { choice: better, sets });
 }
 
 /** Tries each of the most valued images that were left out for being large: with what is worth a price at which it fits beside, and the room filled greedily. */
-function withLargeImages(table: BundleTable, competition: Competition, { choice, sets }: { readonly choice: Choice; readonly sets: readonly LayerSet[] }): Choice {
+function* withLargeImages(table: BundleTable, competition: Competition, { choice, sets }: { readonly choice: Choice; readonly sets: readonly LayerSet[] }): Generator<undefined, Choice> {
   const { values, capacityBytes } = competition;
   const leftOut = competition.candidates.filter((image) => !isWithin(table, image, choice.layers)).toSorted((a, b) => values[b]! - values[a]! || a - b);
   let best = choice;
   for (const image of leftOut.slice(0, FORCED_MAX)) {
     const base = sets.map((set) => withImages(table, set, [image])).findLast((set) => bytesOf(table, set) <= capacityBytes);
     if (base === undefined) continue;
-    const next = chooseByDensity(table, { ...competition, base });
+    const next = yield* chooseByDensity(table, { ...competition, base });
     if (worthOf(next, competition) > worthOf(best, competition)) best = next;
   }
   return best;
@@ -53,7 +53,7 @@ interface PricedSets {
   readonly bound: number;
 }
 
-function chooseByPrice(table: BundleTable, competition: Competition, firstPrice: number): PricedSets {
+function* chooseByPrice(table: BundleTable, competition: Competition, firstPrice: number): Generator<undefined, PricedSets> {
   const { rule, values } = competition;
   // What fits is chosen, what exceeds is not all; who is in the one and not in the other is undecided.
   const sets: LayerSet[] = [competition.base];
@@ -62,7 +62,9 @@ function chooseByPrice(table: BundleTable, competition: Competition, firstPrice:
   let price = firstPrice;
   for (let n = 0; n < PRICES_MAX && undecided.length > 0; n += 1) {
     const fits = sets.at(-1)!;
-    const chosen = new PricedBundles(table, { ...competition, candidates: undecided, base: fits }).at(price);
+    const priced = new PricedBundles(table, { ...competition, candidates: undecided, base: fits });
+    yield;
+    const chosen = yield* priced.at(price);
     const best = withImages(table, fits, undecided.filter((_, at) => chosen[at] === 1));
     // The first price may be beyond all; another that chooses all or none finds nothing in between.
     if (n > 0 && chosen.every((each) => each === chosen[0])) break;
@@ -72,7 +74,9 @@ function chooseByPrice(table: BundleTable, competition: Competition, firstPrice:
       worth += undecided.reduce((sum, image, at) => (chosen[at] === 1 ? sum + values[image]! : sum), 0);
     }
     undecided = undecided.filter((_, at) => (chosen[at] === 1) !== doesFit);
+    yield;
     price = meanDensity(table, { ...competition, base: sets.at(-1)! }, undecided);
+    yield;
   }
   return { sets, bound: worth + price * Math.max(0, competition.capacityBytes - bytesOf(table, sets.at(-1)!)) };
 }

@@ -1,6 +1,7 @@
 import { BidHeap } from './bid-heap.js';
 import { type BreakEven, bringsBack } from './break-even.js';
 import { type BundleTable, bytesOf, isOnlyView, type LayerSet } from './layer-table.js';
+import { STEP_COUNT } from './steps.js';
 
 /** What images compete for, and by which measure. */
 export interface Competition {
@@ -31,21 +32,25 @@ export interface Choice {
 }
 
 /**
- * Chooses whole images for a capacity: always the one with the most value for each byte that it still adds. A layer is paid once, so a chosen image
+ * Chooses whole images for a capacity, in steps: always the one with the most value for each byte that it still adds. A layer is paid once, so a chosen image
  * makes every image that shares layers with it denser: the value of a set of layers is supermodular, and an old density is no upper bound of the new
  * one (lazy greedy would be wrong). All images that share a newly chosen layer therefore bid anew at once, also those that did not fit before. An image
  * that adds nothing comes first. Ties go to the greater value, then to the smaller number.
  * Bundles that are worth their bytes only together it finds late: each alone looks poor. Cost: every pair of a layer and an image is visited once, O(pairs · log images).
  */
-export function chooseByDensity(table: BundleTable, competition: Competition): Choice {
+export function* chooseByDensity(table: BundleTable, competition: Competition): Generator<undefined, Choice> {
   const { rule } = competition;
   const layers = competition.base.slice();
   const bids = new Bids(table, competition, layers);
+  yield;
   let usedBytes = bytesOf(table, layers);
   const images: number[] = [];
   const leastBytes = leastOf(table, layers);
   let cutOffDensity: number | undefined;
+  let turn = 0;
   for (let image = bids.best(); image >= 0; image = bids.best()) {
+    turn += 1;
+    if (turn % STEP_COUNT === 0) yield;
     const addedBytes = bids.addedBytes(image);
     // It bids again when somebody else has paid a part of it.
     if (rule !== undefined && !bringsBack(rule, image, addedBytes)) continue;

@@ -8,13 +8,14 @@ import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-p
 import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, withImages, without } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import type { ImageName } from './region-facts.js';
+import { sortInSteps, STEP_COUNT } from './steps.js';
 import type { DecidedForecast, DecisionReason, PlacementDecision, RegionPlan, UnwantedReplica, Verdict, WantedReplica } from './region-plan.js';
 
 /** What was decided, and what layers are there for besides single images. */
 type Explained = Pick<RegionPlan, 'decisions' | 'partBytes' | 'partialBytes'>;
 
-/** Explains what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target; parts that are worth their room by themselves come before them. */
-export function decideImages(region: RegionCase, target: Target): Explained {
+/** Explains, in steps, what was decided about every image. The order of turns is that of a fresh choice among the images that are in the target; parts that are worth their room by themselves come before them. */
+export function* decideImages(region: RegionCase, target: Target): Generator<undefined, Explained> {
   const { table, values, facts, rule } = region;
   const met = target.pinTurns.filter((turn) => turn.met);
   const pinned = new Set(target.pinTurns.map((turn) => turn.image));
@@ -22,13 +23,17 @@ export function decideImages(region: RegionCase, target: Target): Explained {
 
   const isIn = Uint8Array.from(table.images, (_, image) => Number(isWithin(table, image, target.layers)));
   const inTarget = imagesWhere(table, (image) => isIn[image] === 1 && !pinned.has(image));
+  yield;
   const isValued = worthKeeping(region.bundles, breakEvenOf(facts.parameters, rule, facts.parameters.keepRatio), { base: target.base, within: target.layers });
   const valued = inTarget.filter((image) => isValued[image] === 1);
   const layers = withImages(region.bundles, target.base, imagesWhere(region.bundles, (bundle) => bundle >= isIn.length && isValued[bundle] === 1));
   let usedBytes = bytesOf(table, layers);
   const partBytes = usedBytes - bytesOf(table, target.base);
-  const turns = [...chooseByDensity(table, { candidates: valued, values, base: layers, capacityBytes: Number.POSITIVE_INFINITY }).images, ...inTarget.filter((each) => isValued[each] !== 1)];
-  for (const image of turns) {
+  yield;
+  const { images: inTurn } = yield* chooseByDensity(table, { candidates: valued, values, base: layers, capacityBytes: Number.POSITIVE_INFINITY });
+  const turns = [...inTurn, ...inTarget.filter((each) => isValued[each] !== 1)];
+  for (const [turn, image] of turns.entries()) {
+    if (turn % STEP_COUNT === 0) yield;
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
     usedBytes += marginalBytes;
@@ -39,23 +44,26 @@ export function decideImages(region: RegionCase, target: Target): Explained {
   const unmet = target.pinTurns.filter((turn) => !turn.met);
   for (const turn of unmet) decisions.push(unmetDecision(region, turn));
   const refused = imagesWhere(table, (image) => isIn[image] === 0 && !pinned.has(image));
-  const byDemand = refused.toSorted((a, b) => values[b]! - values[a]! || a - b);
+  const byDemand = yield* sortInSteps(refused, (a, b) => values[b]! - values[a]! || a - b);
   // What is there for the window alone is not there for demand.
   const placed = without(target.layers, target.passed);
   const room = { layers: placed, usedBytes: bytesOf(table, placed), capacityBytes: target.capacityBytes - bytesOf(table, target.passed) };
-  for (const image of byDemand) decisions.push(refusal(region, image, room));
+  for (const [turn, image] of byDemand.entries()) {
+    if (turn % STEP_COUNT === 0) yield;
+    decisions.push(refusal(region, image, room));
+  }
   const decided = [...met.map(({ image }) => image), ...turns, ...unmet.map(({ image }) => image), ...byDemand];
-  return { decisions: explainDisplacement(decisions, (at) => isWithin(table, decided[at]!, region.held)), partBytes, partialBytes: bytesOf(table, without(target.layers, layers)) };
+  return { decisions: yield* explainDisplacement(decisions, (at) => isWithin(table, decided[at]!, region.held)), partBytes, partialBytes: bytesOf(table, without(target.layers, layers)) };
 }
 
-/** Explains a home region: every image is kept where it was expanded, or `placed` when layers of it are brought back. */
-export function decideImagesAtHome(region: RegionCase, target: Target): Explained {
+/** Explains a home region, in steps: every image is kept where it was expanded, or `placed` when layers of it are brought back. */
+export function* decideImagesAtHome(region: RegionCase, target: Target): Generator<undefined, Explained> {
   const { table } = region;
   const pins = new Map(target.pinTurns.map((turn) => [turn.image, turn.pin]));
   const layers = target.base.slice();
   let usedBytes = bytesOf(table, layers);
   const isBroughtBack = (image: number): boolean => listed(table.layersOf, image).some((layer) => target.layers[layer] === 1 && region.held[layer] !== 1);
-  const decisions = [...table.images.keys()].map((image) => {
+  const decided = (image: number): PlacementDecision => {
     const marginalBytes = marginal(table, image, layers);
     include(table, image, layers);
     usedBytes += marginalBytes;
@@ -64,12 +72,17 @@ export function decideImagesAtHome(region: RegionCase, target: Target): Explaine
     return pin === undefined
       ? decision(region, image, { verdict: isBroughtBack(image) ? 'placed' : 'kept', reason: 'HOME_REGION', ...numbers })
       : decision(region, image, { verdict: 'pinned', reason: 'PIN', pinId: pin.id, ...numbers });
-  });
+  };
+  const decisions: PlacementDecision[] = [];
+  for (let image = 0; image < table.images.length; image += 1) {
+    if (image % STEP_COUNT === 0) yield;
+    decisions.push(decided(image));
+  }
   return { decisions, partBytes: 0, partialBytes: 0 };
 }
 
-/** What has to be done so that the target comes to be. */
-export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'adoptions' | 'drains' | 'withdrawals'> {
+/** What has to be done so that the target comes to be; in steps. */
+export function* ordersOf(region: RegionCase, target: Target): Generator<undefined, Pick<RegionPlan, 'wants' | 'adoptions' | 'drains' | 'withdrawals'>> {
   const { table, facts, replicaOf } = region;
   const drains: UnwantedReplica[] = [];
   const withdrawals: UnwantedReplica[] = [];
@@ -81,14 +94,17 @@ export function ordersOf(region: RegionCase, target: Target): Pick<RegionPlan, '
     if (replica.state === 'ready') drains.push(unwanted);
     if (replica.state === 'wanted') withdrawals.push(unwanted);
   }
-  return { ...wantsOf(region, target), drains: drains.sort(byLayer), withdrawals: withdrawals.sort(byLayer) };
+  yield;
+  return { ...(yield* wantsOf(region, target)), drains: yield* sortInSteps(drains, byLayer), withdrawals: yield* sortInSteps(withdrawals, byLayer) };
 }
 
-function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' | 'adoptions'> {
+function* wantsOf(region: RegionCase, target: Target): Generator<undefined, Pick<RegionPlan, 'wants' | 'adoptions'>> {
   const { table, replicaOf } = region;
   const urgency = imagePriorities(region, target);
+  yield;
   const [wants, adoptions]: [Want[], Want[]] = [[], []];
   for (let layer = 0; layer < table.layers.length; layer += 1) {
+    if (layer % STEP_COUNT === 0) yield;
     const replica = replicaOf[layer];
     if (target.layers[layer] !== 1) continue;
     const isAdopted = replica?.passedAt !== undefined && replica.state !== 'draining' && target.passed[layer] !== 1;
@@ -103,7 +119,7 @@ function wantsOf(region: RegionCase, target: Target): Pick<RegionPlan, 'wants' |
     if (replica?.state === 'wanted' && replica.priority === urgency[most]) continue;
     orders.push({ layer, image: most, priority: urgency[most]!, isView: table.viewOf[most] === layer });
   }
-  return { wants: byTurn(region, wants), adoptions: byTurn(region, adoptions) };
+  return { wants: yield* byTurn(region, wants), adoptions: yield* byTurn(region, adoptions) };
 }
 
 /** A layer to copy, for the sake of an image: by their numbers. */
@@ -115,10 +131,15 @@ interface Want {
 }
 
 /** The most urgent first, those of one image together. Images are numbered by their keys. */
-function byTurn(region: RegionCase, wants: Want[]): WantedReplica[] {
+function* byTurn(region: RegionCase, wants: readonly Want[]): Generator<undefined, WantedReplica[]> {
   const { table } = region;
-  wants.sort((a, b) => b.priority - a.priority || a.image - b.image || compareText(table.layers[a.layer]!, table.layers[b.layer]!));
-  return wants.map(({ layer, image, priority, isView }) => ({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority, image: nameOf(region, image), ...(isView ? { isView } : {}) }));
+  const sorted = yield* sortInSteps(wants, (a, b) => b.priority - a.priority || a.image - b.image || compareText(table.layers[a.layer]!, table.layers[b.layer]!));
+  const wanted: WantedReplica[] = [];
+  for (const [turn, { layer, image, priority, isView }] of sorted.entries()) {
+    if (turn % STEP_COUNT === 0) yield;
+    wanted.push({ layer: table.layers[layer]!, sizeBytes: table.sizes[layer]!, priority, image: nameOf(region, image), ...(isView ? { isView } : {}) });
+  }
+  return wanted;
 }
 
 /** A layer of images that are not wanted themselves: of a part that they share, in the name of the image that is worth most, or a small one. Undefined for one that no image has. */

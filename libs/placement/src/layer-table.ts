@@ -1,6 +1,7 @@
 import type { Digest } from '#oci';
 
 import { type HeldReplica, imageKey, type PlacementImage } from './region-facts.js';
+import { sortInSteps, STEP_COUNT } from './steps.js';
 
 /** A set of layers, by their numbers in a {@link LayerTable}: 1 for those in it. */
 export type LayerSet = Uint8Array;
@@ -51,44 +52,51 @@ interface KnownTable {
 const KNOWN = new WeakMap<PlacementImage, KnownTable>();
 
 /**
- * Numbers images and layers. Where the sizes given for a layer differ, the largest counts. Cheap where a list of the very same images, in the same order, was numbered before.
+ * Numbers images and layers, in steps. Where the sizes given for a layer differ, the largest counts. Cheap where a list of the very same images, in the same order, was numbered before.
  * @returns the table, and the replica of each layer by its number.
  */
-export function tabulate(images: readonly PlacementImage[], replicas: readonly HeldReplica[]): { readonly table: LayerTable; readonly replicaOf: readonly (HeldReplica | undefined)[] } {
-  return withReplicas(tableOf(images), replicas);
+export function* tabulate(images: readonly PlacementImage[], replicas: readonly HeldReplica[]): Generator<undefined, { readonly table: LayerTable; readonly replicaOf: readonly (HeldReplica | undefined)[] }> {
+  return yield* withReplicas(yield* tableOf(images), replicas);
 }
 
-function tableOf(images: readonly PlacementImage[]): ImageTable {
+function* tableOf(images: readonly PlacementImage[]): Generator<undefined, ImageTable> {
   const [first] = images;
   const known = first === undefined ? undefined : KNOWN.get(first);
   if (known !== undefined && known.images.length === images.length && known.images.every((image, n) => image === images[n])) return known.table;
-  const table = tabulateImages(images);
+  const table = yield* tabulateImages(images);
   // A copy: a caller may go on with its own list.
   if (first !== undefined) KNOWN.set(first, { images: [...images], table });
   return table;
 }
 
-function tabulateImages(images: readonly PlacementImage[]): ImageTable {
-  const keyed = images.map((image) => ({ key: imageKey(image), image })).toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+function* tabulateImages(images: readonly PlacementImage[]): Generator<undefined, ImageTable> {
+  const keyed = yield* sortInSteps(images.map((image) => ({ key: imageKey(image), image })), (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   const numbers = new LayerNumbers();
+  const imageNumber = new Map<string, number>();
   const viewOf = new Int32Array(keyed.length).fill(-1);
-  const layersOf = listsOf(keyed.map(({ image: { layers, view } }, image) => {
-    const own = numbers.take(layers);
-    if (view !== undefined) viewOf[image] = numbers.take([view])[0] ?? -1;
-    return own;
-  }));
+  const ofImages: number[][] = [];
+  for (const [number, { key, image: { layers, view } }] of keyed.entries()) {
+    imageNumber.set(key, number);
+    ofImages.push(numbers.take(layers));
+    if (view !== undefined) viewOf[number] = numbers.take([view])[0] ?? -1;
+    if (number % STEP_COUNT === 0) yield;
+  }
   const sizes = Float64Array.from(numbers.sizes);
+  const layersOf = listsOf(ofImages);
+  yield;
+  const imagesOf = invert(layersOf, viewOf, numbers.layers.length);
+  yield;
   return {
     imageLayerCount: numbers.layers.length,
     images: keyed.map(({ image }) => image),
     keys: keyed.map(({ key }) => key),
-    imageNumber: new Map(keyed.map(({ key }, number) => [key, number])),
+    imageNumber,
     layers: numbers.layers,
     layerNumber: numbers.numberOf,
     sizes,
     layersOf,
     viewOf,
-    imagesOf: invert(layersOf, viewOf, numbers.layers.length),
+    imagesOf,
     imageBytes: bytesOfLists(layersOf, sizes),
   };
 }
@@ -160,12 +168,13 @@ function invert(layersOf: NumberLists, viewOf: Int32Array, layerCount: number): 
   return { starts, values };
 }
 
-function withReplicas(table: ImageTable, replicas: readonly HeldReplica[]): { table: LayerTable; replicaOf: (HeldReplica | undefined)[] } {
+function* withReplicas(table: ImageTable, replicas: readonly HeldReplica[]): Generator<undefined, { table: LayerTable; replicaOf: (HeldReplica | undefined)[] }> {
   const { layers, layerNumber, sizes } = table;
   const replicaOf = new Array<HeldReplica | undefined>(layers.length).fill(undefined);
   const fresh: HeldReplica[] = [];
   let isLarger = false;
-  for (const replica of replicas) {
+  for (const [n, replica] of replicas.entries()) {
+    if (n % STEP_COUNT === 0) yield;
     const number = layerNumber.get(replica.layer);
     if (number === undefined) fresh.push(replica);
     else {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Digest } from '#oci';
 
-import { planRegion } from './plan-region.js';
+import { planRegion, planRegionInSteps } from './plan-region.js';
 import { imageKey, type PlacementImage, type RegionFacts } from './region-facts.js';
 import { isEmptyPlan, type RegionPlan } from './region-plan.js';
 import { arbitraryRegion } from './testing/arbitrary-region.js';
@@ -12,8 +12,8 @@ import { applyOrders, completeOrders } from './testing/region-scene.js';
 const RUNS = { numRuns: 1500 };
 
 /** The body of a test that `holds` for any region and its plan. */
-function forAnyRegion(holds: (facts: RegionFacts, plan: RegionPlan) => void): () => void {
-  return () => fc.assert(fc.property(arbitraryRegion, (facts) => holds(facts, planRegion(facts))), RUNS);
+function forAnyRegion(holds: (facts: RegionFacts, plan: RegionPlan) => void, runs = RUNS): () => void {
+  return () => fc.assert(fc.property(arbitraryRegion, (facts) => holds(facts, planRegion(facts))), runs);
 }
 
 function sizes(facts: RegionFacts): Map<Digest, number> {
@@ -21,7 +21,27 @@ function sizes(facts: RegionFacts): Map<Digest, number> {
   return new Map([...ofImages, ...facts.replicas.map((replica) => [replica.layer, replica.sizeBytes] as const)]);
 }
 
+/** Takes steps of two calculations by turns. */
+function byTurns<Result>(first: Generator<unknown, Result, void>, then: Generator<unknown, Result, void>): Result[] {
+  const results: Result[] = [];
+  for (const open = [first, then]; open.length > 0;) {
+    const [next] = open.splice(0, 1);
+    const step = next!.next();
+    if (step.done === true) results.push(step.value);
+    else open.push(next!);
+  }
+  return results;
+}
+
 describe('the laws of a plan', () => {
+  it('is the same where others of the same images, with the same replicas and without, are made between its steps', forAnyRegion((facts, plan) => {
+    const elsewhere = { ...facts, region: 'elsewhere', replicas: [] };
+    const plans = byTurns(planRegionInSteps({ ...facts }), planRegionInSteps(elsewhere));
+    expect(plans.toSorted((a) => (a.region === 'elsewhere' ? 1 : -1))).toEqual([plan, planRegion(elsewhere)]);
+    const fresh = facts.images.map((image) => ({ ...image }));
+    expect(byTurns(planRegionInSteps({ ...facts, images: fresh }), planRegionInSteps({ ...facts, images: fresh }))).toEqual([plan, plan]);
+  }, { numRuns: 300 }));
+
   it('never removes what is leased, last, copying, or of a pin that is met', forAnyRegion((facts, plan) => {
     const gone = new Set(plan.drains.map((drain) => drain.layer));
     for (const replica of facts.replicas) {

@@ -1,3 +1,5 @@
+import { atOnce } from '#clock';
+
 import { breakEvenOf, bringsBack, worthKeeping } from './break-even.js';
 import { chooseBundles } from './choose-bundles.js';
 import { chooseByDensity } from './choose-by-density.js';
@@ -14,26 +16,36 @@ import { withSmallLayers } from './small-layers.js';
 /** Rounds after which choosing ends wherever it stands; a plan made on the result goes on from there. Two or three are what it takes. */
 const ROUNDS_MAX = 16;
 
-/**
- * Decides what should be in one region. What cannot go comes first, then pins by priority and age as long as they fit, then whole images by expected
- * pulls for each byte that they add; what room that leaves goes to the merged views of the images that are whole. Depends on nothing but its input and not on the order of that; never uses more than the capacity beyond what
- * cannot go; and once its orders are applied, planning again gives no orders. Cost: see {@link orderRegion}, and as much again for the decisions.
- */
+/** What {@link planRegionInSteps} decides, at once: for callers that have a thread to themselves. */
 export function planRegion(facts: RegionFacts): RegionPlan {
-  const settled = facts.home ? settleAtHome(facts) : settle(facts);
+  return atOnce(planRegionInSteps(facts));
+}
+
+/** What {@link orderRegionInSteps} decides, at once. */
+export function orderRegion(facts: RegionFacts): RegionOrders {
+  return atOnce(orderRegionInSteps(facts));
+}
+
+/**
+ * Decides what should be in one region, in steps of a few milliseconds. What cannot go comes first, then pins by priority and age as long as they fit, then whole images by expected
+ * pulls for each byte that they add; what room that leaves goes to the merged views of the images that are whole. Depends on nothing but its input and not on the order of that; never uses more than the capacity beyond what
+ * cannot go; and once its orders are applied, planning again gives no orders. Whoever stops between steps must leave the facts as they are. Cost: see {@link orderRegionInSteps}, and as much again for the decisions.
+ */
+export function* planRegionInSteps(facts: RegionFacts): Generator<undefined, RegionPlan> {
+  const settled = yield* facts.home ? settleAtHome(facts) : settle(facts);
   const { region, chosen } = settled;
-  return { ...(facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen)), ...ordersOfSettled(settled) };
+  return { ...(yield* facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen)), ...(yield* ordersOfSettled(settled)) };
 }
 
 /**
  * The same plan without its reasons, for callers that plan often. Cost: some milliseconds for 3,000 images of 12,000 layers, once their table is made, which takes three times that; the next
  * plan for the same images, in this region or another, finds the table.
  */
-export function orderRegion(facts: RegionFacts): RegionOrders {
-  return ordersOfSettled(facts.home ? settleAtHome(facts) : settle(facts));
+export function* orderRegionInSteps(facts: RegionFacts): Generator<undefined, RegionOrders> {
+  return yield* ordersOfSettled(yield* facts.home ? settleAtHome(facts) : settle(facts));
 }
 
-function ordersOfSettled({ region, chosen }: Settled): RegionOrders {
+function* ordersOfSettled({ region, chosen }: Settled): Generator<undefined, RegionOrders> {
   const { facts, table } = region;
   const target = withViews(region, chosen);
   return {
@@ -43,7 +55,7 @@ function ordersOfSettled({ region, chosen }: Settled): RegionOrders {
     forcedBytes: bytesOf(table, region.forced),
     smallLayerBytes: chosen.smallLayerBytes,
     drainingBytes: facts.replicas.reduce((sum, replica) => (replica.state === 'draining' ? sum + replica.sizeBytes : sum), 0),
-    ...ordersOf(region, target),
+    ...(yield* ordersOf(region, target)),
   };
 }
 
@@ -77,8 +89,8 @@ interface Settled {
   readonly chosen: Target;
 }
 
-function settleAtHome(facts: RegionFacts): Settled {
-  const region = openCase(facts);
+function* settleAtHome(facts: RegionFacts): Generator<undefined, Settled> {
+  const region = yield* openCase(facts);
   return { region, chosen: targetAtHome(region) };
 }
 
@@ -86,16 +98,19 @@ function settleAtHome(facts: RegionFacts): Settled {
  * Chooses, and chooses again where the choice itself changes what cannot go: a layer that drains and is recalled may be the last ready one, leased or retained from then on.
  * Choosing without that in mind is choosing otherwise than the next plan will. What cannot go only grows by what was chosen, so this comes to rest.
  */
-function settle(facts: RegionFacts): Settled {
-  const opened = openCase(facts);
+function* settle(facts: RegionFacts): Generator<undefined, Settled> {
+  const opened = yield* openCase(facts);
+  yield;
   let region = retain(opened);
-  let chosen = chooseTarget(region, without(region.held, passedLayers(region)));
+  yield;
+  let chosen = yield* chooseTarget(region, without(region.held, passedLayers(region)));
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
   for (let round = 0; round < ROUNDS_MAX && facts.replicas.some(isRecalled); round += 1) {
     const { forced, stuck } = retain(recall(opened, chosen.layers));
     if (isSameSet(forced, region.forced)) break;
     region = { ...region, forced, stuck };
-    chosen = chooseTarget(region, without(chosen.layers, chosen.passed));
+    yield;
+    chosen = yield* chooseTarget(region, without(chosen.layers, chosen.passed));
   }
   return { region, chosen };
 }
@@ -124,22 +139,26 @@ function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: Lay
 }
 
 /** @param present what is taken to be there, or on its way, because somebody ordered it. */
-function chooseTarget(region: RegionCase, present: LayerSet): Target {
+function* chooseTarget(region: RegionCase, present: LayerSet): Generator<undefined, Target> {
   const { table, facts } = region;
   const { pinTurns, base: pinned } = placePins(region, facts.capacityBytes);
   const ofPins = withImages(table, new Uint8Array(table.layers.length), pinTurns.filter(({ met }) => met).map(({ image }) => image));
+  yield;
   const small = withSmallLayers(region, pinned);
+  yield;
   const stuck = stuckInWindow(region, without(pinned, ofPins));
+  yield;
   const base = without(small.layers, stuck);
   // Demand is chosen as if nothing had passed: what passes pushes out nothing that was copied, which would be copied again, and what demand wants of it is there for nothing.
   const capacityBytes = facts.capacityBytes - windowBytes(region);
   let placed = union(present, base);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const next = chooseLayers(region, { base, capacityBytes }, placed);
+    const next = yield* chooseLayers(region, { base, capacityBytes }, placed);
     if (isSameSet(next, placed)) break;
     placed = next;
   }
   const { images: recent, layers: passed } = reactiveWindow(region, placed, stuck);
+  yield;
   return { pinTurns, base: small.layers, smallLayerBytes: small.bytes, recent, passed, layers: union(placed, passed), capacityBytes: capacityBytes + bytesOf(table, passed) };
 }
 
@@ -148,18 +167,20 @@ function chooseTarget(region: RegionCase, present: LayerSet): Target {
  * worth keeping together with what still fits. Every change makes what is there worth more, or sheds what nobody wants, so rounds come to rest; and at rest
  * the result is `present` itself, which is how a plan made after this one begins.
  */
-function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly base: LayerSet; readonly capacityBytes: number }, present: LayerSet): LayerSet {
+function* chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly base: LayerSet; readonly capacityBytes: number }, present: LayerSet): Generator<undefined, LayerSet> {
   const { facts, bundles: table, values, rule } = region;
   const { heldBytesRatio, switchGainRatio, keepRatio } = facts.parameters;
   const keepRule = breakEvenOf(facts.parameters, rule, keepRatio);
   const bundlesOf = (isIn: Uint8Array): number[] => imagesWhere(table, (bundle) => isIn[bundle] === 1);
   const there = worthKeeping(table, keepRule, { base, within: present });
+  yield;
   // What is there may be more than may be: then the rest of it goes whose loss is least for each byte.
   const isTooMuch = bytesOf(table, withImages(table, base, bundlesOf(there))) > Math.max(capacityBytes, bytesOf(table, base));
   const competition = { values, held: present, heldBytesRatio, rule: { ...rule, eased: there, easedRatio: keepRatio }, capacityBytes };
-  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: chooseBundles(table, { ...competition, candidates: bundlesOf(there), base }).layers }) : there;
+  const incumbents = isTooMuch ? worthKeeping(table, keepRule, { base, within: (yield* chooseBundles(table, { ...competition, candidates: bundlesOf(there), base })).layers }) : there;
   const candidates = imagesWhere(table, (image) => there[image] === 1 || bringsBack(rule, image, 0));
-  const fresh = chooseBundles(table, { ...competition, candidates, base });
+  yield;
+  const fresh = yield* chooseBundles(table, { ...competition, candidates, base });
   const newcomers = worthKeeping(table, keepRule, { base, within: fresh.layers });
   let [gain, loss] = [0, 0];
   for (let image = 0; image < values.length; image += 1) {
@@ -167,6 +188,7 @@ function chooseLayers(region: RegionCase, { base, capacityBytes }: { readonly ba
     if (newcomers[image] === 1) gain += values[image]!;
     else loss += values[image]!;
   }
+  yield;
   if (gain > loss * (1 + switchGainRatio)) return fresh.layers;
-  return chooseByDensity(table, { ...competition, candidates, base: withImages(table, base, bundlesOf(incumbents)) }).layers;
+  return (yield* chooseByDensity(table, { ...competition, candidates, base: withImages(table, base, bundlesOf(incumbents)) })).layers;
 }

@@ -4,7 +4,7 @@ import type { RegionName } from '#regions';
 
 import { type Admission, admitWants, type RegionTurn } from './admit-wants.js';
 import type { PlanningRound } from './gather-round.js';
-import { orderRegion, planRegion } from './plan-region.js';
+import { orderRegionInSteps, planRegionInSteps } from './plan-region.js';
 import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
 import type { RegionOrders, RegionPlan } from './region-plan.js';
 
@@ -19,11 +19,11 @@ export function* planRound(round: PlanningRound, parameters: PlacementParameters
   for (const plan of planRoundInSteps(round, parameters)) if (plan !== undefined) yield plan;
 }
 
-/** {@link planRound}, which also halts, with nothing, after each region that is looked at for the budgets alone: for callers that share a thread. A step is what one region takes. */
+/** {@link planRound}, which also halts, with nothing, after every few milliseconds: for callers that share a thread. Whoever has others go on in between leaves the round as it is. */
 export function* planRoundInSteps(round: PlanningRound, parameters: PlacementParameters): Generator<RegionPlan | undefined, void> {
   const admissions = yield* admitRound(round, parameters);
   for (const facts of eachRegion(round, parameters)) {
-    const plan = planRegion(facts);
+    const plan = yield* planRegionInSteps(facts);
     const admission = admissions?.get(facts.region);
     yield withOthers(round, admission === undefined ? plan : withAdmitted(plan, admission, facts));
     facts.give(plan);
@@ -36,7 +36,7 @@ function* admitRound(round: PlanningRound, parameters: PlacementParameters): Gen
   if (budget === undefined) return undefined;
   const turns: RegionTurn[] = [];
   for (const facts of eachRegion(round, parameters)) {
-    const orders = orderRegion(facts);
+    const orders = yield* orderRegionInSteps(facts);
     // A plan for some repositories takes nothing back.
     turns.push({ orders: only === undefined ? orders : { ...orders, withdrawals: [] }, replicas: facts.replicas });
     facts.give(orders);

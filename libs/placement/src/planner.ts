@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { WriteFence } from '#claims';
-import { type Clock, giveWay } from '#clock';
+import { type Clock, foundInSlices } from '#clock';
 import type { StoredForecasts } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
@@ -171,10 +171,7 @@ export class Planner {
     const planned: PlannedRegion[] = [];
     let cramped = false;
     try {
-      for (const plan of planRoundInSteps(round, this.#options.parameters)) {
-        // What waits in this process goes before the next region.
-        await giveWay();
-        if (plan === undefined) continue;
+      for await (const plan of foundInSlices(planRoundInSteps(round, this.#options.parameters))) {
         cramped ||= plan.decisions.some(({ reason }) => reason === 'OVER_CAPACITY' || reason === 'PIN_OVER_CAPACITY');
         planned.push(await this.#carryOut(plan, { trigger, round, token }));
       }

@@ -1,5 +1,6 @@
 import type { Competition } from './choose-by-density.js';
 import type { BundleTable } from './layer-table.js';
+import { STEP_COUNT } from './steps.js';
 
 /** Amounts below this share of all that there is count for nothing: sums of fractions are not exact. */
 const NEGLIGIBLE_RATIO = 1e-12;
@@ -84,13 +85,18 @@ export class PricedBundles {
     this.#queue = new Int32Array(images.length + layerCount);
   }
 
-  /** The candidates that are worth it at a price for each byte, in their order: 1 for those. */
-  at(price: number): Uint8Array {
+  /** The candidates that are worth it at a price for each byte, in their order: 1 for those. In steps, between which no other price may be asked for. */
+  *at(price: number): Generator<undefined, Uint8Array> {
     this.#open(price);
+    yield;
     while (this.#findLevels()) {
+      yield;
       this.#next.set(this.#starts.subarray(0, -1));
       this.#layerNext.set(this.#layerStarts.subarray(0, -1));
-      for (let n = 0; n < this.#supply.length; n += 1) if (this.#supply[n]! > this.#negligible) this.#supply[n] = this.#supply[n]! - this.#give(n, this.#supply[n]!);
+      for (let begin = 0; begin < this.#supply.length; begin += STEP_COUNT) {
+        this.#giveAll(begin, Math.min(begin + STEP_COUNT, this.#supply.length));
+        yield;
+      }
     }
     const chosen = new Uint8Array(this.#supply.length);
     for (let n = 0; n < chosen.length; n += 1) if (this.#imageLevel[n]! >= 0) chosen[n] = 1;
@@ -150,6 +156,11 @@ export class PricedBundles {
       }
     }
     return isReached;
+  }
+
+  /** Has some images, one after the other, give what they have left over. */
+  #giveAll(begin: number, end: number): void {
+    for (let n = begin; n < end; n += 1) if (this.#supply[n]! > this.#negligible) this.#supply[n] = this.#supply[n]! - this.#give(n, this.#supply[n]!);
   }
 
   /** Has an image give up to `amount` to its layers, or to what those that pay for them can pay instead. @returns what was taken. */

@@ -71,5 +71,7 @@ function passedAtMs({ replicaOf }: RegionCase, layer: number): number {
 }
 
 function numbersIn(layers: LayerSet): number[] {
-  return [...layers.keys()].filter((layer) => layers[layer] === 1);
+  const numbers: number[] = [];
+  for (let layer = 0; layer < layers.length; layer += 1) if (layers[layer] === 1) numbers.push(layer);
+  return numbers;
 }

@@ -5,6 +5,7 @@ import { worthOf, worthOfPart } from './image-worth.js';
 import { type BundleTable, hasImages, type LayerSet, layerSet, type LayerTable, tabulate } from './layer-table.js';
 import type { HeldReplica, RegionFacts, RegionPin } from './region-facts.js';
 import { type SharedParts, sharedParts } from './shared-parts.js';
+import { STEP_COUNT } from './steps.js';
 
 /** A pin at its turn: the bytes it adds, and the bytes used once it was placed, or, unmet, before it. */
 export interface PinTurn {
@@ -60,27 +61,35 @@ export interface Target {
 
 const NOTHING_EXPECTED: ImageForecast = { expectedPulls: 0, ownPulls: 0, inheritedPulls: 0, elsewherePulls: 0, probability: 0, low: 0, high: 0 };
 
-/** Numbers the facts, values the images, and finds what cannot go. */
-export function openCase(facts: RegionFacts): RegionCase {
-  const { table, replicaOf } = tabulate(facts.images, facts.replicas);
-  const expected = table.keys.map((key) => facts.forecasts.get(key) ?? NOTHING_EXPECTED);
+/** Numbers the facts, values the images, and finds what cannot go; in steps. */
+export function* openCase(facts: RegionFacts): Generator<undefined, RegionCase> {
+  const { table, replicaOf } = yield* tabulate(facts.images, facts.replicas);
+  const expected: ImageForecast[] = [];
+  for (const [image, key] of table.keys.entries()) {
+    if (image % STEP_COUNT === 0) yield;
+    expected.push(facts.forecasts.get(key) ?? NOTHING_EXPECTED);
+  }
   // At home everything stays that is needed, whatever it is worth.
-  const parts = facts.home || facts.parameters.gigabyteWeight === 0 ? undefined : sharedParts(table);
+  const parts = facts.home || facts.parameters.gigabyteWeight === 0 ? undefined : yield* sharedParts(table);
   const bundles = parts?.bundles ?? table;
+  yield;
   const pulls = new Float64Array(bundles.imageBytes.length);
   const values = new Float64Array(pulls.length);
   for (const [image, forecast] of expected.entries()) {
     pulls[image] = forecast.expectedPulls;
     values[image] = worthOf(forecast, table.imageBytes[image]! - (parts?.partBytes[image] ?? 0), facts.parameters);
   }
+  yield;
   for (const [n, images] of parts?.imagesOf.entries() ?? []) {
     const part = expected.length + n;
     for (const image of images) pulls[part] = pulls[part]! + pulls[image]!;
     values[part] = worthOfPart(pulls[part]!, bundles.imageBytes[part]!, facts.parameters);
   }
   const rule = breakEvenOf(facts.parameters, { pulls, imageBytes: bundles.imageBytes, imageCount: expected.length });
+  yield;
   const region = { facts, table, bundles, parts, expected, pulls, values, rule, replicaOf };
   const stuck = stuckLayers(region);
+  yield;
   return {
     ...region,
     stuck,

@@ -1,4 +1,5 @@
 import { type BundleTable, type LayerTable, listed, type NumberLists } from './layer-table.js';
+import { STEP_COUNT } from './steps.js';
 
 /** A part below this share of the mean image's bytes is left to its images: it saves next to nothing, and most of them are so small. */
 const PART_RATIO_MIN = 0.01;
@@ -25,12 +26,12 @@ interface KnownParts extends SharedParts {
 const KNOWN = new WeakMap<NumberLists, KnownParts>();
 
 /**
- * Finds the parts of images that save bytes by themselves: all layers that the same two or more images have. One is read by a pull of any of these, whole or not, so it may be worth its room where no
+ * Finds, in steps, the parts of images that save bytes by themselves: all layers that the same two or more images have. One is read by a pull of any of these, whole or not, so it may be worth its room where no
  * image that has it is. Cost: visits every pair of an image and a layer a few times; next to nothing where those of the same images were found before, with the same sizes.
  */
-export function sharedParts(table: LayerTable): SharedParts {
+export function* sharedParts(table: LayerTable): Generator<undefined, SharedParts> {
   const known = KNOWN.get(table.layersOf);
-  const parts = known !== undefined && haveSameSizes(known, table) ? known : partsOf(table);
+  const parts = known !== undefined && haveSameSizes(known, table) ? known : yield* partsOf(table);
   if (parts !== known) KNOWN.set(table.layersOf, parts);
   return parts.sizes === table.sizes ? parts : { ...parts, bundles: { ...parts.bundles, layers: table.layers, sizes: table.sizes, imagesOf: ofLayers(parts.bundles.imagesOf, table.layers.length) } };
 }
@@ -47,9 +48,9 @@ function ofLayers({ starts, values }: NumberLists, layerCount: number): NumberLi
   return { starts: all, values };
 }
 
-function partsOf(table: LayerTable): KnownParts {
+function* partsOf(table: LayerTable): Generator<undefined, KnownParts> {
   const { sizes, layersOf } = table;
-  const firstOf = firstAlike(table);
+  const firstOf = yield* firstAlike(table);
   const bytes = new Float64Array(firstOf.length);
   for (let layer = 0; layer < firstOf.length; layer += 1) if (firstOf[layer]! >= 0) bytes[firstOf[layer]!] = bytes[firstOf[layer]!]! + sizes[layer]!;
   const imageCount = table.images.length;
@@ -65,6 +66,7 @@ function partsOf(table: LayerTable): KnownParts {
       layersOfParts[partOf[layer]! - imageCount]!.push(layer);
     }
   }
+  yield;
   const partBytes = new Float64Array(imageCount);
   const imagesOf: number[][] = layersOfParts.map(() => []);
   for (let image = 0; image < imageCount; image += 1) {
@@ -75,15 +77,17 @@ function partsOf(table: LayerTable): KnownParts {
       if (firstOf[layer] === layer) imagesOf[partOf[layer]! - imageCount]!.push(image);
     }
   }
-  return { bundles: withParts(table, layersOfParts, partOf), imagesOf, partOf, partBytes, sizes };
+  yield;
+  return { bundles: yield* withParts(table, layersOfParts, partOf), imagesOf, partOf, partBytes, sizes };
 }
 
 /** Tells layers apart by image after image, until only those are together that all images have or lack together. */
-function firstAlike({ layersOf, imageBytes, layers }: LayerTable): Int32Array {
+function* firstAlike({ layersOf, imageBytes, layers }: LayerTable): Generator<undefined, Int32Array> {
   const classOf = new Int32Array(layers.length);
   const sharers = new Int32Array(layers.length);
   let classCount = 1;
   for (let image = 0; image < imageBytes.length; image += 1) {
+    if (image % STEP_COUNT === 0) yield;
     const split = new Map<number, number>();
     for (const layer of listed(layersOf, image)) {
       const before = classOf[layer]!;
@@ -101,15 +105,17 @@ function firstAlike({ layersOf, imageBytes, layers }: LayerTable): Int32Array {
   });
 }
 
-function withParts(table: LayerTable, layersOfParts: readonly (readonly number[])[], partOf: Int32Array): BundleTable {
+function* withParts(table: LayerTable, layersOfParts: readonly (readonly number[])[], partOf: Int32Array): Generator<undefined, BundleTable> {
   let end = table.layersOf.values.length;
   const ends = layersOfParts.map((layers) => (end += layers.length));
+  const imagesOf = withPartOf(table.imagesOf, partOf);
+  yield;
   return {
     layers: table.layers,
     sizes: table.sizes,
     layersOf: { starts: joined(table.layersOf.starts, ends), values: joined(table.layersOf.values, layersOfParts.flat()) },
     viewOf: joined(table.viewOf, layersOfParts.map(() => -1)),
-    imagesOf: withPartOf(table.imagesOf, partOf),
+    imagesOf,
     imageBytes: Float64Array.from([...table.imageBytes, ...layersOfParts.map((layers) => layers.reduce((sum, layer) => sum + table.sizes[layer]!, 0))]),
   };
 }

@@ -7,7 +7,7 @@ import { fanOutFigures } from './fan-out-part.js';
 import { imagesByDensity, layersByDensity } from './peers.js';
 import { placementBound } from './placement-bound.js';
 import { openPlacementCase, type PlacementCase } from './placement-case.js';
-import { carriedOut, emptyRegion, hitsIn, timedPlan, withShared } from './planned-placement.js';
+import { carriedOut, emptyRegion, hitsIn, longestTurnMs, timedPlan, withShared } from './planned-placement.js';
 import { drawImages, placementImages, type RealCatalogue, readRealCatalogue } from './real-catalogue.js';
 
 /** Images of a case; about 5,000 layers. */
@@ -42,7 +42,7 @@ export const placementBench: Bench = {
   async run(tell, parts) {
     const figures: Figure[] = [];
     if (parts.includes('choice')) figures.push(...(await choiceFigures(tell)));
-    if (parts.includes('large')) figures.push(...largeFigures(await readRealCatalogue()));
+    if (parts.includes('large')) figures.push(...(await largeFigures(await readRealCatalogue())));
     if (parts.includes('epochs')) figures.push(...(await epochFigures(tell)));
     if (parts.includes('fan-out')) figures.push(...(await fanOutFigures()));
     return figures;
@@ -86,14 +86,14 @@ function figuresOf(budget: number, outcomes: readonly Outcome[]): Figure[] {
   ];
 }
 
-/** As large as a plan may have to be: 50,000 real images with all but their smallest layers, first into an empty region, then by the hour with other demand. */
-function largeFigures(catalogue: RealCatalogue): Figure[] {
+/** As large as a plan may have to be: 50,000 real images with all but their smallest layers, first into an empty region, then by the hour with other demand; and how long others wait meanwhile. */
+async function largeFigures(catalogue: RealCatalogue): Promise<Figure[]> {
   const draws = new Draws(SEEDS[0]!);
   const images: readonly PlacementImage[] = placementImages(catalogue, drawImages(catalogue, IMAGES_OF_LARGE, draws, Number.POSITIVE_INFINITY));
   const of = openPlacementCase(images, zipfDemand(images.length, 0.9, draws));
   const facts = emptyRegion(of, Math.floor(0.15 * of.totalBytes));
   const { forecasts } = emptyRegion({ ...of, demand: of.demand.map((demand) => demand * (0.7 + 0.6 * draws.next())) }, facts.capacityBytes);
-  const figuresAt = (region: RegionFacts, how: string): Figure[] => {
+  const figuresAt = async (region: RegionFacts, how: string): Promise<Figure[]> => {
     const first = timedPlan(region);
     const later = { ...carriedOut(region, first.plan), forecasts };
     const next = timedPlan(later);
@@ -101,7 +101,8 @@ function largeFigures(catalogue: RealCatalogue): Figure[] {
     return [
       valueAtMost(`first plan of ${images.length} images of ${of.sizes.length} layers${how}`, first.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
       valueAtMost(`plan of the same with other demand${how}`, next.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
+      measured(`longest turn of the event loop while one region of ${images.length} images is decided${how}`, await longestTurnMs(later), 'ms'),
     ];
   };
-  return [...figuresAt(facts, ''), ...figuresAt(withShared(facts), ', with what images share competing')];
+  return [...(await figuresAt(facts, '')), ...(await figuresAt(withShared(facts), ', with what images share competing'))];
 }

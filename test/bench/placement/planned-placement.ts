@@ -1,6 +1,7 @@
+import { giveWay, inSlices } from '#clock';
 import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
-import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters, planRegion, planRound, type RegionFacts, type RegionPlan } from '#placement';
+import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters, planRegion, planRegionInSteps, planRound, type RegionFacts, type RegionPlan } from '#placement';
 
 import { hitsOf, type PlacementCase } from './placement-case.js';
 
@@ -37,6 +38,23 @@ export function timedPlan(facts: RegionFacts): { readonly plan: RegionPlan; read
   const beganMs = performance.now();
   const plan = planRegion(facts);
   return { plan, tookMs: performance.now() - beganMs };
+}
+
+/** The longest time that everything else waits for its turn while a region is decided as the planner does it, in milliseconds. */
+export async function longestTurnMs(facts: RegionFacts): Promise<number> {
+  let isDone = false;
+  const watching = (async () => {
+    let longestMs = 0;
+    for (let lastMs = performance.now(); !isDone;) {
+      await giveWay();
+      const nowMs = performance.now();
+      longestMs = Math.max(longestMs, nowMs - lastMs);
+      lastMs = nowMs;
+    }
+    return longestMs;
+  })();
+  await inSlices(planRegionInSteps(facts)).finally(() => (isDone = true));
+  return watching;
 }
 
 /** The region once a plan is carried out. */
