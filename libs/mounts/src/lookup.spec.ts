@@ -70,6 +70,24 @@ describe('Lookup', () => {
     expect(lookup.rewrite({ response: answer, region: 'east' }).layers).toEqual([expect.objectContaining({ kind: 'blob', reason: 'SERVICE_BUSY' })]);
   });
 
+  it('tells once of each request that gets blobs because the process is busy, and of no other', () => {
+    let isBusy = true;
+    let shedCount = 0;
+    const { lookup } = setUp({ isBusy: () => isBusy, onShed: () => (shedCount += 1) });
+    const asked = { repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east' };
+    lookup.pull(PULL);
+    const response = lookup.lookup(asked);
+    expect(shedCount).toBe(2);
+    lookup.lookup({ ...asked, onlyBlobs: 'AUTHORIZATION_UNAVAILABLE' });
+    expect(shedCount).toBe(2);
+    lookup.rewrite({ response, region: 'east' });
+    expect(shedCount).toBe(3);
+    isBusy = false;
+    lookup.lookup(asked);
+    lookup.rewrite({ response, region: 'east' });
+    expect(shedCount).toBe(3);
+  });
+
   it('observes nothing of who asks for no layers, or only for those it has: that is no pull', () => {
     const { lookup, observer } = setUp();
     const asked = { repository: 'app', manifest: digestNamed('image'), layers: [digestNamed('l1')], region: 'east' };

@@ -30,6 +30,8 @@ export interface LookupOptions {
   readonly onFailure?: (error: unknown) => void;
   /** Whether this process is so busy that only answers that cost little are given: those that are written already, and blobs. Default never. */
   readonly isBusy?: () => boolean;
+  /** Hears of every request that gets blobs for that. */
+  readonly onShed?: () => void;
 }
 
 /** What is known of the caller besides the pull itself. */
@@ -97,7 +99,10 @@ export class Lookup {
 
   /** What is asked for, or less while this process is busy. */
   #affordable<Request extends PullCaller>(request: Request): Request {
-    return request.onlyBlobs === undefined && this.#options.isBusy?.() === true ? { ...request, onlyBlobs: 'SERVICE_BUSY' } : request;
+    const { isBusy, onShed } = this.#options;
+    if (request.onlyBlobs !== undefined || isBusy?.() !== true) return request;
+    onShed?.();
+    return { ...request, onlyBlobs: 'SERVICE_BUSY' };
   }
 
   #context(): AnswerContext & { readonly mapAgeMaxMs: number } {

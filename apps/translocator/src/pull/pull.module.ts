@@ -148,10 +148,8 @@ function lookup(...[feeder, regions, shares, health, leases, observer, load, clo
     observer,
     clock,
     mapAgeMaxMs: config.lookup.staleMax,
-    isBusy: () => {
-      if (load.isLoaded) metrics.lookupsShed.inc({ cause: 'loop' });
-      return load.isLoaded;
-    },
+    isBusy: () => load.isLoaded,
+    onShed: () => metrics.lookupsShed.inc({ cause: 'loop' }),
     onFailure: (error) => logger.warn({ error }, 'an answer went out without its lease or its observation'),
   });
 }
