@@ -24,7 +24,7 @@ export function emptyRegion({ images, demand }: PlacementCase, capacityBytes: nu
   };
 }
 
-/** The same facts where what images share competes with them. Of its images nothing is known from plans before. */
+/** The same facts under the planner's own weights, by which what images share competes with them. Of its images nothing is known from plans before. */
 export function withShared(facts: RegionFacts): RegionFacts {
   return { ...facts, images: facts.images.map((image) => ({ ...image })), parameters: PLACEMENT_PARAMETERS_DEFAULT };
 }
