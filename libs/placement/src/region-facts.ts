@@ -112,7 +112,7 @@ export const PLACEMENT_PARAMETERS_DEFAULT: PlacementParameters = {
   minimumExpectedPulls: 1,
   hitImages: 8,
   keepRatio: 0,
-  heldBytesRatio: 0.5,
+  heldBytesRatio: 0.25,
   switchGainRatio: 0.5,
   leastExpectedPulls: 0.02,
   gigabyteWeight: 0.5,

@@ -11,7 +11,7 @@ const PULLS = 1e6;
 /** Everything that is pulled may be placed, hits alone are worth something, and all of the room is demand's: what is left is what to choose for the room that there is. */
 const HITS_ALONE: PlacementParameters = {
   ...PLACEMENT_PARAMETERS_DEFAULT,
-  minimumExpectedPulls: 0, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
+  minimumExpectedPulls: 0, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, heldBytesRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
 };
 
 /** An empty region, as the planner sees it, in which everything that is pulled may be placed. */

@@ -11,7 +11,7 @@ export const SCENE_NOW = new Date('2026-06-01T12:00:00.000Z');
 /** Parameters that a test can reckon with: hits count, and nothing else; every byte that is copied has to be brought back; and nothing is kept for what passes. */
 export const PLAIN_PARAMETERS: PlacementParameters = {
   ...PLACEMENT_PARAMETERS_DEFAULT,
-  minimumExpectedPulls: 1, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
+  minimumExpectedPulls: 1, leastExpectedPulls: 0.2, hitImages: 0, keepRatio: 0.5, heldBytesRatio: 0.5, switchGainRatio: 0.1, gigabyteWeight: 0, firstPullWeight: 0, reactiveRatio: 0,
 };
 
 /** A layer of a size in MiB; its digest is made from its name. */
