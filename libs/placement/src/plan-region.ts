@@ -95,22 +95,26 @@ function* settleAtHome(facts: RegionFacts): Generator<undefined, Settled> {
 }
 
 /**
- * Chooses, and chooses again where the choice itself changes what cannot go: a layer that drains and is recalled may be the last ready one, leased or retained from then on.
- * Choosing without that in mind is choosing otherwise than the next plan will. What cannot go only grows by what was chosen, so this comes to rest.
+ * Chooses, and chooses again where the choice itself changes what cannot go: a layer that drains and is recalled may be the last ready one, leased or retained from then on; one that passed, cannot
+ * go and is wanted is no longer the window's. Choosing without that in mind is choosing otherwise than the next plan will. What cannot go only grows by what was chosen, so this comes to rest.
  */
 function* settle(facts: RegionFacts): Generator<undefined, Settled> {
   const opened = yield* openCase(facts);
   yield;
   let region = retain(opened);
   yield;
-  let chosen = yield* chooseTarget(region, without(region.held, passedLayers(region)));
+  const passed = passedLayers(region);
+  let ordered = without(region.held, passed);
+  let chosen = yield* chooseTarget(region, ordered);
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
-  for (let round = 0; round < ROUNDS_MAX && facts.replicas.some(isRecalled); round += 1) {
-    const { forced, stuck } = retain(recall(opened, chosen.layers));
-    if (isSameSet(forced, region.forced)) break;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const { forced, stuck } = facts.replicas.some(isRecalled) ? retain(recall(opened, chosen.layers)) : region;
+    const before = ordered;
+    ordered = without(chosen.layers, chosen.passed);
+    if (isSameSet(forced, region.forced) && !passed.some((hasPassed, layer) => hasPassed === 1 && forced[layer] === 1 && ordered[layer] !== before[layer])) break;
     region = { ...region, forced, stuck };
     yield;
-    chosen = yield* chooseTarget(region, without(chosen.layers, chosen.passed));
+    chosen = yield* chooseTarget(region, ordered);
   }
   return { region, chosen };
 }
@@ -146,7 +150,7 @@ function* chooseTarget(region: RegionCase, present: LayerSet): Generator<undefin
   yield;
   const small = withSmallLayers(region, pinned);
   yield;
-  const stuck = stuckInWindow(region, without(pinned, ofPins));
+  const stuck = stuckInWindow(region, without(without(pinned, ofPins), present));
   yield;
   const base = without(small.layers, stuck);
   // Demand is chosen as if nothing had passed: what passes pushes out nothing that was copied, which would be copied again, and what demand wants of it is there for nothing.
