@@ -28,7 +28,7 @@ describe('two plans', () => {
   });
 
   it.each(PARAMETER_NAMES)('name %s where they did not go by it alike, and it alone', (name) => {
-    const changed = { ...PLACEMENT_PARAMETERS_DEFAULT, [name]: PLACEMENT_PARAMETERS_DEFAULT[name] / 2 + 0.2 };
+    const changed = { ...PLACEMENT_PARAMETERS_DEFAULT, [name]: PLACEMENT_PARAMETERS_DEFAULT[name] / 2 + 0.3 };
     const [before, after] = [{ ...planned(), terms: termsOf(PLACEMENT_PARAMETERS_DEFAULT) }, { ...planned(), terms: termsOf(changed) }];
     expect(comparePlans(before, after).parameters).toEqual([{ name, before: PLACEMENT_PARAMETERS_DEFAULT[name], after: changed[name] }]);
     expect(comparePlans(after, after).parameters).toEqual([]);
