@@ -32,9 +32,8 @@ export interface BundleTable {
 export interface ImageTable extends BundleTable {
   /** By repository, then digest. */
   readonly images: readonly PlacementImage[];
-  /** The `imageKey` of each. */
+  /** The `imageKey` of each: ascending. */
   readonly keys: readonly string[];
-  readonly imageNumber: ReadonlyMap<string, number>;
   readonly layerNumber: Pick<ReadonlyMap<Digest, number>, 'get'>;
   /** How many of the layers are of images, or merged views of them: the first. */
   readonly imageLayerCount: number;
@@ -42,6 +41,8 @@ export interface ImageTable extends BundleTable {
 
 /** An {@link ImageTable} that also has the layers that only replicas have: behind the others, by digest, of no image. */
 export type LayerTable = ImageTable;
+
+type NamedLayer = PlacementImage['layers'][number];
 
 interface KnownTable {
   readonly images: readonly PlacementImage[];
@@ -70,27 +71,25 @@ function* tableOf(images: readonly PlacementImage[]): Generator<undefined, Image
 }
 
 function* tabulateImages(images: readonly PlacementImage[]): Generator<undefined, ImageTable> {
-  const keyed = yield* sortInSteps(images.map((image) => ({ key: imageKey(image), image })), (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const sorted = yield* byName(images);
   const numbers = new LayerNumbers();
-  const imageNumber = new Map<string, number>();
-  const viewOf = new Int32Array(keyed.length).fill(-1);
-  const ofImages: number[][] = [];
-  for (const [number, { key, image: { layers, view } }] of keyed.entries()) {
-    imageNumber.set(key, number);
-    ofImages.push(numbers.take(layers));
-    if (view !== undefined) viewOf[number] = numbers.take([view])[0] ?? -1;
+  const viewOf = new Int32Array(sorted.length).fill(-1);
+  const keys: string[] = [];
+  for (const [number, image] of sorted.entries()) {
     if (number % STEP_COUNT === 0) yield;
+    keys.push(imageKey(image));
+    numbers.takeList(image.layers);
+    if (image.view !== undefined) viewOf[number] = numbers.take(image.view);
   }
   const sizes = Float64Array.from(numbers.sizes);
-  const layersOf = listsOf(ofImages);
+  const layersOf = numbers.lists();
   yield;
-  const imagesOf = invert(layersOf, viewOf, numbers.layers.length);
+  const imagesOf = invert(layersOf, viewOf, sizes.length);
   yield;
   return {
-    imageLayerCount: numbers.layers.length,
-    images: keyed.map(({ image }) => image),
-    keys: keyed.map(({ key }) => key),
-    imageNumber,
+    imageLayerCount: sizes.length,
+    images: sorted,
+    keys,
     layers: numbers.layers,
     layerNumber: numbers.numberOf,
     sizes,
@@ -101,43 +100,96 @@ function* tabulateImages(images: readonly PlacementImage[]): Generator<undefined
   };
 }
 
+/** By repository, then digest: in steps, and so that repositories are compared once for each, not for each image. */
+function* byName(images: readonly PlacementImage[]): Generator<undefined, PlacementImage[]> {
+  const ofRepository = new Map<string, PlacementImage[]>();
+  for (const image of images) {
+    const known = ofRepository.get(image.repository);
+    if (known === undefined) ofRepository.set(image.repository, [image]);
+    else known.push(image);
+  }
+  yield;
+  const sorted: PlacementImage[] = [];
+  let stepped = 0;
+  for (const repository of yield* sortInSteps([...ofRepository.keys()], compareText)) {
+    for (const image of yield* sortInSteps(ofRepository.get(repository)!, byDigest)) sorted.push(image);
+    if (sorted.length - stepped < STEP_COUNT) continue;
+    stepped = sorted.length;
+    yield;
+  }
+  return sorted;
+}
+
+function byDigest(a: { readonly digest: Digest }, b: { readonly digest: Digest }): number {
+  return compareText(a.digest, b.digest);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** Gives layers their numbers as they are first named. */
 class LayerNumbers {
   readonly layers: Digest[] = [];
   readonly sizes: number[] = [];
   readonly numberOf = new Map<Digest, number>();
+  readonly #starts = [0];
+  #values = new Int32Array(STEP_COUNT);
+  #end = 0;
 
-  /** The numbers of some layers, each once, ascending. Those that are new get theirs by digest, whatever the order that they are given in. */
-  take(named: PlacementImage['layers']): number[] {
-    const numbers: number[] = [];
-    const fresh: PlacementImage['layers'][number][] = [];
-    for (const layer of named) {
-      const number = this.numberOf.get(layer.digest);
-      if (number === undefined) fresh.push(layer);
-      else numbers.push(this.#atLeast(number, layer.sizeBytes));
-    }
-    for (const { digest, sizeBytes } of fresh.length > 1 ? fresh.sort((a, b) => (a.digest < b.digest ? -1 : 1)) : fresh) {
-      // One that is named twice has its number by now.
-      const number = this.numberOf.get(digest) ?? this.layers.push(digest) - 1;
-      this.numberOf.set(digest, number);
-      numbers.push(this.#atLeast(number, sizeBytes));
-    }
-    numbers.sort((a, b) => a - b);
-    return numbers.filter((number, n) => number !== numbers[n - 1]);
+  /** The number of one layer. */
+  take(layer: NamedLayer): number {
+    return this.#known(layer) ?? this.#next(layer);
   }
 
-  #atLeast(number: number, sizeBytes: number): number {
-    this.sizes[number] = Math.max(this.sizes[number] ?? 0, sizeBytes);
+  /** Makes the numbers of some layers, each once, ascending, the next list. Those that are new get theirs by digest, whatever the order that they are given in. */
+  takeList(named: readonly NamedLayer[]): void {
+    if (this.#end + named.length > this.#values.length) this.#grow(this.#end + named.length);
+    const begin = this.#end;
+    const fresh: NamedLayer[] = [];
+    for (const layer of named) {
+      const number = this.#known(layer);
+      if (number === undefined) fresh.push(layer);
+      else this.#put(begin, number);
+    }
+    // One that is named twice is known at its second turn.
+    for (const layer of fresh.length > 1 ? fresh.sort(byDigest) : fresh) this.#put(begin, this.take(layer));
+    this.#starts.push(this.#end);
+  }
+
+  #known({ digest, sizeBytes }: NamedLayer): number | undefined {
+    const number = this.numberOf.get(digest);
+    if (number !== undefined && sizeBytes > this.sizes[number]!) this.sizes[number] = sizeBytes;
     return number;
   }
-}
 
-function listsOf(lists: readonly (readonly number[])[]): NumberLists {
-  const starts = new Int32Array(lists.length + 1);
-  for (const [n, list] of lists.entries()) starts[n + 1] = starts[n]! + list.length;
-  const values = new Int32Array(starts[lists.length]!);
-  for (const [n, list] of lists.entries()) values.set(list, starts[n]);
-  return { starts, values };
+  #next({ digest, sizeBytes }: NamedLayer): number {
+    const number = this.layers.push(digest) - 1;
+    this.sizes.push(sizeBytes);
+    this.numberOf.set(digest, number);
+    return number;
+  }
+
+  lists(): NumberLists {
+    return { starts: Int32Array.from(this.#starts), values: this.#values.slice(0, this.#end) };
+  }
+
+  /** Puts a number where it belongs in the list that begins there. Lists are short, and nearly in order. */
+  #put(begin: number, number: number): void {
+    const values = this.#values;
+    let at = this.#end;
+    while (at > begin && values[at - 1]! > number) at -= 1;
+    if (at > begin && values[at - 1] === number) return;
+    values.copyWithin(at + 1, at, this.#end);
+    values[at] = number;
+    this.#end += 1;
+  }
+
+  #grow(least: number): void {
+    const values = new Int32Array(Math.max(least, 2 * this.#values.length));
+    values.set(this.#values);
+    this.#values = values;
+  }
 }
 
 /** The bytes of all layers of each list. */
@@ -197,6 +249,17 @@ function withFresh({ layers, layerNumber, imagesOf }: ImageTable, fresh: readonl
     layerNumber: { get: (digest) => layerNumber.get(digest) ?? freshNumber.get(digest) },
     imagesOf: { starts, values: imagesOf.values },
   };
+}
+
+/** The number of the image that has a key; undefined where none has. */
+export function numberOfImage({ keys }: ImageTable, key: string): number | undefined {
+  let [low, high] = [0, keys.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return keys[low] === key ? low : undefined;
 }
 
 /** One of the lists, without a copy: to be read only. */

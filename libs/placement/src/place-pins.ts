@@ -1,4 +1,4 @@
-import { bytesOf, include, type LayerSet, marginal } from './layer-table.js';
+import { bytesOf, include, type LayerSet, marginal, numberOfImage } from './layer-table.js';
 import type { PinTurn, RegionCase } from './region-case.js';
 import { imageKey, type RegionPin } from './region-facts.js';
 
@@ -25,7 +25,7 @@ export function placePins(region: RegionCase, capacityBytes: number, layersKept:
   const seen = new Set<number>();
   for (const pin of facts.pins.toSorted(compareRegionPins)) {
     const key = imageKey(pin.image);
-    const image = table.imageNumber.get(key);
+    const image = numberOfImage(table, key);
     if (image === undefined) usedBytes += keepFitting(region, layersKept.get(key) ?? [], { sets: [base, retained], roomBytes: capacityBytes - usedBytes });
     if (image === undefined || seen.has(image)) continue;
     seen.add(image);
