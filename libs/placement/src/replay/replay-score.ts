@@ -21,6 +21,8 @@ export interface RegionScore {
   readonly fallbackBytes: number;
   /** Replicated bytes that were never read. */
   readonly wastedBytes: number;
+  /** Of these, those that were there at the end. */
+  readonly unreadHeldBytes: number;
   readonly storedByteHours: number;
   /** What the bytes from home cost. */
   readonly usd: number;
@@ -90,6 +92,7 @@ export function totalOf(regions: readonly RegionScore[]): RegionScore {
     replicatedBytes: sum((score) => score.replicatedBytes),
     fallbackBytes: sum((score) => score.fallbackBytes),
     wastedBytes: sum((score) => score.wastedBytes),
+    unreadHeldBytes: sum((score) => score.unreadHeldBytes),
     storedByteHours: sum((score) => score.storedByteHours),
     usd: sum((score) => score.usd),
   };

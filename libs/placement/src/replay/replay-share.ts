@@ -9,6 +9,8 @@ export interface ShareCounts {
   readonly fallbackBytes: number;
   /** Replicated bytes that went, or were there at the end, without ever having been read. */
   readonly wastedBytes: number;
+  /** Of the wasted bytes, those that were there at the end: time might have come to read them. */
+  readonly unreadHeldBytes: number;
   /** Bytes that were there, over time. */
   readonly storedByteHours: number;
 }
@@ -105,9 +107,9 @@ export class ReplayShare {
 
   /** The counts so far; what lies there unread counts as wasted. */
   counts(): ShareCounts {
-    let wastedBytes = this.#wastedBytes;
-    for (let layer = 0; layer < this.#held.length; layer += 1) if (this.#held[layer] === 1 && this.#unread[layer] === 1) wastedBytes += this.#catalogue.sizes[layer] ?? 0;
-    return { replicatedBytes: this.#replicatedBytes, fallbackBytes: this.#fallbackBytes, wastedBytes, storedByteHours: this.#storedByteMs / 3_600_000 };
+    let unreadHeldBytes = 0;
+    for (let layer = 0; layer < this.#held.length; layer += 1) if (this.#held[layer] === 1 && this.#unread[layer] === 1) unreadHeldBytes += this.#catalogue.sizes[layer] ?? 0;
+    return { replicatedBytes: this.#replicatedBytes, fallbackBytes: this.#fallbackBytes, wastedBytes: this.#wastedBytes + unreadHeldBytes, unreadHeldBytes, storedByteHours: this.#storedByteMs / 3_600_000 };
   }
 
   #add(layer: number, bytes: number): void {

@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '#oci';
 
 import { NonePolicy } from './policies/fixed-policies.js';
+import type { PlannedOptions } from './policies/planned-policy.js';
 import { PLAIN_PARAMETERS } from '../testing/region-scene.js';
 import { openCatalogue, type ReplayImage } from './replay-catalogue.js';
 import type { ReplayEvent } from './replay-event.js';
 import type { ReplayScore } from './replay-score.js';
 import { type ReplayPolicyName, replayPolicy } from './replay-policies.js';
 import type { SeenPull } from './replay-policy.js';
+import { ReplayShare } from './replay-share.js';
 import { Replay } from './run-replay.js';
 
 const image = (tag: string): ReplayImage => ({ repository: 'team/app', digest: digestOf(tag), layers: [{ digest: digestOf('base'), sizeBytes: 60 }, { digest: digestOf(`${tag} top`), sizeBytes: 40 }] });
@@ -16,10 +18,10 @@ const [first, second, third] = ['1', '2', '3'].map(image) as [ReplayImage, Repla
 const at = (minute: number): Date => new Date(Date.UTC(2026, 5, 1, 0, minute));
 const push = (minute: number, of: { readonly digest: Digest }): ReplayEvent => ({ kind: 'push', at: at(minute), region: 'westus', repository: 'team/app', image: of.digest });
 const pull = (minute: number, of: { readonly digest: Digest }, region = 'eastus'): ReplayEvent => ({ kind: 'pull', at: at(minute), region, repository: 'team/app', image: of.digest, client: 'a' });
+const PLACES = { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 1e7 }] };
 
 function play(policy: ReplayPolicyName, events: readonly ReplayEvent[], warmUpMs = 0, parameters = PLAIN_PARAMETERS): ReturnType<Replay['score']> {
-  const places = { home: 'westus', regions: [{ region: 'eastus', usdPerGb: 1e7 }] };
-  const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world, { parameters }) });
+  const replay = new Replay({ catalogue: openCatalogue([first, second, third]), places: PLACES, capacityBytes: 1000, warmUpMs, disorderMsMax: 0, policy: (world) => replayPolicy(policy, world, { parameters }) });
   for (const event of events) replay.play(event);
   return replay.score();
 }
@@ -79,6 +81,25 @@ describe('Replay', () => {
     expect(with_(0.13)).toMatchObject({ all: { hits: 1 }, replicatedBytes: 0 });
   });
 
+  it('has the planner go by known rates in place of forecasts, where it is told those, and by what was pulled', () => {
+    const events = [push(0, first), push(0, third), pull(1, third, 'westus'), pull(90, first)];
+    const hitsBy = (firstPullWeight: number, tell: NonNullable<PlannedOptions['rates']>): number => {
+      // Room for one of the two.
+      const parameters = { ...PLAIN_PARAMETERS, firstPullWeight };
+      const replay = new Replay({ catalogue: openCatalogue([first, third]), places: PLACES, capacityBytes: 100, warmUpMs: 0, disorderMsMax: 0, policy: (world) => replayPolicy('planned', world, { parameters, rates: tell }) });
+      for (const event of events) replay.play(event);
+      const { policy, total } = replay.score();
+      expect(policy).toBe('known-rates');
+      return total.all.hits;
+    };
+    const rates = (expected: number, probability: number) => (_: number, image: number) => (image === 0 ? { expectedPulls: expected, probability } : { expectedPulls: 9, probability: 0.1 });
+    expect(hitsBy(0, rates(20, 1))).toBe(1);
+    expect(hitsBy(0, rates(1.5, 1))).toBe(0);
+    // What was never pulled counts by its chance besides.
+    expect(hitsBy(100, rates(1.5, 1))).toBe(1);
+    expect(hitsBy(100, rates(1.5, 0.1))).toBe(0);
+  });
+
   it('tells of what no event pushed with its first pull, as pushed when the history began', () => {
     const told: [name: string, atMs: number][] = [];
     class Listener extends NonePolicy {
@@ -97,6 +118,13 @@ describe('Replay', () => {
 
   it('calls copied bytes wasted that nobody read', () => {
     // The first image is known, and copied, from its pull on; its own layer is not read after that.
-    expect(play('replicate-all', [pull(0, first), push(1, second), push(2, third), pull(3, second)]).total).toMatchObject({ replicatedBytes: 180, wastedBytes: 80 });
+    expect(play('replicate-all', [pull(0, first), push(1, second), push(2, third), pull(3, second)]).total).toMatchObject({ replicatedBytes: 180, wastedBytes: 80, unreadHeldBytes: 80 });
+    // What went unread is wasted as well, and there no more.
+    const share = new ReplayShare(openCatalogue([first]), { region: 'eastus', usdPerGb: 0 }, 1000);
+    share.beginCounting();
+    for (const layer of [0, 1]) share.copy(layer);
+    share.remove(0);
+    const [base = 0, top = 0] = first.layers.map(({ sizeBytes }) => sizeBytes);
+    expect(share.counts()).toMatchObject({ replicatedBytes: base + top, wastedBytes: base + top, unreadHeldBytes: top });
   });
 });

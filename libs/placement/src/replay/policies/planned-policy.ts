@@ -18,6 +18,11 @@ export interface PlannedOptions {
   readonly stopwatch?: () => number;
   /** Tells how often an image will be pulled in a region between two instants: perfect forecasts only. */
   readonly oracle?: (share: number, image: number, fromMs: number, toMs: number) => number;
+  /**
+   * Tells what is to be expected of an image in a region between two instants, when the first of them is now, by whoever knows what pulls are drawn from: in place of forecasts. Read where there is no oracle. Which images were pulled where is
+   * seen as ever.
+   */
+  readonly rates?: (share: number, image: number, fromMs: number, toMs: number) => Pick<ImageForecast, 'expectedPulls' | 'probability'>;
 }
 
 /** The planner's own parameters, by the hour. */
@@ -25,6 +30,8 @@ export const PLANNED_OPTIONS_DEFAULT: PlannedOptions = { parameters: PLACEMENT_P
 
 /** What one region's plans go by. */
 interface RegionState {
+  /** Images that were pulled here. */
+  readonly pulled: Set<number>;
   readonly pins: Map<number, { readonly pin: RegionPin; readonly untilMs: number }>;
   /** What the last plan by the clock went by, and pushes and pulls since. */
   forecasts: RegionFacts['forecasts'];
@@ -58,10 +65,10 @@ export class PlannedPolicy extends ReplayPolicy {
 
   constructor(world: ReplayWorld, options: PlannedOptions = PLANNED_OPTIONS_DEFAULT) {
     super();
-    this.name = options.oracle === undefined ? 'planned' : 'perfect-forecast';
+    this.name = options.oracle !== undefined ? 'perfect-forecast' : options.rates !== undefined ? 'known-rates' : 'planned';
     this.#world = world;
     this.#options = options;
-    this.#regions = world.shares.map(() => ({ pins: new Map(), forecasts: new Map(), passed: new Map(), passedBytes: 0 }));
+    this.#regions = world.shares.map(() => ({ pulled: new Set(), pins: new Map(), forecasts: new Map(), passed: new Map(), passedBytes: 0 }));
   }
 
   override pushed(image: number, atMs: number): void {
@@ -79,6 +86,7 @@ export class PlannedPolicy extends ReplayPolicy {
     const { repository, digest } = catalogue.images[image]!;
     this.#counters.add({ region: places.regions[share]?.region ?? places.home, repository, image: digest }, atMs);
     this.#planAtMs = Math.max(this.#planAtMs, Number.MIN_SAFE_INTEGER);
+    this.#regions[share]?.pulled.add(image);
     if (!isHit && share >= 0 && this.#options.parameters.reactiveRatio > 0) this.#keepPassing(image, share, atMs);
   }
 
@@ -191,8 +199,9 @@ export class PlannedPolicy extends ReplayPolicy {
 
   /** By region: what is expected of some images. As the planner has it, every plan by the clock learns from what came since the last one. */
   #foretold(placeable: readonly PlacementImage[], atMs: number, learns: boolean): RegionFacts['forecasts'][] {
-    const { oracle, parameters } = this.#options;
-    if (oracle !== undefined) return this.#foreseen(placeable, atMs, oracle);
+    const { oracle, rates, parameters } = this.#options;
+    if (oracle !== undefined) return this.#foreseen(placeable, atMs, (n, image, toMs) => certainly(oracle(n, image, atMs, toMs)));
+    if (rates !== undefined) return this.#foreseen(placeable, atMs, (n, image, toMs) => byRate(rates(n, image, atMs, toMs), this.#regions[n]!.pulled.has(image)));
     const { places } = this.#world;
     const regions = [...places.regions.map(({ region }) => region), places.home];
     const images = forecastImages({ placeable, unfinished: [] });
@@ -203,15 +212,22 @@ export class PlannedPolicy extends ReplayPolicy {
     return places.regions.map(({ region }) => new Map(foretold.get(region)!.map((forecast, n) => [keys[n]!, forecast])));
   }
 
-  /** Forecasts that are just what will be pulled. */
-  #foreseen(images: readonly PlacementImage[], atMs: number, oracle: NonNullable<PlannedOptions['oracle']>): RegionFacts['forecasts'][] {
-    const { horizonMs } = this.#options.parameters;
+  /** Forecasts that somebody tells who knows more. */
+  #foreseen(images: readonly PlacementImage[], atMs: number, forecast: (share: number, image: number, toMs: number) => ImageForecast): RegionFacts['forecasts'][] {
+    const toMs = atMs + this.#options.parameters.horizonMs;
     const numbers = images.map((image) => this.#world.catalogue.imageNumber.get(imageKey(image))!);
-    return this.#world.shares.map((_, n) => new Map(images.map((image, at): [string, ImageForecast] => {
-      const pulls = oracle(n, numbers[at]!, atMs, atMs + horizonMs);
-      return [imageKey(image), { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: Math.min(1, pulls), low: pulls, high: pulls }];
-    })));
+    return this.#world.shares.map((_, n) => new Map(images.map((image, at): [string, ImageForecast] => [imageKey(image), forecast(n, numbers[at]!, toMs)])));
   }
+}
+
+/** The forecast that is just what will be pulled. */
+function certainly(pulls: number): ImageForecast {
+  return { expectedPulls: pulls, ownPulls: pulls, inheritedPulls: 0, elsewherePulls: 0, probability: Math.min(1, pulls), low: pulls, high: pulls };
+}
+
+/** The forecast by a known rate; of an image that was never pulled here none of it is its own. */
+function byRate({ expectedPulls, probability }: Pick<ImageForecast, 'expectedPulls' | 'probability'>, wasPulled: boolean): ImageForecast {
+  return { expectedPulls, ownPulls: wasPulled ? expectedPulls : 0, inheritedPulls: wasPulled ? 0 : expectedPulls, elsewherePulls: 0, probability, low: expectedPulls, high: expectedPulls };
 }
 
 function passedAtOf({ passed }: RegionState, layer: number): Date | undefined {
