@@ -1,6 +1,7 @@
-import { openCatalogue, type ReplayEvent, type ReplayImage } from '#placement';
+import { imageKey, openCatalogue, type ReplayEvent, type ReplayImage } from '#placement';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '#quantities';
 
+import { AGE_SHARES, type ArrivalRate, type ExpectedPulls, expectedOf, HourlyProfile, type RatedImage, TOGETHER } from './arrival-rate.js';
 import { type CrawledRepository, readRepositories } from './catalogue-repositories.js';
 import { Chance, cumulated } from './chance.js';
 import type { Workload } from './workload.js';
@@ -36,8 +37,6 @@ const REGIONS = [
   { region: 'brazilsouth', volume: 1.6, utcHours: -3, usdPerGb: 0.05 },
 ] as const;
 const VOLUME = REGIONS.reduce((sum, { volume }) => sum + volume, 0);
-/** Shares of the pulls of a repository by the age of the image: the newest first. */
-const AGE_SHARES = [0.55, 0.16, 0.09, 0.06, 0.045, 0.03, 0.02, 0.015, 0.01, 0.008, 0.007, 0.005];
 /** Pulls by local hour, about as functions are called over a working day. */
 const HOURLY = Array.from({ length: 24 }, (_, hour) => 1 + 0.45 * Math.cos(((hour - 15) / 24) * 2 * Math.PI));
 const WEEKEND_RATIO = 0.6;
@@ -45,35 +44,50 @@ const WEEKEND_RATIO = 0.6;
 const LAG_MEAN_MS = 4 * HOUR_MS;
 /** How often a push is followed by a burst, when that begins and ends, and how it is sized against a day's pulls. */
 const BURST = { probability: 0.5, fromMs: 2 * MINUTE_MS, untilMs: 120 * MINUTE_MS, daysOfPulls: 1, deviation: 0.8, ratioMax: 0.2 };
-/** How many more nodes pull the same at the same time, as when a deployment is scaled. */
-const TOGETHER = { mean: 0.4, withinMs: MINUTE_MS };
 /** Of the logarithm of a repository's rank in popularity, from what Dockerfiles say. */
 const POPULARITY_DEVIATION = 1.5;
 const CLIENTS_PER_REGION = 200;
 
+/** A modelled history, and what its pulls were drawn from. */
+export interface ModelledArrivals extends Workload {
+  /** What is to be expected of an image, by its number in the catalogue, in the region of a share, or at home by -1, from one instant to another: see {@link expectedOf}. */
+  readonly rates: (share: number, image: number, fromMs: number, toMs: number) => ExpectedPulls;
+}
+
 /**
  * Catalogue-real, arrival-modelled: repositories, images, push times, layers and their sharing are those of a crawl of 2024-05; who pulls what, where and when is drawn. It is no trace.
+ * @param crawled other repositories than those of the crawl.
  * @throws {BenchError} where the crawl is not on this machine.
  */
-export function modelledArrivals(model: ArrivalModel): Workload {
+export function modelledArrivals(model: ArrivalModel, crawled?: readonly CrawledRepository[]): ModelledArrivals {
   const chance = new Chance(model.seed);
   const beginMs = model.from.getTime();
-  const repositories = ranked(readRepositories({ beginMs, endMs: beginMs + MODELLED_DAYS * DAY_MS, repositoryCount: REPOSITORY_COUNT, olderCount: OLDER_COUNT }), chance);
+  const repositories = ranked(crawled ?? readRepositories({ beginMs, endMs: beginMs + MODELLED_DAYS * DAY_MS, repositoryCount: REPOSITORY_COUNT, olderCount: OLDER_COUNT }), chance);
   const events = repositories.flatMap(({ name, images }) => images.map(({ image, pushedAtMs }): ReplayEvent => ({ kind: 'push', at: new Date(pushedAtMs), region: REGIONS[0].region, repository: name, image: image.digest })));
   const popularity = repositories.map((_, rank) => (rank + 1) ** -model.alpha);
   const total = popularity.reduce((sum, each) => sum + each, 0);
+  const profiles = REGIONS.map(({ utcHours }) => new HourlyProfile(beginMs, hoursOf(beginMs, utcHours)));
+  const rated: ArrivalRate[][] = REGIONS.map(() => []);
   for (const [rank, repository] of repositories.entries()) {
     const mix = REGIONS.map(({ volume }) => chance.gamma((model.concentration * REGIONS.length * volume) / VOLUME));
     const mixed = mix.reduce((sum, each) => sum + each, 0);
-    for (const [n, region] of REGIONS.entries()) {
+    for (const [n, { region }] of REGIONS.entries()) {
       const pulls = (model.pullCount * popularity[rank]! * mix[n]!) / (total * mixed);
-      events.push(...pullsOf(repository, region, { pulls, chance, beginMs }));
+      const rate = rateOf(repository, pulls, { profile: profiles[n]!, chance });
+      rated[n]!.push(rate);
+      events.push(...pullsOf(rate, region, chance));
     }
   }
+  const catalogue = openCatalogue(repositories.flatMap(({ images }) => images.map(({ image }) => image)));
+  const places = new Map(repositories.flatMap(({ images }, rank) => images.map(({ image }, n) => [catalogue.imageNumber.get(imageKey(image))!, { rank, n }] as const)));
   return {
-    catalogue: openCatalogue(repositories.flatMap(({ images }) => images.map(({ image }) => image))),
+    catalogue,
     events: events.toSorted((a, b) => a.at.getTime() - b.at.getTime()),
     places: { home: REGIONS[0].region, regions: REGIONS.slice(1).map(({ region, usdPerGb }) => ({ region, usdPerGb })) },
+    rates: (share, image, fromMs, toMs) => {
+      const { rank, n } = places.get(image)!;
+      return expectedOf(rated[share + 1]![rank]!, n, fromMs, toMs);
+    },
   };
 }
 
@@ -82,43 +96,46 @@ function ranked(repositories: readonly CrawledRepository[], chance: Chance): Cra
   return repositories.map((repository) => ({ repository, worth: Math.log(1 + repository.usedCount) + POPULARITY_DEVIATION * chance.normal() })).toSorted((a, b) => b.worth - a.worth).map(({ repository }) => repository);
 }
 
-/** How often one repository is pulled in one region, and from when on. */
-interface RepositoryPulls {
-  readonly pulls: number;
-  readonly chance: Chance;
-  readonly beginMs: number;
-}
-
-function pullsOf(repository: CrawledRepository, region: (typeof REGIONS)[number], { pulls, chance, beginMs }: RepositoryPulls): ReplayEvent[] {
-  const events: ReplayEvent[] = [];
-  const pull = (atMs: number, image: ReplayImage): unknown =>
-    events.push({ kind: 'pull', at: new Date(Math.floor(atMs)), region: region.region, repository: repository.name, image: image.digest, client: `${region.region} ${chance.below(CLIENTS_PER_REGION)}` });
+/** What the pulls of a repository in a region are drawn from, of which some is drawn itself. @param pulls in all. */
+function rateOf({ images }: CrawledRepository, pulls: number, { profile, chance }: { readonly profile: HourlyProfile; readonly chance: Chance }): ArrivalRate {
+  const { beginMs } = profile;
   // How much later than the push this region takes to a new image.
   const lagMs = chance.exponential() * LAG_MEAN_MS;
-  const endMs = beginMs + MODELLED_DAYS * DAY_MS;
-  const burst = burstsOf(repository, { pulls, chance, beginMs });
-  const ages = cumulated(AGE_SHARES);
-  const hours = cumulated(hoursOf(beginMs, region.utcHours));
-  const steady = Math.max(0, pulls - burst.reduce((sum, each) => sum + each.pulls, 0));
-  for (let count = chance.poisson(steady / (1 + TOGETHER.mean)); count > 0; count -= 1) {
-    const atMs = beginMs + (chance.weighted(hours) + chance.uniform()) * HOUR_MS;
-    const known = repository.images.filter(({ pushedAtMs }) => pushedAtMs + (pushedAtMs >= beginMs ? lagMs : 0) <= atMs);
-    const of = known.at(-1 - Math.min(chance.weighted(ages), known.length - 1));
-    if (of === undefined) continue;
-    pull(atMs, of.image);
-    for (let others = chance.geometric(TOGETHER.mean); others > 0; others -= 1) pull(Math.min(endMs - 1, atMs + chance.uniform() * TOGETHER.withinMs), of.image);
-  }
-  for (const { image, pushedAtMs, pulls: mean } of burst) {
-    for (let count = chance.poisson(mean); count > 0; count -= 1) pull(Math.min(endMs - 1, pushedAtMs + BURST.fromMs + chance.uniform() * (BURST.untilMs - BURST.fromMs)), image);
-  }
-  return events;
+  const burst = burstsOf(images.filter(({ pushedAtMs }) => pushedAtMs >= beginMs).map(({ image }) => image), pulls, chance);
+  const steady = Math.max(0, pulls - [...burst.values()].reduce((sum, each) => sum + each, 0));
+  return {
+    profile,
+    visits: steady / (1 + TOGETHER.mean),
+    images: images.map(({ image, pushedAtMs }): RatedImage => {
+      const ofBurst = burst.get(image);
+      return { image, pushedAtMs, takenUpAtMs: pushedAtMs + (pushedAtMs >= beginMs ? lagMs : 0), ...(ofBurst === undefined ? {} : { burst: { fromMs: pushedAtMs + BURST.fromMs, untilMs: pushedAtMs + BURST.untilMs, pulls: ofBurst } }) };
+    }),
+  };
 }
 
 /** Pushes after which more is pulled than usual, and how much; in all regions that is drawn by itself. */
-function burstsOf({ images }: CrawledRepository, { pulls, chance, beginMs }: RepositoryPulls): (CrawledRepository['images'][number] & { readonly pulls: number })[] {
-  return images
-    .filter(({ pushedAtMs }) => pushedAtMs >= beginMs && chance.happens(BURST.probability))
-    .map((each) => ({ ...each, pulls: Math.min(pulls * BURST.ratioMax, (pulls / MODELLED_DAYS) * BURST.daysOfPulls * Math.exp(BURST.deviation * chance.normal())) }));
+function burstsOf(pushed: readonly ReplayImage[], pulls: number, chance: Chance): ReadonlyMap<ReplayImage, number> {
+  return new Map(pushed.filter(() => chance.happens(BURST.probability)).map((image) => [image, Math.min(pulls * BURST.ratioMax, (pulls / MODELLED_DAYS) * BURST.daysOfPulls * Math.exp(BURST.deviation * chance.normal()))]));
+}
+
+function pullsOf({ images, visits, profile: { beginMs, endMs, hours } }: ArrivalRate, region: string, chance: Chance): ReplayEvent[] {
+  const events: ReplayEvent[] = [];
+  const pull = (atMs: number, { repository, digest }: ReplayImage): unknown =>
+    events.push({ kind: 'pull', at: new Date(Math.floor(Math.min(endMs - 1, atMs))), region, repository, image: digest, client: `${region} ${chance.below(CLIENTS_PER_REGION)}` });
+  const ages = cumulated(AGE_SHARES);
+  for (let count = chance.poisson(visits); count > 0; count -= 1) {
+    const atMs = beginMs + (chance.weighted(hours) + chance.uniform()) * HOUR_MS;
+    const known = images.filter(({ takenUpAtMs }) => takenUpAtMs <= atMs);
+    const of = known.at(-1 - Math.min(chance.weighted(ages), known.length - 1));
+    if (of === undefined) continue;
+    pull(atMs, of.image);
+    for (let others = chance.geometric(TOGETHER.mean); others > 0; others -= 1) pull(atMs + chance.uniform() * TOGETHER.withinMs, of.image);
+  }
+  for (const { image, burst } of images) {
+    if (burst === undefined) continue;
+    for (let count = chance.poisson(burst.pulls); count > 0; count -= 1) pull(burst.fromMs + chance.uniform() * (burst.untilMs - burst.fromMs), image);
+  }
+  return events;
 }
 
 /** What every hour of the window weighs. */
