@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type BenchReport, measured, median, mergedFigures, ratioAtLeast, ratioAtMost, thisMachine, valueAtMost } from './bench.js';
+import { askedOf, BenchError, type BenchReport, measured, median, mergedFigures, ratioAtLeast, ratioAtMost, thisMachine, valueAtMost } from './bench.js';
 import { tableOf } from './report-table.js';
 
 describe('figures', () => {
@@ -28,6 +28,23 @@ describe('figures', () => {
   it('are medians', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
+  });
+});
+
+describe('askedOf', () => {
+  const bench = { parts: ['one', 'other'], partsApart: ['front'] };
+
+  it('measures all parts where none is named, but those that are measured by themselves', () => {
+    expect(askedOf('name', bench, [])).toEqual({ parts: ['one', 'other'], report: 'name', isMerged: false });
+    expect(askedOf('name', bench, ['other'])).toEqual({ parts: ['other'], report: 'name', isMerged: true });
+    expect(askedOf('name', {}, [])).toEqual({ parts: [], report: 'name', isMerged: false });
+  });
+
+  it('has a part that is measured by itself report by itself', () => {
+    expect(askedOf('name', bench, ['front'])).toEqual({ parts: ['front'], report: 'name-front', isMerged: false });
+    expect(() => askedOf('name', bench, ['one', 'front'])).toThrow(new BenchError('the part front of name is measured by itself'));
+    expect(() => askedOf('name', bench, ['third'])).toThrow(new BenchError('--part "third" is none of the parts of name: one, other, front'));
+    expect(() => askedOf('name', {}, ['third'])).toThrow('it has none');
   });
 });
 

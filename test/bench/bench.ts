@@ -36,13 +36,17 @@ export interface Bench {
   readonly question: string;
   /** What of it can be measured alone; absent: it is measured whole. */
   readonly parts?: readonly string[];
+  /** Parts that are measured only where they are named, each by itself: it takes long, and has a report of its own. */
+  readonly partsApart?: readonly string[];
   /** Options that it takes besides, each with a value, and what they are for. */
   readonly options?: Readonly<Record<string, string>>;
+  /** Those of its options that name a file to be written besides: they change nothing of what is measured. */
+  readonly files?: Readonly<Record<string, string>>;
   /**
    * Measures. Takes minutes.
    * @param tell says what goes on, to people.
-   * @param parts which of its parts; all of them for a bench that has none.
-   * @param options those that were given.
+   * @param parts which of its parts; none of them for a bench that has none.
+   * @param options those that were given, files among them.
    * @param keep hears of figures as soon as a part has them, so that they are not lost when another part fails; a bench of one part need not tell.
    * @throws {BenchError} when it cannot be run here, or parts of it failed: what was told to `keep` holds.
    */
@@ -77,6 +81,26 @@ export function valueAtMost(name: string, value: number, { unit, bound }: { read
 /** This machine. */
 export function thisMachine(): Machine {
   return { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem(), kernel: release(), node: process.version };
+}
+
+/** What is measured of a bench. */
+export interface Asked {
+  readonly parts: readonly string[];
+  /** What the report is called. */
+  readonly report: string;
+  /** Whether that holds figures of other parts besides, which stay as they were. */
+  readonly isMerged: boolean;
+}
+
+/** What is measured of a bench of which some parts are named. @throws {BenchError} for a part that it has not, or that is not measured together with others. */
+export function askedOf(name: string, { parts = [], partsApart = [] }: Pick<Bench, 'parts' | 'partsApart'>, named: readonly string[]): Asked {
+  const all = [...parts, ...partsApart];
+  const unknown = named.find((part) => !all.includes(part));
+  if (unknown !== undefined) throw new BenchError(`--part ${JSON.stringify(unknown)} is none of the parts of ${name}: ${all.join(', ') || 'it has none'}`);
+  const apart = partsApart.find((part) => named.includes(part));
+  if (apart === undefined) return { parts: named.length === 0 ? parts : named, report: name, isMerged: named.length > 0 };
+  if (named.length > 1) throw new BenchError(`the part ${apart} of ${name} is measured by itself`);
+  return { parts: named, report: `${name}-${apart}`, isMerged: false };
 }
 
 /** The figures of a run of some parts, in the place of those of the same name that were kept before; new ones follow. */

@@ -1,13 +1,13 @@
 /**
  * Runs a bench: `npm run bench -- NAME [--part PART]… [--OPTION VALUE]… [--json]`; without a name it lists what there is. Prints a table, or with `--json` the report; keeps the report of the last run
- * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept; so they do when a part fails. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
+ * under `test/bench/results`. With parts only these are measured, and the figures of the others stay as they were kept; so they do when a part fails. A part that is measured by itself has a report of its own. The exit code is 0 when every bound holds, 1 when one does not, 2 when the bench could not be run.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { accessBench } from './access/access-bench.js';
-import { type Bench, BenchError, type BenchReport, type Figure, mergedFigures, thisMachine } from './bench.js';
+import { askedOf, type Bench, BenchError, type BenchReport, type Figure, mergedFigures, thisMachine } from './bench.js';
 import { copyBench } from './copy/copy-bench.js';
 import { expansionBench } from './expansion/expansion-bench.js';
 import { forecastBench } from './forecast/forecast-bench.js';
@@ -31,12 +31,13 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
 const RESULTS = join(import.meta.dirname, '../../../test/bench/results');
 
 function listBenches(): string {
-  return [...BENCHES].map(([name, { question, parts = [], options = {} }]) => `  ${name}: ${question}${parts.length === 0 ? '' : ` (parts: ${parts.join(', ')})`}${Object.entries(options).map(([option, what]) => `\n    --${option}: ${what}`).join('')}`).join('\n');
+  return [...BENCHES].map(([name, { question, parts = [], partsApart = [], options = {}, files = {} }]) => `  ${name}: ${question}${parts.length === 0 ? '' : ` (parts: ${parts.join(', ')}${partsApart.length === 0 ? '' : `; only by themselves: ${partsApart.join(', ')}`})`}${Object.entries({ ...options, ...files }).map(([option, what]) => `\n    --${option}: ${what}`).join('')}`).join('\n');
 }
 
 async function main(): Promise<number> {
   // What may be given besides depends on the bench, which stands first.
-  const own = Object.keys(BENCHES.get(process.argv[2] ?? '')?.options ?? {});
+  const { options: ownOptions = {}, files = {} } = BENCHES.get(process.argv[2] ?? '') ?? {};
+  const own = Object.keys({ ...ownOptions, ...files });
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { json: { type: 'boolean', default: false }, part: { type: 'string', multiple: true, default: [] }, ...Object.fromEntries(own.map((option) => [option, { type: 'string' as const }])) },
@@ -50,17 +51,15 @@ async function main(): Promise<number> {
   }
   const bench = BENCHES.get(name);
   if (bench === undefined || more.length > 0) throw new BenchError(`there is no bench ${JSON.stringify(positionals.join(' '))}; there are\n${listBenches()}`);
-  const parts = bench.parts ?? [];
-  const unknown = values.part.find((part) => !parts.includes(part));
-  if (unknown !== undefined) throw new BenchError(`--part ${JSON.stringify(unknown)} is none of the parts of ${name}: ${parts.join(', ') || 'it has none'}`);
+  const asked = askedOf(name, bench, values.part);
   // With --json, standard output is for machines alone.
   // What was measured with other options than usual is not kept.
-  const isKept = Object.keys(options).length === 0;
+  const isKept = Object.keys(options).every((option) => option in files);
   const keep = async (some: readonly Figure[]): Promise<void> => {
-    if (isKept) await keepReport(reportOf(name, mergedFigures(await keptFigures(name), some)));
+    if (isKept) await keepReport(reportOf(asked.report, mergedFigures(await keptFigures(asked.report), some)));
   };
-  const figures = await bench.run((line) => console.error(line), values.part.length === 0 ? parts : values.part, options, keep);
-  const report = reportOf(name, values.part.length === 0 ? figures : mergedFigures(await keptFigures(name), figures));
+  const figures = await bench.run((line) => console.error(line), asked.parts, options, keep);
+  const report = reportOf(asked.report, asked.isMerged ? mergedFigures(await keptFigures(asked.report), figures) : figures);
   if (isKept) await keepReport(report);
   console.log(values.json ? textOf(report).trimEnd() : tableOf(report));
   return figures.some((figure) => figure.holds === false) ? 1 : 0;
