@@ -1,11 +1,9 @@
-import { availableParallelism } from 'node:os';
-
 import { hitRatio, type RegionScore, type ReplayPolicyName } from '#placement';
 
-import { BenchError, type Figure, measured, ratioAtLeast, ratioAtMost } from '../bench.js';
+import { type Figure, measured, ratioAtLeast, ratioAtMost } from '../bench.js';
 import { type Estimate, estimate } from './confidence.js';
 import { ARRIVAL_MODEL_DEFAULT } from './modelled-arrivals.js';
-import { runSeed, type SeedPlay, type SeedResult } from './seed-run.js';
+import { needsNoCapacity, percent, playSeeds, type SeedPlay, type SeedResult, type SeedTask } from './seed-run.js';
 
 /** What it is measured with. */
 export interface ModelledOptions {
@@ -23,17 +21,19 @@ export interface ModelledOptions {
 const OTHERS: readonly ReplayPolicyName[] = ['none', 'replicate-all', 'lru', 'gdsf', 'w-tinylfu', 's3-fifo', 'push-warm-lru', 'perfect-forecast'];
 const OWN: ReplayPolicyName = 'planned';
 /** Image hits that are to be reached, by capacity. */
-const HITS_MIN: ReadonlyMap<number, number> = new Map([[0.05, 0.957], [0.15, 0.98]]);
+export const HITS_MIN: ReadonlyMap<number, number> = new Map([[0.05, 0.957], [0.15, 0.98]]);
 const WAN_MAX = 1.05;
-const FIRST_MIN = 0.55;
+/** First pulls that are to be found at 15 %. */
+export const FIRST_MIN = 0.55;
 const FORESEEABLE_MIN = 0.8;
 const HITS_OF_ALL_MIN = 0.98;
 const STORAGE_MAX = 0.15;
-const WASTE_MAX = 0.15;
+/** Of the copied bytes, those that may go unread. */
+export const WASTE_MAX = 0.15;
 
 /** Plays histories that differ in what chance decides, and gives the mean of each figure with its interval. */
 export async function measureModelled(options: ModelledOptions): Promise<readonly Figure[]> {
-  const results = await playAll(options);
+  const results = await playSeeds(options.seeds, (seed) => taskOf(options, seed), options.tell);
   const title = `catalogue-real, arrival-modelled, α ${options.alpha}`;
   const shapes = results.map(({ shape }) => shape);
   const shape = (name: string, unit: string, of: (shape: (typeof shapes)[number]) => number): Figure => measured(`${title}: ${name}`, estimate(shapes.map(of)).mean, unit);
@@ -46,29 +46,13 @@ export async function measureModelled(options: ModelledOptions): Promise<readonl
   ];
 }
 
-async function playAll({ alpha, concentration, capacities, seeds, weights, everyMs, tell }: ModelledOptions): Promise<SeedResult[]> {
-  if (seeds < 1) throw new BenchError('there is at least one seed');
-  const waiting = Array.from({ length: seeds }, (_, n) => n + 1);
-  const results: SeedResult[] = [];
-  const work = async (): Promise<void> => {
-    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const result = await runSeed({ model: { ...ARRIVAL_MODEL_DEFAULT, alpha, concentration, seed }, capacities, policies: [...OTHERS, OWN], weights, everyMs });
-      results.push(result);
-      for (const play of result.plays) tell(`seed ${seed}, ${percent(play.capacityRatio)}, ${lineOf(play)}`);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(seeds, availableParallelism()) }, work));
-  return results.toSorted((a, b) => a.seed - b.seed);
-}
-
-function lineOf({ policy, score, seconds }: SeedPlay): string {
-  const { total } = score;
-  const [gb, ratio] = [(bytes: number): string => (bytes / 1e9).toFixed(0), (value: number): string => value.toFixed(4)];
-  return `${policy}: hits ${ratio(hitRatio(total.all))} (worst region ${ratio(score.worstHitRatio)}), first ${ratio(hitRatio(total.first))}, foreseeable ${ratio(hitRatio(total.late))}, 24 h after push ${ratio(hitRatio(total.fresh))}, ${gb(total.replicatedBytes)} GB copied and ${gb(total.fallbackBytes)} GB fetched, ${gb(total.wastedBytes)} GB never read, USD ${total.usd.toFixed(0)}, in ${seconds.toFixed(0)} s`;
+function taskOf({ alpha, concentration, capacities, weights, everyMs }: ModelledOptions, seed: number): SeedTask {
+  const plans = [...OTHERS, OWN].flatMap((policy) => (needsNoCapacity(policy) ? capacities.slice(0, 1) : capacities).map((capacityRatio) => ({ policy, capacityRatio, weights })));
+  return { model: { ...ARRIVAL_MODEL_DEFAULT, alpha, concentration, seed }, plans, everyMs };
 }
 
 function figuresAt(results: readonly SeedResult[], capacity: number, title: string): Figure[] {
-  const playOf = (result: SeedResult, policy: ReplayPolicyName): SeedPlay => result.plays.find((play) => play.policy === policy && (play.capacityRatio === capacity || policy === 'none' || policy === 'replicate-all'))!;
+  const playOf = (result: SeedResult, policy: ReplayPolicyName): SeedPlay => result.plays.find((play) => play.policy === policy && (play.capacityRatio === capacity || needsNoCapacity(policy)))!;
   const over = (of: (play: (policy: ReplayPolicyName) => RegionScore) => number): Estimate => estimate(results.map((result) => of((policy) => playOf(result, policy).score.total)));
   const named = (name: string, { within }: Estimate): string => `${title}: ${name} (±${within.toPrecision(2)})`;
   const hits = over((play) => hitRatio(play(OWN).all));
@@ -111,8 +95,4 @@ function figuresAt(results: readonly SeedResult[], capacity: number, title: stri
 
 function wanOf({ replicatedBytes, fallbackBytes }: RegionScore): number {
   return replicatedBytes + fallbackBytes;
-}
-
-function percent(ratio: number): string {
-  return `${Number((ratio * 100).toPrecision(3))} %`;
 }
