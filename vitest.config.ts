@@ -25,6 +25,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'all',
+          globalSetup: ['libs/database/src/testing/run-of-tests.ts'],
           include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'test/**/*.spec.ts'],
           provide: { sdkVersion: packageJson.dependencies['@azure/storage-file-share'] },
         },

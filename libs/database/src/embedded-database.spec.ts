@@ -15,6 +15,7 @@ import { sourceArguments } from '#file-share-emulator/testing';
 import { openDataSource } from './data-source.js';
 import { type EmbeddedDatabase, startEmbeddedDatabase } from './embedded-database.js';
 import { maintainEmbeddedDatabase } from './maintain-embedded-database.js';
+import { begunDatabase } from './testing/index.js';
 
 /** Starting takes seconds, and longer beside other tests. */
 const PATIENCE_MS = 120_000;
@@ -33,6 +34,12 @@ async function start(): Promise<EmbeddedDatabase> {
   const database = await startEmbeddedDatabase({ folder });
   closing.push(() => database.close());
   return database;
+}
+
+/** Has the folder be that of a database which was started before. */
+async function beginEarlier(): Promise<void> {
+  await using begun = await begunDatabase([]);
+  await begun.layInto(folder);
 }
 
 async function open(database: EmbeddedDatabase): Promise<DataSource> {
@@ -74,6 +81,7 @@ describe('the embedded database', () => {
   });
 
   it('loses no acknowledged row when its process is killed, time and again', { timeout: PATIENCE_MS }, async () => {
+    await beginEarlier();
     const told = [...(await writeUntilKilled(150)), ...(await writeUntilKilled(90))];
     const kept = await numbersIn(await start());
     expect(told.length).toBeGreaterThanOrEqual(240);
@@ -83,6 +91,7 @@ describe('the embedded database', () => {
   });
 
   it('refuses a second process on its folder, and says which one has it', { timeout: PATIENCE_MS }, async () => {
+    await beginEarlier();
     await start();
     const program = fileURLToPath(new URL('./testing/acknowledging-program.ts', import.meta.url));
     const child = spawn(process.execPath, [...sourceArguments(program), folder], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -95,6 +104,7 @@ describe('the embedded database', () => {
   });
 
   it('says that it failed when its thread ends by itself, and can be closed and started again then', { timeout: PATIENCE_MS }, async () => {
+    await beginEarlier();
     const begun = once(process, 'worker') as Promise<[Worker]>;
     const database = await startEmbeddedDatabase({ folder });
     const [worker] = await begun;
@@ -116,6 +126,7 @@ describe('the embedded database', () => {
   });
 
   it('takes the room of deleted rows again once it was maintained, and says for which tables there was no time', { timeout: PATIENCE_MS }, async () => {
+    await beginEarlier();
     const dataSource = await open(await start());
     closing.push(() => dataSource.destroy());
     // With the table of migrations there are three.

@@ -24,7 +24,7 @@ export interface EmbeddedDatabase {
 export interface EmbeddedDatabaseOptions {
   /** Its data folder, created with mode 0700; undefined keeps everything in memory. */
   readonly folder?: string | undefined;
-  /** A `tar.gz` of a data folder to begin with instead of an empty database; only for a new one. */
+  /** A `tar` of a data folder, or a `tar.gz`, to begin with instead of an empty database; only for a new one. */
   readonly snapshot?: string | undefined;
 }
 

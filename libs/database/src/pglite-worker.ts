@@ -9,7 +9,7 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 export interface PgliteWorkerOptions {
   /** Undefined: in memory. */
   readonly dataFolder: string | undefined;
-  /** A data folder as `tar.gz` to begin with. */
+  /** A data folder as `tar` or `tar.gz` to begin with. */
   readonly snapshot: string | undefined;
   readonly socketPath: string;
 }

@@ -1,7 +1,8 @@
-import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { madeOnce } from '#database/testing';
 
 import { run } from './programs.js';
 
@@ -9,26 +10,21 @@ import { run } from './programs.js';
 const HERE = fileURLToPath(new URL('../../../', import.meta.url));
 const REPOSITORY = basename(HERE) === 'dist' ? dirname(HERE) : HERE;
 
-/** The service as it is delivered, compiled from the sources as they are now into a folder of its own: whatever else is being built is not disturbed. */
+/** The service as it is delivered, compiled from the sources as they are now, beside what is built elsewhere. */
 export interface BuiltProgram extends AsyncDisposable {
   /** What `node` runs. */
   readonly main: string;
 }
 
-/** Compiles the service. Types are checked elsewhere. */
+/** Compiles the service, once in a run of tests. Types are checked elsewhere. */
 export async function buildProgram(): Promise<BuiltProgram> {
-  const folder = await mkdtemp(join(tmpdir(), 'translocator-build-'));
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  try {
+  const made = await madeOnce('program', async (folder) => {
     // `#room` imports go by the nearest package.json, to `dist` beside it.
     await copyFile(join(REPOSITORY, 'package.json'), join(folder, 'package.json'));
     await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
     const compiler = join(REPOSITORY, 'node_modules/typescript/bin/tsc');
     const project = join(REPOSITORY, 'apps/translocator/tsconfig.app.json');
     await run(process.execPath, [compiler, '--project', project, '--outDir', join(folder, 'dist'), '--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null']);
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return { main: join(folder, 'dist/apps/translocator/src/main.js'), [Symbol.asyncDispose]: remove };
+  });
+  return { main: join(made.path, 'dist/apps/translocator/src/main.js'), [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
 }

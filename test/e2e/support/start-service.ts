@@ -1,4 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { loadConfig } from '#config';
+import { begunDatabase } from '#database/testing';
+import { MIGRATIONS } from '#migrations';
 import { stringify } from 'yaml';
 
 import { Settings } from '../../../apps/translocator/src/foundation/settings.js';
@@ -39,7 +44,7 @@ export function configText(overrides: Overrides): string {
   return stringify({ ...FAST, log: { level: 'warn' }, shares: { kind: 'embedded', port: 0 }, ...overrides });
 }
 
-/** Starts the service in this process with the embedded default and its paces at {@link FAST}. Its log goes nowhere unless it is listened to. */
+/** Starts the service in this process with the embedded default, its database begun before, and its paces at {@link FAST}. Its log goes nowhere unless it is listened to. */
 export async function startService(
   at: { readonly folder: string; readonly registryUrl: string },
   options: { readonly overrides?: Overrides; readonly environment?: Readonly<Record<string, string>>; readonly onLog?: (line: string) => void } = {},
@@ -48,6 +53,11 @@ export async function startService(
     environment: { ...environmentOf(at.folder, at.registryUrl), ...options.environment },
     readFile: () => configText(options.overrides ?? {}),
   });
+  const database = join(config.folder, 'database');
+  if (config.database.kind === 'embedded' && !existsSync(database)) {
+    await using begun = await begunDatabase(MIGRATIONS);
+    await begun.layInto(database);
+  }
   const log = { write: (line: string): void => options.onLog?.(line) };
   const translocator = await startTranslocator(new Settings(config, secrets), { log });
   return { client: new ServiceClient(translocator.url), translocator };
