@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { atOnce } from '#clock';
 import type { Digest } from '#oci';
 import { MiB } from '#quantities';
 
@@ -12,6 +13,8 @@ import { aLayer, anImage } from './testing/region-scene.js';
 import type { TransferBudget } from './transfer-budget.js';
 
 const GB = 1e9;
+
+const admissionsOf = (turns: readonly RegionTurn[], facts: AdmissionFacts): ReadonlyMap<string, Admission> => atOnce(admitWants(turns, facts));
 
 /** Wants of images, each layer for the most valued image that has it. */
 function wantsOf(images: readonly (readonly [PlacementImage, worth: number])[], pinned: readonly PlacementImage[] = []): WantedReplica[] {
@@ -25,7 +28,7 @@ function wantsOf(images: readonly (readonly [PlacementImage, worth: number])[], 
 }
 
 function turnOf(region: string, wants: readonly WantedReplica[], replicas: readonly HeldReplica[] = []): RegionTurn {
-  return { orders: { region, wants, withdrawals: [] }, replicas };
+  return { orders: { region, wants, withdrawals: [] }, isThere: (layer) => replicas.some((replica) => replica.layer === layer) };
 }
 
 function budgetOf(regions: readonly string[], changes: { readonly bytesPerDay?: number; readonly carriedBytes?: number; readonly pendingBytes?: number; readonly usdPerDay?: number; readonly pushReserveRatio?: number } = {}): TransferBudget {
@@ -47,11 +50,11 @@ describe('the wants of a turn', () => {
   const wants = wantsOf([[large, 50], [dense, 40], [light, 5]]);
 
   it('are all admitted where the budgets suffice', () => {
-    expect(of(admitWants([turnOf('eastus', wants)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 170 * MiB })))).waiting.size).toBe(0);
+    expect(of(admissionsOf([turnOf('eastus', wants)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 170 * MiB })))).waiting.size).toBe(0);
   });
 
   it('are admitted by images: those worth most for each byte that they lack first, whole or not at all', () => {
-    const admission = of(admitWants([turnOf('eastus', wants)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 120 * MiB }))));
+    const admission = of(admissionsOf([turnOf('eastus', wants)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 120 * MiB }))));
     expect([dense, large, light].map((image) => isAdmitted(admission, image))).toEqual([true, false, true]);
     expect([...admission.layers].toSorted()).toEqual([...dense.layers, ...light.layers].map(({ digest }) => digest).toSorted());
     expect([...admission.waiting]).toEqual([[imageKey(large), { reason: 'BUDGET_LINK_DAY', missingBytes: 50 * MiB }]]);
@@ -60,12 +63,12 @@ describe('the wants of a turn', () => {
   it('put what lacks little before what lacks much: images finish', () => {
     const here: HeldReplica[] = [{ layer: base.digest, sizeBytes: base.sizeBytes, state: 'ready', leased: false }];
     const lacked = wants.filter(({ layer }) => layer !== base.digest);
-    const admission = of(admitWants([turnOf('eastus', lacked, here)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 60 * MiB }))));
+    const admission = of(admissionsOf([turnOf('eastus', lacked, here)], factsOf([dense, large, light], budgetOf(['eastus'], { bytesPerDay: 60 * MiB }))));
     expect([large, dense].map((image) => image.layers.some(({ digest }) => admission.layers.has(digest)))).toEqual([true, false]);
   });
 
   it('have pinned images first', () => {
-    const admission = of(admitWants([turnOf('eastus', wantsOf([[large, 50], [light, 0]], [light]))], factsOf([large, light], budgetOf(['eastus'], { bytesPerDay: 100 * MiB }))));
+    const admission = of(admissionsOf([turnOf('eastus', wantsOf([[large, 50], [light, 0]], [light]))], factsOf([large, light], budgetOf(['eastus'], { bytesPerDay: 100 * MiB }))));
     expect([large, light].map((image) => isAdmitted(admission, image))).toEqual([false, true]);
   });
 
@@ -73,31 +76,31 @@ describe('the wants of a turn', () => {
     const budget = budgetOf(['eastus'], { bytesPerDay: 50 * MiB, pushReserveRatio: 0.2 });
     const [old, fresh] = [anImage('d:v1', [aLayer('old', 40)]), anImage('e:v1', [aLayer('fresh', 10)])];
     const both = wantsOf([[old, 9], [fresh, 1]]);
-    expect(of(admitWants([turnOf('eastus', both)], factsOf([old, fresh], budget, [fresh]))).waiting.size).toBe(0);
-    expect([...of(admitWants([turnOf('eastus', both)], factsOf([old, fresh], budget))).waiting.keys()]).toEqual([imageKey(fresh)]);
+    expect(of(admissionsOf([turnOf('eastus', both)], factsOf([old, fresh], budget, [fresh]))).waiting.size).toBe(0);
+    expect([...of(admissionsOf([turnOf('eastus', both)], factsOf([old, fresh], budget))).waiting.keys()]).toEqual([imageKey(fresh)]);
   });
 
   it('share a day\'s money over regions, and say that they wait for it', () => {
     const budget = budgetOf(['eastus', 'westus'], { usdPerDay: (40 * MiB * 0.05) / GB });
-    const admissions = admitWants([turnOf('eastus', wantsOf([[dense, 10]])), turnOf('westus', wantsOf([[dense, 30]]))], factsOf([dense], budget));
+    const admissions = admissionsOf([turnOf('eastus', wantsOf([[dense, 10]])), turnOf('westus', wantsOf([[dense, 30]]))], factsOf([dense], budget));
     expect([of(admissions).waiting.get(imageKey(dense)), isAdmitted(of(admissions, 'westus'), dense)]).toEqual([{ reason: 'BUDGET_MONEY_DAY', missingBytes: 40 * MiB }, true]);
   });
 
   it('count what is ordered and not copied yet, and get back what is withdrawn', () => {
     const facts = factsOf([dense], budgetOf(['eastus'], { bytesPerDay: 100 * MiB, carriedBytes: 30 * MiB, pendingBytes: 50 * MiB }));
-    expect(of(admitWants([turnOf('eastus', wantsOf([[dense, 1]]))], facts)).waiting.get(imageKey(dense))).toEqual({ reason: 'BUDGET_LINK_DAY', missingBytes: 20 * MiB });
-    const turn = { orders: { region: 'eastus', wants: wantsOf([[dense, 1]]), withdrawals: [{ layer: base.digest, sizeBytes: 50 * MiB, reason: 'NOT_WANTED' as const }] }, replicas: [] };
-    expect(of(admitWants([turn], facts)).waiting.size).toBe(0);
+    expect(of(admissionsOf([turnOf('eastus', wantsOf([[dense, 1]]))], facts)).waiting.get(imageKey(dense))).toEqual({ reason: 'BUDGET_LINK_DAY', missingBytes: 20 * MiB });
+    const turn = { orders: { region: 'eastus', wants: wantsOf([[dense, 1]]), withdrawals: [{ layer: base.digest, sizeBytes: 50 * MiB, reason: 'NOT_WANTED' as const }] }, isThere: () => false };
+    expect(of(admissionsOf([turn], facts)).waiting.size).toBe(0);
   });
 
   it('cost nothing where a layer is recalled, or wanted at another turn', () => {
     const here: HeldReplica[] = [{ layer: dense.layers[0]!.digest, sizeBytes: 40 * MiB, state: 'draining', leased: false }];
-    expect(isAdmitted(of(admitWants([turnOf('eastus', wantsOf([[dense, 1]]), here)], factsOf([dense], budgetOf(['eastus'], { bytesPerDay: 1 })))), dense)).toBe(true);
+    expect(isAdmitted(of(admissionsOf([turnOf('eastus', wantsOf([[dense, 1]]), here)], factsOf([dense], budgetOf(['eastus'], { bytesPerDay: 1 })))), dense)).toBe(true);
   });
 
   it('of an image that lacks more than a day carries are admitted in parts, and a layer of that size when nothing else travels', () => {
     const huge = anImage('h:v1', [aLayer('part 1', 60), aLayer('part 2', 50), aLayer('part 3', 300)]);
-    const admit = (carriedBytes: number, wanted: PlacementImage): number => of(admitWants([turnOf('eastus', wantsOf([[wanted, 9]]))], factsOf([huge], budgetOf(['eastus'], { bytesPerDay: 100 * MiB, carriedBytes })))).layers.size;
+    const admit = (carriedBytes: number, wanted: PlacementImage): number => of(admissionsOf([turnOf('eastus', wantsOf([[wanted, 9]]))], factsOf([huge], budgetOf(['eastus'], { bytesPerDay: 100 * MiB, carriedBytes })))).layers.size;
     expect(admit(0, { ...huge, layers: huge.layers.slice(0, 2) })).toBe(1);
     expect(admit(0, huge)).toBe(1);
     const monster = { ...huge, layers: huge.layers.slice(2) };
@@ -132,7 +135,7 @@ describe('the laws of admission', () => {
 
   it('spends within the budgets of the day, unless they were passed before', () => {
     fc.assert(fc.property(anyTurns, ({ turns, facts }) => {
-      const admissions = admitWants(turns, facts);
+      const admissions = admissionsOf(turns, facts);
       let usd = 0;
       for (const turn of turns) {
         const { bytesPerDay = Infinity, pendingBytes, usdPerGb } = facts.budget.regions.get(turn.orders.region)!;
@@ -146,21 +149,20 @@ describe('the laws of admission', () => {
 
   it('admits nothing more once what was admitted is ordered, whatever the order of the input', () => {
     fc.assert(fc.property(anyTurns, ({ turns, facts }) => {
-      const admissions = admitWants(turns, facts);
-      expect(admitWants(turns.toReversed().map((turn) => ({ ...turn, orders: { ...turn.orders, wants: turn.orders.wants.toReversed() } })), facts)).toEqual(admissions);
+      const admissions = admissionsOf(turns, facts);
+      expect(admissionsOf(turns.toReversed().map((turn) => ({ ...turn, orders: { ...turn.orders, wants: turn.orders.wants.toReversed() } })), facts)).toEqual(admissions);
       const regions = new Map([...facts.budget.regions].map(([region, each], n) => [region, { ...each, pendingBytes: each.pendingBytes + bytesOf(turns[n]!, admissions) }]));
-      const later = turns.map(({ orders, replicas }) => {
+      const later = turns.map(({ orders, isThere }): RegionTurn => {
         const { layers } = of(admissions, orders.region);
-        const ordered = orders.wants.filter(({ layer }) => layers.has(layer)).map(({ layer, sizeBytes }): HeldReplica => ({ layer, sizeBytes, state: 'wanted', leased: false }));
-        return { orders: { ...orders, wants: orders.wants.filter(({ layer }) => !layers.has(layer)) }, replicas: [...replicas, ...ordered] };
+        return { orders: { ...orders, wants: orders.wants.filter(({ layer }) => !layers.has(layer)) }, isThere: (layer) => isThere(layer) || layers.has(layer) };
       });
-      for (const [region, { layers }] of admitWants(later, { ...facts, budget: { ...facts.budget, regions } })) expect([region, layers.size]).toEqual([region, 0]);
+      for (const [region, { layers }] of admissionsOf(later, { ...facts, budget: { ...facts.budget, regions } })) expect([region, layers.size]).toEqual([region, 0]);
     }), { numRuns: 1000 });
   });
 
   it('admits an image with all that it lacks, or with none that is its own alone, where a day carries it', () => {
     fc.assert(fc.property(anyTurns, ({ turns, facts }) => {
-      const admissions = admitWants(turns, facts);
+      const admissions = admissionsOf(turns, facts);
       for (const { orders } of turns) {
         const { layers, waiting } = of(admissions, orders.region);
         for (const [key, image] of facts.images) {

@@ -12,6 +12,7 @@ import type { HeldReplica, RegionFacts } from './region-facts.js';
 import type { RegionOrders, RegionPlan } from './region-plan.js';
 import { retain } from './retain-layers.js';
 import { withSmallLayers } from './small-layers.js';
+import { sortInSteps, STEP_COUNT } from './steps.js';
 
 /** Rounds after which choosing ends wherever it stands; a plan made on the result goes on from there. Two or three are what it takes. */
 const ROUNDS_MAX = 16;
@@ -32,9 +33,8 @@ export function orderRegion(facts: RegionFacts): RegionOrders {
  * cannot go; and once its orders are applied, planning again gives no orders. Whoever stops between steps must leave the facts as they are. Cost: see {@link orderRegionInSteps}, and as much again for the decisions.
  */
 export function* planRegionInSteps(facts: RegionFacts): Generator<undefined, RegionPlan> {
-  const settled = yield* facts.home ? settleAtHome(facts) : settle(facts);
-  const { region, chosen } = settled;
-  return { ...(yield* facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen)), ...(yield* ordersOfSettled(settled)) };
+  const settled = yield* settleRegion(facts);
+  return { ...(yield* explainSettled(settled)), ...(yield* orderSettled(settled)) };
 }
 
 /**
@@ -42,10 +42,21 @@ export function* planRegionInSteps(facts: RegionFacts): Generator<undefined, Reg
  * plan for the same images, in this region or another, finds the table.
  */
 export function* orderRegionInSteps(facts: RegionFacts): Generator<undefined, RegionOrders> {
-  return yield* ordersOfSettled(yield* facts.home ? settleAtHome(facts) : settle(facts));
+  return yield* orderSettled(yield* settleRegion(facts));
 }
 
-function* ordersOfSettled({ region, chosen }: Settled): Generator<undefined, RegionOrders> {
+/** What should be in a region, in steps: what a plan orders and explains. */
+export function* settleRegion(facts: RegionFacts): Generator<undefined, SettledRegion> {
+  return yield* facts.home ? settleAtHome(facts) : settle(facts);
+}
+
+/** The decisions of a plan, in steps. */
+export function* explainSettled({ region, chosen }: SettledRegion): Generator<undefined, Omit<RegionPlan, keyof RegionOrders>> {
+  return yield* region.facts.home ? decideImagesAtHome(region, chosen) : decideImages(region, chosen);
+}
+
+/** The orders of a plan, in steps. */
+export function* orderSettled({ region, chosen }: SettledRegion): Generator<undefined, RegionOrders> {
   const { facts, table } = region;
   const target = withViews(region, chosen);
   return {
@@ -84,31 +95,32 @@ function byValue({ values }: RegionCase, images: readonly number[]): number[] {
   return images.toSorted((a, b) => values[b]! - values[a]! || a - b);
 }
 
-interface Settled {
+/** A region, and what was chosen for it. */
+export interface SettledRegion {
   readonly region: RegionCase;
   readonly chosen: Target;
 }
 
-function* settleAtHome(facts: RegionFacts): Generator<undefined, Settled> {
+function* settleAtHome(facts: RegionFacts): Generator<undefined, SettledRegion> {
   const region = yield* openCase(facts);
-  return { region, chosen: targetAtHome(region) };
+  return { region, chosen: yield* targetAtHome(region) };
 }
 
 /**
  * Chooses, and chooses again where the choice itself changes what cannot go: a layer that drains and is recalled may be the last ready one, leased or retained from then on; one that passed, cannot
  * go and is wanted is no longer the window's. Choosing without that in mind is choosing otherwise than the next plan will. What cannot go only grows by what was chosen, so this comes to rest.
  */
-function* settle(facts: RegionFacts): Generator<undefined, Settled> {
+function* settle(facts: RegionFacts): Generator<undefined, SettledRegion> {
   const opened = yield* openCase(facts);
   yield;
-  let region = retain(opened);
+  let region = yield* retain(opened);
   yield;
   const passed = passedLayers(region);
   let ordered = without(region.held, passed);
   let chosen = yield* chooseTarget(region, ordered);
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const { forced, stuck } = facts.replicas.some(isRecalled) ? retain(recall(opened, chosen.layers)) : region;
+    const { forced, stuck } = facts.replicas.some(isRecalled) ? yield* retain(recall(opened, chosen.layers)) : region;
     const before = ordered;
     ordered = without(chosen.layers, chosen.passed);
     if (isSameSet(forced, region.forced) && !passed.some((hasPassed, layer) => hasPassed === 1 && forced[layer] === 1 && ordered[layer] !== before[layer])) break;
@@ -119,12 +131,13 @@ function* settle(facts: RegionFacts): Generator<undefined, Settled> {
   return { region, chosen };
 }
 
-function targetAtHome(region: RegionCase): Target {
+function* targetAtHome(region: RegionCase): Generator<undefined, Target> {
   const { facts, table, held, forced } = region;
   const needed = layerSet(table, (layer) => held[layer] === 1 && (hasImages(table, layer) || facts.referenced.has(table.layers[layer]!)));
   const layers = union(needed, forced);
   const { pinTurns } = placePins(region, Number.POSITIVE_INFINITY);
-  bringBack(region, pinTurns, layers);
+  yield;
+  yield* bringBack(region, pinTurns, layers);
   return { pinTurns, base: forced, smallLayerBytes: 0, recent: new Uint8Array(table.images.length), passed: new Uint8Array(table.layers.length), layers, capacityBytes: facts.capacityBytes };
 }
 
@@ -132,13 +145,17 @@ function targetAtHome(region: RegionCase): Target {
  * Adds what images lack at home and can be had: where home has moved, or its replica was drained. Pinned images come first, then the most pulled, each layer
  * as long as it fits. What no region has is expanded again, which is not a plan's to order.
  */
-function bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: LayerSet): void {
-  const { facts, table } = region;
-  const pinned = pinTurns.map((turn) => turn.image);
+function* bringBack(region: RegionCase, pinTurns: Target['pinTurns'], layers: LayerSet): Generator<undefined> {
+  const { facts, table, values } = region;
   const lackingImages = imagesWhere(table, (image) => !isWithin(table, image, layers));
   const isLacking = new Set(lackingImages);
-  const images = [...new Set([...pinned.filter((image) => isLacking.has(image)), ...byValue(region, lackingImages)])];
-  const lacking = images.flatMap((image) => [...listed(table.layersOf, image)]).filter((layer) => canBeHadAtHome(region, layer));
+  const pinned = pinTurns.map((turn) => turn.image).filter((image) => isLacking.has(image));
+  const valued = yield* sortInSteps(lackingImages, (a, b) => values[b]! - values[a]! || a - b);
+  const lacking: number[] = [];
+  for (const [turn, image] of [...new Set([...pinned, ...valued])].entries()) {
+    if (turn % STEP_COUNT === 0) yield;
+    for (const layer of listed(table.layersOf, image)) if (layers[layer] !== 1 && canBeHadAtHome(region, layer)) lacking.push(layer);
+  }
   keepFitting(region, lacking, { sets: [layers], roomBytes: facts.capacityBytes - bytesOf(table, layers) });
 }
 

@@ -4,9 +4,10 @@ import type { RegionName } from '#regions';
 
 import { type Admission, admitWants, type RegionTurn } from './admit-wants.js';
 import type { PlanningRound } from './gather-round.js';
-import { orderRegionInSteps, planRegionInSteps } from './plan-region.js';
-import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters, type RegionFacts } from './region-facts.js';
+import { explainSettled, orderSettled, type SettledRegion, settleRegion } from './plan-region.js';
+import { type HeldReplica, imageKey, type PlacementImage, type PlacementParameters } from './region-facts.js';
 import type { RegionOrders, RegionPlan } from './region-plan.js';
+import { STEP_COUNT } from './steps.js';
 
 /** How long an image counts as just pushed: what is kept of budgets for pushes is for it. */
 const PUSHED_WITHIN_MS = HOUR_MS;
@@ -21,53 +22,70 @@ export function* planRound(round: PlanningRound, parameters: PlacementParameters
 
 /** {@link planRound}, which also halts, with nothing, after every few milliseconds: for callers that share a thread. Whoever has others go on in between leaves the round as it is. */
 export function* planRoundInSteps(round: PlanningRound, parameters: PlacementParameters): Generator<RegionPlan | undefined, void> {
-  const admissions = yield* admitRound(round, parameters);
-  for (const facts of eachRegion(round, parameters)) {
-    const plan = yield* planRegionInSteps(facts);
-    const admission = admissions?.get(facts.region);
-    yield withOthers(round, admission === undefined ? plan : withAdmitted(plan, admission, facts));
-    facts.give(plan);
+  const turns = yield* settleRound(round, parameters);
+  const admissions = yield* admitRound(round, turns);
+  // One after the other they are let go.
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) {
+    const plan = { ...(yield* explainSettled(turn.settled)), ...turn.orders };
+    const admission = admissions?.get(plan.region);
+    yield withOthers(round, admission === undefined ? plan : withAdmitted(plan, admission, turn.settled));
   }
 }
 
-/** What the budgets admit in every region; undefined where there are none. */
-function* admitRound(round: PlanningRound, parameters: PlacementParameters): Generator<undefined, ReadonlyMap<RegionName, Admission> | undefined> {
-  const { budget, images, now, only } = round;
-  if (budget === undefined) return undefined;
-  const turns: RegionTurn[] = [];
-  for (const facts of eachRegion(round, parameters)) {
-    const orders = yield* orderRegionInSteps(facts);
-    // A plan for some repositories takes nothing back.
-    turns.push({ orders: only === undefined ? orders : { ...orders, withdrawals: [] }, replicas: facts.replicas });
-    facts.give(orders);
-    yield;
-  }
-  const isPushed = ({ pushedAt }: PlacementImage): boolean => only !== undefined || now.getTime() - pushedAt.getTime() <= PUSHED_WITHIN_MS;
-  const wanted = new Set(turns.flatMap(({ orders }) => orders.wants.map((want) => imageKey(want.image))));
-  const byKey = new Map(images.placeable.map((image) => [imageKey(image), image] as const).filter(([key]) => wanted.has(key)));
-  return admitWants(turns, { budget, images: byKey, isPushed });
+/** A region, and what its plan would order were there no budgets. */
+interface SettledTurn {
+  readonly settled: SettledRegion;
+  readonly orders: RegionOrders;
 }
 
-/** The facts of each region, and `give`, by which those after it learn what its plan gives up. */
-function* eachRegion(round: PlanningRound, parameters: PlacementParameters): Generator<RegionFacts & { give(orders: RegionOrders): void }, void> {
+/** What should be in each region, one after the other: those after it learn what a plan gives up. */
+function* settleRound(round: PlanningRound, parameters: PlacementParameters): Generator<undefined, SettledTurn[]> {
   const { images, referenced, only } = round;
-  const readyCounts = countReady(round.replicas);
+  const readyCounts = yield* countReady(round.replicas);
+  const turns: SettledTurn[] = [];
   for (const { region, home, capacityBytes } of round.regions) {
     const replicas = round.replicas.get(region) ?? [];
-    yield {
+    const settled = yield* settleRegion({
       region, home, replicas, parameters, referenced,
       capacityBytes: Math.max(0, capacityBytes - (only?.otherBytes.get(region) ?? 0)),
       images: images.placeable,
       unfinished: images.unfinished,
       forecasts: round.forecasts.get(region) ?? new Map(),
       pins: round.pins.byRegion.get(region) ?? [],
-      readyElsewhere: home ? readyOutside(region, round.replicas) : new Set(),
-      mustKeep: lastReady(replicas, readyCounts, referenced),
-      give({ drains }) {
-        for (const { layer } of drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
-      },
-    };
+      readyElsewhere: home ? yield* readyOutside(region, round.replicas) : new Set(),
+      mustKeep: yield* lastReady(replicas, readyCounts, referenced),
+    });
+    const orders = yield* orderSettled(settled);
+    for (const { layer } of orders.drains) readyCounts.set(layer, (readyCounts.get(layer) ?? 0) - 1);
+    turns.push({ settled, orders });
+    yield;
   }
+  return turns;
+}
+
+/** What the budgets admit in every region; undefined where there are none. */
+function* admitRound({ budget, images, now, only }: PlanningRound, turns: readonly SettledTurn[]): Generator<undefined, ReadonlyMap<RegionName, Admission> | undefined> {
+  if (budget === undefined) return undefined;
+  const wanted = new Set<string>();
+  for (const { orders } of turns) {
+    for (const { image } of orders.wants) wanted.add(imageKey(image));
+    yield;
+  }
+  const byKey = new Map<string, PlacementImage>();
+  for (const [n, image] of images.placeable.entries()) {
+    if (n % STEP_COUNT === 0) yield;
+    const key = imageKey(image);
+    if (wanted.has(key)) byKey.set(key, image);
+  }
+  // A plan for some repositories takes nothing back.
+  const asked = turns.map(({ settled, orders }): RegionTurn => ({ orders: only === undefined ? orders : { ...orders, withdrawals: [] }, isThere: (layer) => isThere(settled, layer) }));
+  const isPushed = ({ pushedAt }: PlacementImage): boolean => only !== undefined || now.getTime() - pushedAt.getTime() <= PUSHED_WITHIN_MS;
+  return yield* admitWants(asked, { budget, images: byKey, isPushed });
+}
+
+/** Whether there is a replica of a layer, in whatever state. */
+function isThere({ region: { table, replicaOf } }: SettledRegion, layer: Digest): boolean {
+  return replicaOf[table.layerNumber.get(layer) ?? -1] !== undefined;
 }
 
 /** The plan with what else is on the share. */
@@ -79,12 +97,12 @@ function withOthers({ regions, only }: PlanningRound, plan: RegionPlan): RegionP
 }
 
 /** The plan with the orders that were admitted, and of what is there no more taken away than these need room for. */
-function withAdmitted(plan: RegionPlan, { layers, waiting }: Admission, { replicas }: RegionFacts): RegionPlan {
+function withAdmitted(plan: RegionPlan, { layers, waiting }: Admission, settled: SettledRegion): RegionPlan {
   if (waiting.size === 0) return plan;
-  const there = new Set(replicas.map(({ layer }) => layer));
+  const { replicas } = settled.region.facts;
   const wants = plan.wants.filter(({ layer }) => layers.has(layer));
   const stays = replicas.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - plan.withdrawals.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let excessBytes = stays + wants.reduce((sum, { layer, sizeBytes }) => (there.has(layer) ? sum : sum + sizeBytes), 0) - plan.capacityBytes;
+  let excessBytes = stays + wants.reduce((sum, { layer, sizeBytes }) => (isThere(settled, layer) ? sum : sum + sizeBytes), 0) - plan.capacityBytes;
   const drains = plan.drains.filter(({ sizeBytes, reason }) => {
     const doesGo = reason === 'NOT_REFERENCED' || excessBytes > 0;
     if (doesGo) excessBytes -= sizeBytes;
@@ -97,19 +115,35 @@ function withAdmitted(plan: RegionPlan, { layers, waiting }: Admission, { replic
   return { ...plan, wants, drains, decisions };
 }
 
-function countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Map<Digest, number> {
+function* countReady(replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Generator<undefined, Map<Digest, number>> {
   const counts = new Map<Digest, number>();
-  for (const held of replicas.values()) for (const { layer, state } of held) if (state === 'ready') counts.set(layer, (counts.get(layer) ?? 0) + 1);
+  for (const held of replicas.values()) {
+    for (const [n, { layer, state }] of held.entries()) {
+      if (n % STEP_COUNT === 0) yield;
+      if (state === 'ready') counts.set(layer, (counts.get(layer) ?? 0) + 1);
+    }
+  }
   return counts;
 }
 
-function readyOutside(home: RegionName, replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Set<Digest> {
-  const elsewhere = [...replicas].filter(([region]) => region !== home).flatMap(([, held]) => held);
-  return new Set(elsewhere.filter(({ state }) => state === 'ready').map(({ layer }) => layer));
+function* readyOutside(home: RegionName, replicas: ReadonlyMap<RegionName, readonly HeldReplica[]>): Generator<undefined, Set<Digest>> {
+  const outside = new Set<Digest>();
+  for (const [region, held] of replicas) {
+    if (region === home) continue;
+    for (const [n, { layer, state }] of held.entries()) {
+      if (n % STEP_COUNT === 0) yield;
+      if (state === 'ready') outside.add(layer);
+    }
+  }
+  return outside;
 }
 
-function lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Set<Digest> {
-  const isLast = (state: HeldReplica['state'], readyCount: number): boolean => (state === 'ready' && readyCount <= 1) || (state === 'draining' && readyCount === 0);
-  const last = replicas.filter(({ layer, state }) => referenced.has(layer) && isLast(state, readyCounts.get(layer) ?? 0));
-  return new Set(last.map(({ layer }) => layer));
+function* lastReady(replicas: readonly HeldReplica[], readyCounts: ReadonlyMap<Digest, number>, referenced: ReadonlySet<Digest>): Generator<undefined, Set<Digest>> {
+  const last = new Set<Digest>();
+  for (const [n, { layer, state }] of replicas.entries()) {
+    if (n % STEP_COUNT === 0) yield;
+    const readyCount = readyCounts.get(layer) ?? 0;
+    if (((state === 'ready' && readyCount <= 1) || (state === 'draining' && readyCount === 0)) && referenced.has(layer)) last.add(layer);
+  }
+  return last;
 }

@@ -4,7 +4,8 @@ import { breakEvenOf, pullsAskedFor } from './break-even.js';
 import { bytesOf, imagesWhere, isWithin, type LayerSet, layerSet, listed, union } from './layer-table.js';
 import { keepFitting, placePins } from './place-pins.js';
 import type { RegionCase } from './region-case.js';
-import { imageKey } from './region-facts.js';
+import { imageKey, type UnfinishedImage } from './region-facts.js';
+import { sortInSteps, STEP_COUNT } from './steps.js';
 
 /**
  * Adds to what cannot go the ready layers that are kept because an image that needs them, or will replace them, is not there yet (I2). One rule: while a
@@ -16,29 +17,34 @@ import { imageKey } from './region-facts.js';
  *   `generationsOf`.
  *
  * It ends when the image is there, refused, or gone from the registry; a pin of what is gone keeps nothing. Layers of pinned unfinished images stay by
- * their pin's right, the others as far as there is room beside all pins: no pin that is met without them is unmet with them, nor the other way round.
+ * their pin's right, the others as far as there is room beside all pins: no pin that is met without them is unmet with them, nor the other way round. In steps.
  */
-export function retain(region: RegionCase): RegionCase {
+export function* retain(region: RegionCase): Generator<undefined, RegionCase> {
   const { facts, table, replicaOf } = region;
   const keepRule = breakEvenOf(facts.parameters, region.rule, facts.parameters.keepRatio);
   const ready = layerSet(table, (layer) => replicaOf[layer]?.state === 'ready');
   const numbersOf = (digests: readonly Digest[]): number[] => digests.map((digest) => table.layerNumber.get(digest) ?? -1).filter((layer) => ready[layer] === 1);
   const ofRepositories = readyLayersOf(region, ready, numbersOf);
 
+  yield;
   const pinned = new Set(facts.pins.map((pin) => imageKey(pin.image)));
-  const unfinished = facts.unfinished.toSorted((a, b) => (imageKey(a) < imageKey(b) ? -1 : 1));
-  const keptByPins = new Map(unfinished.filter((image) => pinned.has(imageKey(image))).map((image) => [imageKey(image), ofRepositories(image.repository)]));
+  const unfinished = yield* sortInSteps(facts.unfinished.map((image) => ({ image, key: imageKey(image) })), (a, b) => (a.key < b.key ? -1 : 1));
+  const keptByPins = new Map(unfinished.filter(({ key }) => pinned.has(key)).map(({ image, key }) => [key, ofRepositories(image.repository)]));
   const { pinTurns, base, retained } = placePins(region, facts.capacityBytes, keptByPins);
 
   // What drains is recalled by the very orders of this plan.
   const there = layerSet(table, (layer) => ready[layer] === 1 || replicaOf[layer]?.state === 'draining');
   const toCopy = pinTurns.filter(({ met, image }) => met && !isWithin(table, image, there));
-  const demanded = unfinished.filter((image) => {
-    const value = facts.forecasts.get(imageKey(image))?.expectedPulls ?? 0;
+  yield;
+  const demanded: UnfinishedImage[] = [];
+  for (const [n, { image, key }] of unfinished.entries()) {
+    if (n % STEP_COUNT === 0) yield;
+    const value = facts.forecasts.get(key)?.expectedPulls ?? 0;
+    if (value === 0) continue;
     // As far as is known: the sizes of layers that nothing else has are not.
     const bytes = image.layers.reduce((sum, digest) => sum + (table.sizes[table.layerNumber.get(digest) ?? -1] ?? 0), 0);
-    return value > 0 && value >= pullsAskedFor(keepRule, { allBytes: bytes, addedBytes: bytes });
-  });
+    if (value >= pullsAskedFor(keepRule, { allBytes: bytes, addedBytes: bytes })) demanded.push(image);
+  }
   const layers = [
     ...[...new Set(toCopy.map(({ pin }) => pin.image.repository))].flatMap(ofRepositories),
     ...demanded.flatMap((image) => numbersOf(image.layers).toSorted((a, b) => a - b)),

@@ -13,7 +13,7 @@ import { dayBudget, type DayLimits } from './day-budget.js';
 /** Rows read at once. */
 const PAGE_ROWS = 1000;
 /** Images that are put together before others have their turn: some milliseconds. */
-const IMAGES_AT_ONCE = 1000;
+const IMAGES_AT_ONCE = 200;
 /** Before every digest, in the order of keys. */
 const FIRST_DIGEST = '' as Digest;
 
