@@ -1,10 +1,10 @@
-import type { Clock } from '#clock';
+import { type Clock, inSlices } from '#clock';
 import type { ForecastWorld, RegionForecasts, StoredForecasts } from '#demand';
 import type { Digest } from '#oci';
 import { listActivePins, type PinStore } from '#pins';
 import type { RegionName } from '#regions';
 
-import { forecastImages } from './image-generations.js';
+import { forecastImagesInSteps } from './image-generations.js';
 import { PlacementError } from './placement-error.js';
 import type { PlacementFacts, PlacementRegion } from './placement-ports.js';
 import type { CatalogueImages, HeldReplica, PlacementParameters } from './region-facts.js';
@@ -64,7 +64,7 @@ export async function gatherRound({ facts, forecasts, pins, clock }: RoundSource
     replicas.set(region, held);
   }
   const budget = await facts.transferBudget(now);
-  const foretold = await forecasts.ofAll(worldOf(now, regions, images), horizonMs);
+  const foretold = await forecasts.ofAll(await worldOf(now, regions, images), horizonMs);
   const pinIds = new Set(activePins.map((pin) => pin.id));
   return { now, regions, images, referenced, replicas, forecasts: foretold, pins: resolvePins(activePins, images), pinIds, ...(budget === undefined ? {} : { budget }) };
 }
@@ -82,7 +82,7 @@ export async function gatherRoundOf(names: readonly string[], { facts, forecasts
   const { images, replicas, otherBytes } = await facts.ofRepositories(repositories, PLACEMENT_IMAGES_MAX);
   requireFewer('images', images.placeable.length + images.unfinished.length, PLACEMENT_IMAGES_MAX);
   const budget = await facts.transferBudget(now);
-  const foretold = await forecasts.ofSome(worldOf(now, regions, images), horizonMs);
+  const foretold = await forecasts.ofSome(await worldOf(now, regions, images), horizonMs);
   // Nothing of it goes, and what passed stays what nobody ordered: the window is of the whole share, of which only a part is looked at.
   const fixed = new Map([...replicas].map(([region, held]) => [region, held.map((replica) => ({ ...replica, leased: replica.state !== 'draining', passedAt: undefined }))]));
   const pinIds = new Set(activePins.map((pin) => pin.id));
@@ -97,8 +97,8 @@ export async function gatherRoundOf(names: readonly string[], { facts, forecasts
   };
 }
 
-function worldOf(at: Date, regions: readonly PlacementRegion[], images: CatalogueImages): ForecastWorld {
-  return { at, regions: regions.map(({ region }) => region), images: forecastImages(images) };
+async function worldOf(at: Date, regions: readonly PlacementRegion[], images: CatalogueImages): Promise<ForecastWorld> {
+  return { at, regions: regions.map(({ region }) => region), images: await inSlices(forecastImagesInSteps(images)) };
 }
 
 function byName(regions: readonly PlacementRegion[]): PlacementRegion[] {

@@ -13,14 +13,17 @@ export interface ResolvedPins {
 
 /** Finds what pins mean: by tag whatever images the tag names now, by digest the image itself or those of the index. `pins` are active ones. */
 export function resolvePins(pins: readonly Pin[], images: CatalogueImages): ResolvedPins {
-  const placeable = new Set(images.placeable.map(imageKey));
+  const repositories = new Set(pins.map(({ repository }) => repository));
+  const ofPins = <Image extends NamedImage>(all: readonly Image[]): Image[] => all.filter(({ repository }) => repositories.has(repository));
+  const placed = ofPins(images.placeable);
+  const placeable = new Set(placed.map(imageKey));
   const named = new Map<string, NamedImage[]>();
   const name = (key: string, image: NamedImage): void => {
     const known = named.get(key);
     if (known === undefined) named.set(key, [image]);
     else known.push(image);
   };
-  for (const image of [...images.placeable, ...images.unfinished]) {
+  for (const image of [...placed, ...ofPins(images.unfinished)]) {
     for (const tag of new Set(image.tags)) name(`${image.repository}:${tag}`, image);
     for (const digest of new Set([image.digest, ...(image.indexes ?? [])])) name(`${image.repository}@${digest}`, image);
   }
