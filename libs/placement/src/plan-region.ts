@@ -120,7 +120,7 @@ function* settle(facts: RegionFacts): Generator<undefined, SettledRegion> {
   let chosen = yield* chooseTarget(region, ordered);
   const isRecalled = (replica: HeldReplica): boolean => replica.state === 'draining' && chosen.layers[region.table.layerNumber.get(replica.layer)!] === 1;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const { forced, stuck } = facts.replicas.some(isRecalled) ? yield* retain(recall(opened, chosen.layers)) : region;
+    const { forced, stuck } = facts.replicas.some(isRecalled) ? yield* retain(yield* recall(opened, chosen.layers)) : region;
     const before = ordered;
     ordered = without(chosen.layers, chosen.passed);
     if (isSameSet(forced, region.forced) && !passed.some((hasPassed, layer) => hasPassed === 1 && forced[layer] === 1 && ordered[layer] !== before[layer])) break;

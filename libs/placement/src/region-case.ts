@@ -88,8 +88,7 @@ export function* openCase(facts: RegionFacts): Generator<undefined, RegionCase> 
   const rule = breakEvenOf(facts.parameters, { pulls, imageBytes: bundles.imageBytes, imageCount: expected.length });
   yield;
   const region = { facts, table, bundles, parts, expected, pulls, values, rule, replicaOf };
-  const stuck = stuckLayers(region);
-  yield;
+  const stuck = yield* stuckLayers(region);
   return {
     ...region,
     stuck,
@@ -98,21 +97,23 @@ export function* openCase(facts: RegionFacts): Generator<undefined, RegionCase> 
   };
 }
 
-/** The same case once some layers that drain are ready again: ordered, also those that had passed. */
-export function recall(region: RegionCase, recalled: LayerSet): RegionCase {
+/** The same case once some layers that drain are ready again: ordered, also those that had passed; in steps. */
+export function* recall(region: RegionCase, recalled: LayerSet): Generator<undefined, RegionCase> {
   const replicaOf = region.replicaOf.map((replica, layer) => (replica?.state === 'draining' && recalled[layer] === 1 ? { ...replica, state: 'ready' as const, passedAt: undefined } : replica));
-  const stuck = stuckLayers({ ...region, replicaOf });
+  const stuck = yield* stuckLayers({ ...region, replicaOf });
   return { ...region, replicaOf, stuck, forced: stuck };
 }
 
-/** The layers that cannot go. */
-function stuckLayers({ facts, table, replicaOf }: Pick<RegionCase, 'facts' | 'table' | 'replicaOf'>): LayerSet {
-  return layerSet(table, (layer) => {
+/** The layers that cannot go; in steps. */
+function* stuckLayers({ facts, table, replicaOf }: Pick<RegionCase, 'facts' | 'table' | 'replicaOf'>): Generator<undefined, LayerSet> {
+  const stuck = new Uint8Array(table.layers.length);
+  for (let layer = 0; layer < stuck.length; layer += 1) {
+    if (layer % STEP_COUNT === 0) yield;
     const replica = replicaOf[layer];
-    if (replica === undefined || replica.state === 'draining') return false;
-    if (replica.leased || replica.state === 'copying') return true;
-    if (replica.state !== 'ready') return false;
+    if (replica === undefined || replica.state === 'draining') continue;
     // Referenced, but by no image that may be placed: within its grace time, or of unfinished images alone.
-    return facts.mustKeep.has(replica.layer) || (!hasImages(table, layer) && facts.referenced.has(replica.layer));
-  });
+    const isNeeded = (): boolean => facts.mustKeep.has(replica.layer) || (!hasImages(table, layer) && facts.referenced.has(replica.layer));
+    if (replica.leased || replica.state === 'copying' || (replica.state === 'ready' && isNeeded())) stuck[layer] = 1;
+  }
+  return stuck;
 }

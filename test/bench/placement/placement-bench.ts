@@ -7,13 +7,15 @@ import { fanOutFigures } from './fan-out-part.js';
 import { imagesByDensity, layersByDensity } from './peers.js';
 import { placementBound } from './placement-bound.js';
 import { openPlacementCase, type PlacementCase } from './placement-case.js';
-import { carriedOut, emptyRegion, hitsIn, longestTurnMs, timedPlan, withShared } from './planned-placement.js';
+import { carriedOut, emptyRegion, hitsIn, regionSteps, roundSteps, timedPlan, turnsOf, withShared } from './planned-placement.js';
 import { drawImages, placementImages, type RealCatalogue, readRealCatalogue } from './real-catalogue.js';
 
 /** Images of a case; about 5,000 layers. */
 const IMAGES = 1500;
 /** Images of a large region: nearly the whole catalogue. */
 const IMAGES_OF_LARGE = 50_000;
+/** Regions beside home in a round of plans. */
+const REGIONS_OF_LARGE = 5;
 const SEEDS = [11, 12, 13, 14, 15];
 const ALPHAS = [0.7, 0.9, 1.2, 1.6];
 /** Shares of the bytes of all layers. */
@@ -98,10 +100,13 @@ async function largeFigures(catalogue: RealCatalogue): Promise<Figure[]> {
     const later = { ...carriedOut(region, first.plan), forecasts };
     const next = timedPlan(later);
     if (planRegion(later).usedBytes > later.capacityBytes) throw new BenchError('a plan uses more than there is');
+    const round = await turnsOf(roundSteps(later, REGIONS_OF_LARGE));
     return [
       valueAtMost(`first plan of ${images.length} images of ${of.sizes.length} layers${how}`, first.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
       valueAtMost(`plan of the same with other demand${how}`, next.tookMs, { unit: 'ms', bound: PLAN_MS_MAX_OF_LARGE }),
-      measured(`longest turn of the event loop while one region of ${images.length} images is decided${how}`, await longestTurnMs(later), 'ms'),
+      measured(`longest turn of the event loop while one region of ${images.length} images is decided${how}`, (await turnsOf(regionSteps(later))).longestTurnMs, 'ms'),
+      measured(`plans of home and ${REGIONS_OF_LARGE} regions of ${images.length} images, under a day's budget${how}`, round.tookMs, 'ms'),
+      measured(`longest turn of the event loop meanwhile${how}`, round.longestTurnMs, 'ms'),
     ];
   };
   return [...(await figuresAt(facts, '')), ...(await figuresAt(withShared(facts), ', with what images share competing'))];

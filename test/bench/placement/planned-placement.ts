@@ -1,7 +1,7 @@
 import { giveWay, inSlices } from '#clock';
 import type { ImageForecast } from '#demand';
 import type { Digest } from '#oci';
-import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters, planRegion, planRegionInSteps, planRound, type RegionFacts, type RegionPlan } from '#placement';
+import { imageKey, type HeldReplica, PLACEMENT_PARAMETERS_DEFAULT, type PlacementParameters, planRegion, planRegionInSteps, planRound, planRoundInSteps, type RegionFacts, type RegionPlan } from '#placement';
 
 import { hitsOf, type PlacementCase } from './placement-case.js';
 
@@ -40,21 +40,45 @@ export function timedPlan(facts: RegionFacts): { readonly plan: RegionPlan; read
   return { plan, tookMs: performance.now() - beganMs };
 }
 
-/** The longest time that everything else waits for its turn while a region is decided as the planner does it, in milliseconds. */
-export async function longestTurnMs(facts: RegionFacts): Promise<number> {
+/** How long a calculation takes in slices, and the longest time that everything else waits for its turn meanwhile; both in milliseconds. */
+export async function turnsOf(steps: Generator<unknown, unknown, void>): Promise<{ readonly tookMs: number; readonly longestTurnMs: number }> {
+  const beganMs = performance.now();
   let isDone = false;
   const watching = (async () => {
-    let longestMs = 0;
+    let longestTurnMs = 0;
     for (let lastMs = performance.now(); !isDone;) {
       await giveWay();
       const nowMs = performance.now();
-      longestMs = Math.max(longestMs, nowMs - lastMs);
+      longestTurnMs = Math.max(longestTurnMs, nowMs - lastMs);
       lastMs = nowMs;
     }
-    return longestMs;
+    return longestTurnMs;
   })();
-  await inSlices(planRegionInSteps(facts)).finally(() => (isDone = true));
-  return watching;
+  await inSlices(steps).finally(() => (isDone = true));
+  return { tookMs: performance.now() - beganMs, longestTurnMs: await watching };
+}
+
+/** One region, decided as the planner does it. */
+export function regionSteps(facts: RegionFacts): Generator<unknown, unknown, void> {
+  return planRegionInSteps(facts);
+}
+
+/** A whole round, decided as the planner does it: home, where every layer is, and so many regions like one, under a day's budget that carries a tenth of what their shares hold. */
+export function roundSteps(facts: RegionFacts, regionCount: number): Generator<unknown, unknown, void> {
+  const { images, capacityBytes, forecasts, parameters, replicas } = facts;
+  const away = Array.from({ length: regionCount }, (_, n) => `region-${n}`);
+  const expanded = new Map(images.flatMap(({ layers }) => layers.map(({ digest, sizeBytes }) => [digest, sizeBytes] as const)));
+  const atHome = [...expanded].map(([layer, sizeBytes]): HeldReplica => ({ layer, sizeBytes, state: 'ready', leased: false }));
+  const link = { usdPerGb: 0.05, bytesPerDay: capacityBytes / 10, carriedBytes: 0, pendingBytes: 0 };
+  return planRoundInSteps({
+    ...ROUND,
+    regions: [{ region: 'home', home: true, capacityBytes: Number.MAX_SAFE_INTEGER }, ...away.map((region) => ({ region, home: false, capacityBytes }))],
+    images: { placeable: images, unfinished: [] },
+    referenced: new Set(expanded.keys()),
+    replicas: new Map([['home', atHome], ...away.map((region) => [region, replicas.map((replica) => ({ ...replica }))] as const)]),
+    forecasts: new Map(away.map((region) => [region, forecasts])),
+    budget: { regions: new Map(away.map((region) => [region, link])), spentUsd: 0, pushReserveRatio: 0.2 },
+  }, parameters);
 }
 
 /** The region once a plan is carried out. */
@@ -75,18 +99,15 @@ export function hitsIn(of: PlacementCase, { replicas }: Pick<RegionFacts, 'repli
 export function admittedOrders(facts: RegionFacts, bytesPerDay: number): RegionFacts {
   const { region, capacityBytes, images, forecasts, replicas, parameters } = facts;
   const [plan] = planRound({
-    now: NOW,
+    ...ROUND,
     regions: [{ region, home: false, capacityBytes }],
     images: { placeable: images, unfinished: [] },
-    referenced: new Set(),
     replicas: new Map([[region, replicas]]),
     forecasts: new Map([[region, forecasts]]),
-    pins: { byRegion: new Map(), unresolvedByRegion: new Map() },
-    pinIds: new Set(),
     budget: { regions: new Map([[region, { usdPerGb: 0, bytesPerDay, carriedBytes: 0, pendingBytes: 0 }]]), spentUsd: 0, pushReserveRatio: 0 },
   }, parameters);
   return carriedOut(facts, plan!);
 }
 
-/** Long after every push. */
-const NOW = new Date('2030-01-01T00:00:00.000Z');
+/** Long after every push, and without pins. */
+const ROUND = { now: new Date('2030-01-01T00:00:00.000Z'), referenced: new Set<Digest>(), pins: { byRegion: new Map(), unresolvedByRegion: new Map() }, pinIds: new Set<string>() };
