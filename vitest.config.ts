@@ -5,6 +5,8 @@ import packageJson from './package.json' with { type: 'json' };
 const report = process.env.TRANSLOCATOR_TEST_REPORT;
 /** The name under which the newest release of the Azure SDK is installed beside the one that the product uses. */
 const NEWEST_SDK = 'azure-storage-file-share-newest';
+/** Rooms whose specs leave nothing behind in their process: they neither change it (environment, timers, modules, flags) nor measure it, and stop what they start. Their files share one, which loads what they import once. */
+const TOGETHER = ['libs/{access,claims,clock,config,contract,demand,errors,mounts,oci,pins,placement,quantities,regions,registry,replication,shares,telemetry}/**/*.spec.ts', 'apps/translocator/src/!(foundation|demo|replay)/**/*.spec.ts'];
 
 export default defineConfig({
   // `#room` imports resolve to the TypeScript sources under the condition `source`, to the build without it.
@@ -27,8 +29,13 @@ export default defineConfig({
           name: 'all',
           globalSetup: ['libs/database/src/testing/run-of-tests.ts'],
           include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'test/**/*.spec.ts'],
+          exclude: ['**/node_modules/**', ...TOGETHER],
           provide: { sdkVersion: packageJson.dependencies['@azure/storage-file-share'] },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'together', include: TOGETHER, isolate: false, provide: { sdkVersion: packageJson.dependencies['@azure/storage-file-share'] } },
       },
       {
         // What the file share emulator is told through the Azure SDK, once more with the newest one. Those that kill it are left out: they are
