@@ -14,6 +14,8 @@ import { dayBudget, type DayLimits } from './day-budget.js';
 const PAGE_ROWS = 1000;
 /** Images that are put together before others have their turn: some milliseconds. */
 const IMAGES_AT_ONCE = 200;
+/** One text for each. */
+const STATES: Readonly<Record<HeldReplica['state'], HeldReplica['state']>> = { wanted: 'wanted', copying: 'copying', ready: 'ready', draining: 'draining' };
 /** Before every digest, in the order of keys. */
 const FIRST_DIGEST = '' as Digest;
 
@@ -35,6 +37,8 @@ export interface FactStores {
 /** Gathers what plans depend on from the rooms' stores. */
 export class StoredPlacementFacts extends PlacementFacts {
   readonly #stores: FactStores;
+  /** Those that images were read with last: replicas name their layers by the same texts, for there are millions of replicas. */
+  #files: LayerFiles = new Map();
 
   constructor(stores: FactStores) {
     super();
@@ -54,7 +58,8 @@ export class StoredPlacementFacts extends PlacementFacts {
    */
   async images(limit: number): Promise<CatalogueImages> {
     // A layer that is expanded while both are read may count as not expanded yet: the next plan has it.
-    const [recorded, files] = await Promise.all([this.#recordedImages(limit), this.#files()]);
+    const [recorded, files] = await Promise.all([this.#recordedImages(limit), this.#allFiles()]);
+    this.#files = files;
     return this.#catalogueOf(recorded, this.#allTags(), files);
   }
 
@@ -78,7 +83,10 @@ export class StoredPlacementFacts extends PlacementFacts {
     const leased = await leases.leasedLayers(share, now);
     const held: HeldReplica[] = [];
     for await (const page of pages((last: HeldLayer | undefined) => replicas.heldAfter(share, last?.layer, CATALOGUE_ROWS_MAX))) {
-      for (const of of page) held.push({ ...of, passedAt: of.passedAt ?? undefined, leased: leased.has(of.layer) });
+      for (const { layer, sizeBytes, state, priority, passedAt } of page) {
+        const file = this.#files.get(layer);
+        held.push({ layer: file === undefined || file === 'refused' ? layer : file.digest, sizeBytes, state: STATES[state], priority, passedAt: passedAt ?? undefined, leased: leased.has(layer) });
+      }
       if (held.length >= limit) return held.slice(0, limit);
     }
     return held;
@@ -163,7 +171,7 @@ export class StoredPlacementFacts extends PlacementFacts {
   }
 
   /** The files of all layers. One reading of the whole table: images share layers, and each would be asked for again. */
-  async #files(): Promise<LayerFiles> {
+  async #allFiles(): Promise<LayerFiles> {
     const files = new Map<Digest, StoredLayer | 'refused'>();
     for await (const page of pages((last: LayerSize | undefined) => this.#stores.layers.sizesAfter(last?.digest, CATALOGUE_ROWS_MAX))) for (const layer of page) addFile(files, layer);
     return files;
