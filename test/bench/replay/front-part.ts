@@ -40,7 +40,7 @@ export async function measureFront(options: FrontOptions): Promise<readonly Figu
   const title = `front, ${percent(options.capacity)}`;
   const points = LINES.flatMap(({ line }, l) => LADDER.map(({ rung }, n) => pointOf(results, { line, rung, at: OTHERS.length + l * LADDER.length + n })));
   if (options.chart !== undefined) await writeFile(options.chart, chartOfFront(points, { title: `${percent(options.capacity)} of the catalogue, ${options.seeds} histories`, asked: { waste: WASTE_MAX, first: FIRST_MIN, hits: HITS_MIN.get(options.capacity) } }));
-  return [...points.flatMap((point) => figuresOf(point, title)), ...LINES.flatMap(({ line }) => mostFound(points.filter((point) => point.line === line), `${title}, ${line}`))];
+  return points.flatMap((point) => figuresOf(point, title));
 }
 
 function taskOf({ alpha, concentration, capacity, weights, everyMs }: FrontOptions, seed: number): SeedTask {
@@ -80,12 +80,6 @@ function figuresOf(point: FrontPoint, title: string): Figure[] {
     figure('those still there at the end', point.heldUnread, 'of copied bytes'),
     figure('stored byte-hours', point.storage, 'of replicate-all’s'),
   ];
-}
-
-/** What the most first pulls found come to with as few wasted bytes as are asked; nothing where no weights have so few. */
-function mostFound(points: readonly FrontPoint[], title: string): Figure[] {
-  const most = points.filter(({ waste }) => waste <= WASTE_MAX).toSorted((a, b) => b.first - a.first)[0];
-  return most === undefined ? [] : [measured(`${title}: first pulls in a region where at most ${WASTE_MAX} is never read (${most.rung})`, most.first, 'of first pulls')];
 }
 
 function wanOf({ replicatedBytes, fallbackBytes }: RegionScore): number {
