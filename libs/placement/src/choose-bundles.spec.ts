@@ -53,6 +53,13 @@ function* everySet({ table, competition }: Scene): Generator<{ readonly images: 
 }
 
 describe('choosing bundles', () => {
+  it('finds what still fits behind thousands that do not', () => {
+    const large = Array.from({ length: 3500 }, (_, n) => [100 + n, [aLayer(`large ${n}`, 50)]] as const);
+    const { table, competition } = scene([...large, [0.5, [aLayer('small', 4)]], [0.1, [aLayer('smaller', 3)]], [0.05, [aLayer('too much', 5)]]], 58);
+    const { images } = atOnce(chooseByDensity(table, competition));
+    expect(images.map((image) => competition.values[image])).toEqual([3599, 0.5, 0.1]);
+  });
+
   it('takes all tags on one large base, of which none alone is worth what another image is', () => {
     const base = aLayer('base', 90);
     const tags = [1, 2, 3, 4].map((n) => [5, [base, aLayer(`tag ${n}`, 2)]] as const);

@@ -47,6 +47,7 @@ export function* chooseByDensity(table: BundleTable, competition: Competition): 
   const images: number[] = [];
   const leastBytes = leastOf(table, layers);
   let cutOffDensity: number | undefined;
+  let refusedCount = 0;
   let turn = 0;
   for (let image = bids.best(); image >= 0; image = bids.best()) {
     turn += 1;
@@ -56,8 +57,10 @@ export function* chooseByDensity(table: BundleTable, competition: Competition): 
     if (rule !== undefined && !bringsBack(rule, image, addedBytes)) continue;
     if (usedBytes + addedBytes > competition.capacityBytes && addedBytes > 0) {
       cutOffDensity ??= competition.values[image]! / addedBytes;
+      refusedCount += 1;
       // Whoever adds nothing has come before: there is no room for anybody else.
-      if (competition.capacityBytes - usedBytes < leastBytes) break;
+      const roomBytes = competition.capacityBytes - usedBytes;
+      if (roomBytes < leastBytes || (refusedCount % STEP_COUNT === 0 && !bids.doesAnyFit(roomBytes))) break;
       continue;
     }
     images.push(image);
@@ -109,6 +112,12 @@ class Bids {
 
   addedBytes(image: number): number {
     return this.#added[image]!;
+  }
+
+  /** Whether any image that is not chosen adds no more than that. */
+  doesAnyFit(bytes: number): boolean {
+    for (let image = 0; image < this.#isOpen.length; image += 1) if (this.#isOpen[image] === 1 && this.#added[image]! <= bytes) return true;
+    return false;
   }
 
   /** Adds an image's layers; whoever shares a new one bids anew. */
