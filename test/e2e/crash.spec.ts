@@ -128,7 +128,7 @@ describe('a process that is killed', () => {
     expect((await partialFiles()).some((name) => name.startsWith('eastus/'))).toBe(true);
 
     // Claims of this one hold for long: see the next test.
-    const successor = await start({ replication: { claimLease: '30m', poll: '100ms' }, server: { shutdownGrace: '100ms' } });
+    const successor = await start({ replication: { claimLease: '30m', poll: '250ms' }, server: { shutdownGrace: '100ms' } });
     await eventually('the map knows the image', async () => (await pullFrom(successor, 'eastus')).layers?.[0]?.kind === 'blob');
     await eventually('another attempt is made', async () => (await successor.replicas()).some(({ share, state, attempts }) => share === 'eastus' && state === 'copying' && attempts >= 2));
     await mountedIn(successor, 'eastus', { withinMs: TAKEN_OVER_MAX_MS });

@@ -35,7 +35,7 @@ const image = {
 
 beforeAll(async () => {
   // Only pins place it: what these pulls tell of demand must not.
-  world = await startGuardedWorld({ placement: { every: '300ms', minimumExpectedPulls: 1000, hitImages: 0, keepRatio: 1, smallLayersRatio: 0 } });
+  world = await startGuardedWorld({ placement: { every: '500ms', minimumExpectedPulls: 1000, hitImages: 0, keepRatio: 1, smallLayersRatio: 0 } });
   pushed = await world.push(APP, 'v1', image);
   await world.client.enable(APP);
   await eventually('the image is whole at home', () => world.client.readyIn(HOME, APP, 'v1'));

@@ -37,7 +37,7 @@ beforeAll(async () => {
   // What is pulled here stays here only by pins.
   world = await startGuardedWorld({
     leases: { ttl: `${LEASE_TTL_MS}ms` },
-    placement: { every: '300ms', minimumExpectedPulls: 1000, hitImages: 0, keepRatio: 1, smallLayersRatio: 0 },
+    placement: { every: '500ms', minimumExpectedPulls: 1000, hitImages: 0, keepRatio: 1, smallLayersRatio: 0 },
     regions: { list: [{ name: 'westeurope', share: { folders: [{ path: '/mnt/layers-here', networks: [HOST_OF_THE_SHARE] }] } }, { name: 'eastus' }, { name: 'southeastasia' }] },
   });
   client = world.client;

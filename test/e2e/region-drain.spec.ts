@@ -46,7 +46,7 @@ describe.skipIf(POSTGRES_URL === undefined)('the drain of a region, over two pro
       database: { kind: 'server', poolSize: 5 },
       shares: { kind: 'azure', credential: 'key' },
       regions: { home: HOME, list: REGIONS.map((name) => ({ name, share: { account: name, endpoint: `${emulator.url}/${name}` } })) },
-      replication: { claimLease: '2s', poll: '100ms', unreferencedGrace: '1d', releaseEvery: '200ms' },
+      replication: { claimLease: '2s', poll: '250ms', unreferencedGrace: '1d', releaseEvery: '500ms' },
     };
     const environment = { TRANSLOCATOR_DATABASE_URL: url, TRANSLOCATOR_SHARE_KEYS: REGIONS.map((name) => `${name}=${TEST_KEY}`).join(',') };
     const start = async (name: string): Promise<typeof one> => {

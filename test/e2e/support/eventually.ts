@@ -1,5 +1,5 @@
 /** Between two looks at a condition, in milliseconds. */
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 100;
 /** How long a condition may take when nothing else is said, in milliseconds: a bound against hanging, generous for a busy machine. */
 const WITHIN_MS = 90_000;
 

@@ -13,17 +13,20 @@ import { ServiceClient, TOKENS } from './service-client.js';
 /** A configuration file's content, as far as it is not the default. */
 export type Overrides = Readonly<Record<string, unknown>>;
 
-/** Everything that has a pace, as fast as it may be: tests wait for conditions, not for minutes. */
+/**
+ * Everything that has a pace, faster than it is by default: tests wait for conditions, not for minutes. No faster than what they wait for takes: at these paces a service
+ * that has nothing to do takes a third of a core, and more than half of one at paces two to three times as fast.
+ */
 export const FAST: Overrides = {
   server: { shutdownGrace: '1s' },
-  expansion: { claimLease: '2s', poll: '100ms' },
-  replication: { claimLease: '2s', poll: '100ms', unreferencedGrace: '1s', releaseEvery: '200ms' },
+  expansion: { claimLease: '2s', poll: '250ms' },
+  replication: { claimLease: '2s', poll: '250ms', unreferencedGrace: '1s', releaseEvery: '500ms' },
   leases: { ttl: '2s' },
-  demand: { flushEvery: '100ms' },
+  demand: { flushEvery: '250ms' },
   // The layers of test images are small, and would be everywhere.
-  placement: { every: '300ms', smallLayersRatio: 0 },
+  placement: { every: '500ms', smallLayersRatio: 0 },
   // Tests of other files have transactions open on the same server, which hold the feed back: what is known grows old meanwhile, and is right all the same.
-  lookup: { followEvery: '50ms', staleMax: '30s', busyAfter: '10s', registryPatience: '10s' },
+  lookup: { followEvery: '100ms', staleMax: '30s', busyAfter: '10s', registryPatience: '10s' },
 };
 
 /** The environment of a service that listens on free ports and knows {@link TOKENS}. */
