@@ -5,7 +5,7 @@ import packageJson from './package.json' with { type: 'json' };
 const report = process.env.TRANSLOCATOR_TEST_REPORT;
 /** The name under which the newest release of the Azure SDK is installed beside the one that the product uses. */
 const NEWEST_SDK = 'azure-storage-file-share-newest';
-/** Rooms whose specs leave nothing behind in their process: they neither change it (environment, timers, modules, flags) nor measure it, and stop what they start. Their files share one, which loads what they import once. */
+/** Rooms whose specs leave nothing behind in their process: they neither change it (environment, timers, modules, flags) nor measure its memory, and stop what they start. Their files share one, which loads what they import once. */
 const TOGETHER = ['libs/{access,claims,clock,config,contract,demand,errors,mounts,oci,pins,placement,quantities,regions,registry,replication,shares,telemetry}/**/*.spec.ts', 'apps/translocator/src/!(foundation|demo|replay)/**/*.spec.ts'];
 
 export default defineConfig({
