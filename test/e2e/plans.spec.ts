@@ -102,6 +102,8 @@ describe('a dry run', () => {
   });
 
   it.each([
+    [{ budgets: { usdPerDay: -1 } }, '/budgets/usdPerDay', '-1', 'at least 0'],
+    [{ budgets: { bytesPerLinkDay: 0.5 } }, '/budgets/bytesPerLinkDay', '0.5', 'a whole number'],
     [{ capacityBytes: { mars: 1 } }, '/capacityBytes/mars', '"mars"', 'must be a region of this deployment'],
     [{ capacityBytes: { eastus: -1 } }, '/capacityBytes/eastus', '-1', 'at least 0'],
     [{ capacityBytes: { eastus: 1.5 } }, '/capacityBytes/eastus', '1.5', 'a whole number'],
@@ -114,6 +116,14 @@ describe('a dry run', () => {
     const { status, body } = await dryRun(json);
     expect(status).toBe(400);
     expect(body.errors).toContainEqual({ field, value, rule: expect.stringContaining(rule) });
+  });
+
+  it('tells what would wait for another day by other budgets', async () => {
+    const small = { regions: [ASIA], parameters: { smallLayersRatio: 1 } };
+    const [free, bounded] = [await dryRun(small), await dryRun({ ...small, budgets: { usdPerDay: 0 } })].map(({ body }) => body.items[0]!);
+    expect(free).toMatchObject({ region: ASIA, waitingImages: { before: 0, after: 0 }, copyBytes: { before: 0 } });
+    expect(free!.copyBytes.after).toBeGreaterThan(0);
+    expect(bounded).toMatchObject({ region: ASIA, waitingImages: { before: 0, after: 1 }, copyBytes: { before: 0, after: 0 } });
   });
 
   it('is made one at a time', async () => {

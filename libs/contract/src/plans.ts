@@ -162,6 +162,14 @@ export const DryRunRequest = z
   .strictObject({
     regions: z.array(RegionText).min(1).max(REGIONS_MAX).optional().meta({ description: 'Of which regions to answer; of all where it is absent.' }),
     capacityBytes: z.record(RegionText, z.int().min(0).max(CAPACITY_MAX)).optional().meta({ description: 'What the shares of these regions may hold.' }),
+    budgets: z
+      .strictObject({
+        bytesPerLinkDay: z.int().min(1).optional().meta({ description: 'What each link may carry in a day; `replication.bytesPerLinkDay`.' }),
+        usdPerDay: z.number().min(0).max(1e9).optional().meta({ description: 'What all copies of a day may cost; `placement.usdPerDay`.' }),
+        pushReserveRatio: z.number().min(0).max(0.9).optional().meta({ description: 'The part of both that is kept for what was just pushed; `placement.pushReserveRatio`.' }),
+      })
+      .optional()
+      .meta({ description: 'What may travel on the day. What has travelled today, and what is on its way, counts as it is.' }),
     parameters: z.strictObject(changeable).optional(),
   })
   .meta({ description: 'What should be taken to be otherwise; everything else is as it is.' });
@@ -173,9 +181,10 @@ export const DryRunBody = z
     items: z
       .array(
         PlanComparisonBody.extend({
-          copyBytes: BeforeAndAfter.meta({ description: 'Bytes that each plan would have copied.' }),
+          copyBytes: BeforeAndAfter.meta({ description: 'Bytes that each plan would have copied, as far as the budgets of the day go.' }),
           copyUsd: BeforeAndAfter.meta({ description: 'And what that costs, at the price of the link from home.' }),
           drainBytes: BeforeAndAfter,
+          waitingImages: BeforeAndAfter.meta({ description: 'Images of each plan for which a budget of the day leaves too little: their `waitsFor` says which.' }),
         }),
       )
       .max(REGIONS_MAX),

@@ -8,6 +8,7 @@ import { planRoundInSteps } from './plan-round.js';
 import { termsOf } from './plan-store.js';
 import type { PlacementParameters } from './region-facts.js';
 import type { RegionPlan } from './region-plan.js';
+import { type DayBudgetChanges, withDayLimits } from './transfer-budget.js';
 
 /** The parameters that a rehearsal may change. */
 export type RehearsedParameters = Pick<PlacementParameters, 'minimumExpectedPulls' | 'leastExpectedPulls' | 'hitImages' | 'keepRatio' | 'heldBytesRatio' | 'switchGainRatio' | 'gigabyteWeight' | 'firstPullWeight' | 'smallLayersRatio' | 'reactiveRatio'>;
@@ -17,6 +18,8 @@ export interface RehearsedChanges {
   readonly parameters?: Partial<RehearsedParameters>;
   /** What shares may hold, in bytes, by region; a region that is not there is left alone. */
   readonly capacityBytes?: ReadonlyMap<RegionName, number>;
+  /** What may travel on the day; left alone where nothing is bounded. */
+  readonly budgets?: DayBudgetChanges;
 }
 
 /** Where the facts of a rehearsal come from. */
@@ -45,7 +48,8 @@ export async function rehearsePlans(sources: RehearsalSources, parameters: Place
   const regions = round.regions.map((place) => ({ ...place, capacityBytes: changes.capacityBytes?.get(place.region) ?? place.capacityBytes }));
   const changedParameters = { ...parameters, ...changes.parameters };
   const asIs = await inSlices(collected(round, parameters));
-  const changed = await inSlices(collected({ ...round, regions }, changedParameters));
+  const budget = round.budget === undefined ? {} : { budget: withDayLimits(round.budget, changes.budgets ?? {}) };
+  const changed = await inSlices(collected({ ...round, ...budget, regions }, changedParameters));
   const [terms, changedTerms] = [termsOf(parameters), termsOf(changedParameters)];
   return round.regions.map(({ region }, n) => ({
     region, at: round.now, asIs: asIs[n]!, changed: changed[n]!,

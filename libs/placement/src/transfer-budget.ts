@@ -25,6 +25,26 @@ export interface TransferBudget {
   readonly pushReserveRatio: number;
 }
 
+/** Limits of a day that may be taken to be otherwise; what is absent is as it is. */
+export interface DayBudgetChanges {
+  /** Of each link; >= 0. */
+  readonly bytesPerLinkDay?: number | undefined;
+  /** Of all links together; >= 0. */
+  readonly usdPerDay?: number | undefined;
+  /** 0 to below 1. */
+  readonly pushReserveRatio?: number | undefined;
+}
+
+/** The same day with other limits: what has travelled, and what is on its way, stays. */
+export function withDayLimits(budget: TransferBudget, { bytesPerLinkDay, usdPerDay, pushReserveRatio }: DayBudgetChanges): TransferBudget {
+  return {
+    ...budget,
+    ...(bytesPerLinkDay === undefined ? {} : { regions: new Map([...budget.regions].map(([region, transfers]) => [region, { ...transfers, bytesPerDay: bytesPerLinkDay }])) }),
+    ...(usdPerDay === undefined ? {} : { usdPerDay }),
+    ...(pushReserveRatio === undefined ? {} : { pushReserveRatio }),
+  };
+}
+
 /** Why a want waits: the day's bytes of its link, or the day's money, do not suffice. */
 export type WaitReason = 'BUDGET_LINK_DAY' | 'BUDGET_MONEY_DAY';
 

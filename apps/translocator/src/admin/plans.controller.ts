@@ -3,7 +3,7 @@ import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagge
 import { z } from 'zod';
 
 import { DryRunBody, DryRunRequest, Id, PageQuery, PlanAsked, PlanBody, PlanComparisonBody, PlanList, PlanPage, RegionText, writeCursor } from '#contract';
-import { comparePlans, PLAN_PAGE_MAX, Planner, type PlanCursor, PlanStore, type RehearsedChanges, type StoredPlan } from '#placement';
+import { comparePlans, PLAN_PAGE_MAX, Planner, type PlanCursor, PlanStore, type RegionPlan, type RehearsedChanges, type StoredPlan } from '#placement';
 import { RegionMap, type RegionName } from '#regions';
 
 import { HttpProblem } from '../http/http-problem.js';
@@ -82,13 +82,13 @@ export class PlansController {
 
   @Post('dry-run')
   @HttpCode(200)
-  @ApiOperation({ summary: 'What plans would be with other capacities or parameters', description: 'Of the facts of this instant; compared with the plan that they give as things are. Orders and keeps nothing. One at a time.' })
+  @ApiOperation({ summary: 'What plans would be with other capacities, budgets or parameters', description: 'Of the facts of this instant; compared with the plan that they give as things are. Orders and keeps nothing. One at a time.' })
   @ApiOkResponse({ standardSchema: DryRunBody })
-  async dryRun(@Body({ schema: DryRunRequest }) { regions, capacityBytes = {}, parameters = {} }: DryRunRequest): Promise<DryRunBody> {
+  async dryRun(@Body({ schema: DryRunRequest }) { regions, capacityBytes = {}, budgets = {}, parameters = {} }: DryRunRequest): Promise<DryRunBody> {
     regions?.forEach((region, n) => this.#requireRegion(`/regions/${n}`, region));
     for (const region of Object.keys(capacityBytes)) this.#requireRegion(`/capacityBytes/${region}`, region);
     const given = Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== undefined));
-    return this.#rehearse({ parameters: given, capacityBytes: new Map(Object.entries(capacityBytes)) }, new Set(regions ?? this.regions.regions.map(({ name }) => name)));
+    return this.#rehearse({ parameters: given, budgets, capacityBytes: new Map(Object.entries(capacityBytes)) }, new Set(regions ?? this.regions.regions.map(({ name }) => name)));
   }
 
   async #rehearse(changes: RehearsedChanges, regions: ReadonlySet<RegionName>): Promise<DryRunBody> {
@@ -105,6 +105,7 @@ export class PlansController {
           copyBytes: { before, after },
           copyUsd: { before: this.#bodies.copyUsd(region, before), after: this.#bodies.copyUsd(region, after) },
           drainBytes: { before: sum(asIs.drains), after: sum(changed.drains) },
+          waitingImages: { before: waiting(asIs), after: waiting(changed) },
         };
       });
       return { at: rehearsed[0]!.at.toISOString(), items };
@@ -122,6 +123,10 @@ export class PlansController {
   #requireRegion(field: string, region: string): void {
     if (!this.regions.has(region)) throw invalidField(field, region, `must be a region of this deployment: ${this.regions.regions.map(({ name }) => name).join(', ')}`);
   }
+}
+
+function waiting({ decisions }: RegionPlan): number {
+  return decisions.filter(({ waitsFor }) => waitsFor !== undefined).length;
 }
 
 function sum(replicas: readonly { readonly sizeBytes: number }[]): number {
