@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { describe, expect, it } from 'vitest';
 
+import { SystemClock } from '#clock';
 import { ManualClock } from '#clock/testing';
 import { StoredForecasts } from '#demand';
 import { MemoryDemandStore } from '#demand/testing';
@@ -270,6 +271,37 @@ describe('a planner', () => {
     expect(report).toMatchObject({ outcome: 'turn-lost', regions: [] });
     expect(await plans.latest('southeastasia')).toBeUndefined();
     expect([...at.world.held('eastus'), ...at.world.held('southeastasia')]).toEqual([]);
+  });
+
+  it('keeps its turn while it decides, however long that takes', async () => {
+    const at = open();
+    at.world.push(...Array.from({ length: 8000 }, (_, n) => anImage(`team/app-${n % 40}:w${n}`, [base, aLayer(`own ${n}`, 1 + (n % 7)), aLayer(`shared ${n % 300}`, 9)])));
+    let [renewals, renewedBefore] = [0, 0];
+    const turn = new (class extends MemoryPlannerTurn {
+      override async renew(...renewed: Parameters<MemoryPlannerTurn['renew']>): ReturnType<MemoryPlannerTurn['renew']> {
+        renewals += 1;
+        return super.renew(...renewed);
+      }
+    })();
+    const forecasts = new (class extends StoredForecasts {
+      override async ofAll(...asked: Parameters<StoredForecasts['ofAll']>): ReturnType<StoredForecasts['ofAll']> {
+        const foretold = await super.ofAll(...asked);
+        renewedBefore = renewals;
+        return foretold;
+      }
+    })(at.demand);
+    let renewedSince = 0;
+    const plans = new (class extends MemoryPlanStore {
+      override async save(...saved: Parameters<MemoryPlanStore['save']>): Promise<void> {
+        renewedSince ||= renewals - renewedBefore;
+        await super.save(...saved);
+      }
+    })();
+    // A third of it is what a slice of deciding takes.
+    const report = await at.another({ clock: new SystemClock(), turn, forecasts, plans, turnLeaseMs: 30 }).planAll('schedule');
+    expect(report.outcome).toBe('planned');
+    // One more would be that of the end of reading, one that before the first write.
+    expect(renewedSince).toBeGreaterThan(3);
   });
 
   it('writes nothing when it was paused between looking at its turn and writing, and says which plan was not ordered to the end', async () => {

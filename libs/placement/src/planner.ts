@@ -21,11 +21,11 @@ import { type RehearsedChanges, type RehearsedPlan, rehearsePlans } from './rehe
 
 /** Orders handed over under one renewal of the turn: at a third of a second for each, slower than any database, half a lease. */
 export const ORDERS_AT_ONCE_MAX = 100;
-/** How long a turn holds without renewal; a plan renews it before every region, and before every {@link ORDERS_AT_ONCE_MAX} orders. */
+/** How long a turn holds without renewal; a planner renews it while it reads and decides, before every region, and before every {@link ORDERS_AT_ONCE_MAX} orders. */
 export const TURN_LEASE_DEFAULT_MS = 60 * SECOND_MS;
 /** How long a call waits for another planner's turn to end where nothing else is configured. */
 export const TURN_WAIT_DEFAULT_MS = 10 * SECOND_MS;
-/** How often a turn is renewed in the time that it holds, while facts are read. */
+/** How often a turn is renewed in the time that it holds, while facts are read and plans decided. */
 const RENEWALS_PER_LEASE = 3;
 /** How often it looks meanwhile. */
 const TURN_POLL_MS = 250;
@@ -137,7 +137,7 @@ export class Planner {
     }
   }
 
-  /** Keeps the turn while facts are read, which may take longer than it holds. Once it is lost the first write says so. */
+  /** Keeps the turn while facts are read or plans decided, which may take longer than it holds. Once it is lost the first write says so. */
   async #renewing<Result>(token: PlannerToken, act: () => Promise<Result>): Promise<Result> {
     const { turn, clock, turnLeaseMs } = this.#options;
     const done = new AbortController();
@@ -171,7 +171,7 @@ export class Planner {
     const planned: PlannedRegion[] = [];
     let cramped = false;
     try {
-      for await (const plan of foundInSlices(planRoundInSteps(round, this.#options.parameters))) {
+      for await (const plan of this.#decided(round, token)) {
         cramped ||= plan.decisions.some(({ reason }) => reason === 'OVER_CAPACITY' || reason === 'PIN_OVER_CAPACITY');
         planned.push(await this.#carryOut(plan, { trigger, round, token }));
       }
@@ -180,6 +180,16 @@ export class Planner {
       throw error;
     }
     return { outcome: 'planned', trigger, regions: planned, cramped };
+  }
+
+  /** The plans of a round, one after the other; to decide them may take longer than the turn holds. */
+  async *#decided(round: PlanningRound, token: PlannerToken): AsyncGenerator<RegionPlan, void> {
+    const plans = foundInSlices(planRoundInSteps(round, this.#options.parameters));
+    for (;;) {
+      const next = await this.#renewing(token, () => plans.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
   }
 
   /** Keeps a plan and hands its orders over. @throws {PlacementError} `TURN_LOST`: what was not handed over is planned again. */
