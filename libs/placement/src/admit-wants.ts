@@ -2,6 +2,7 @@ import type { Digest } from '#oci';
 import type { RegionName } from '#regions';
 
 import { PIN_PRIORITY_BASE, worthAtPriority } from './copy-priority.js';
+import { compareText } from './layer-table.js';
 import { imageKey, type PlacementImage } from './region-facts.js';
 import type { RegionOrders, WantedReplica } from './region-plan.js';
 import { sortInSteps, STEP_COUNT } from './steps.js';
@@ -119,7 +120,7 @@ function* byTurn(bundles: ReadonlyMap<RegionName, readonly Bundle[]>, lackedByte
       if (bytes > 0) urgent.push({ bundle, density: bundle.worth / bytes });
     }
   }
-  const ordered = yield* sortInSteps(urgent, (a, b) => b.bundle.pinPriority - a.bundle.pinPriority || b.density - a.density || byText(a.bundle.region, b.bundle.region) || byText(a.bundle.key, b.bundle.key));
+  const ordered = yield* sortInSteps(urgent, (a, b) => b.bundle.pinPriority - a.bundle.pinPriority || b.density - a.density || compareText(a.bundle.region, b.bundle.region) || compareText(a.bundle.key, b.bundle.key));
   return ordered.map(({ bundle }) => bundle);
 }
 
@@ -136,8 +137,4 @@ function* waitingOf(bundles: readonly Bundle[], lackedOf: (bundle: Bundle) => re
 
 function bytesOf(wants: readonly WantedReplica[]): number {
   return wants.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-function byText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

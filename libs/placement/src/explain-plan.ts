@@ -5,7 +5,7 @@ import { breakEvenOf, bringsBack, bringsBackAll, pullsAsked, worthKeeping } from
 import { chooseByDensity } from './choose-by-density.js';
 import { explainDisplacement } from './explain-displacement.js';
 import { DEMAND_PRIORITY_MAX, demandPriority, PIN_PRIORITY_BASE } from './copy-priority.js';
-import { bytesOf, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, withImages, without } from './layer-table.js';
+import { bytesOf, compareText, hasImages, imagesWhere, include, isWithin, type LayerSet, listed, marginal, withImages, without } from './layer-table.js';
 import type { PinTurn, RegionCase, Target } from './region-case.js';
 import type { ImageName } from './region-facts.js';
 import { sortInSteps, STEP_COUNT } from './steps.js';
@@ -235,10 +235,6 @@ function chosenReason(region: RegionCase, image: number, { marginalBytes, isValu
 function nameOf(region: RegionCase, image: number): ImageName {
   const { repository, digest } = region.table.images[image] as { repository: string; digest: Digest };
   return { repository, digest };
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function byLayer(a: { readonly layer: Digest }, b: { readonly layer: Digest }): number {

@@ -124,7 +124,8 @@ function byDigest(a: { readonly digest: Digest }, b: { readonly digest: Digest }
   return compareText(a.digest, b.digest);
 }
 
-function compareText(a: string, b: string): number {
+/** The order of texts, by their code units. */
+export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 

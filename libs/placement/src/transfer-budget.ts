@@ -27,7 +27,7 @@ export interface TransferBudget {
 
 /** Limits of a day that may be taken to be otherwise; what is absent is as it is. */
 export interface DayBudgetChanges {
-  /** Of each link; >= 0. */
+  /** Of each link; above 0. */
   readonly bytesPerLinkDay?: number | undefined;
   /** Of all links together; >= 0. */
   readonly usdPerDay?: number | undefined;
